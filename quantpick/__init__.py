@@ -1,0 +1,87 @@
+"""Pick the quantization branch of a Hugging Face repo that fits a GPU and a loader.
+
+This is the Python API; everything else is an implementation detail. The names are loaded when they are first used, so
+that the command line starts without those it does not need.
+
+>>> from quantpick import ModelShape, QuantSpec, estimate_vram
+>>> spec = QuantSpec("gptq", 4, 128)
+>>> shape = ModelShape(40, 5120, 40, 40, 128, 13824, 32000)
+>>> estimate_vram(spec, shape, loader="exllamav2", context_tokens=4096).kv_cache_bytes
+3355443200
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quantpick.core.branch import (
+        Branch as Branch,
+    )
+    from quantpick.core.branch import (
+        BranchWarning as BranchWarning,
+    )
+    from quantpick.core.branch import (
+        QuantSpec as QuantSpec,
+    )
+    from quantpick.core.branch import (
+        Reason as Reason,
+    )
+    from quantpick.core.fit import Fit as Fit
+    from quantpick.core.fit import Headroom as Headroom
+    from quantpick.core.gpu import Gpu as Gpu
+    from quantpick.core.memory import VramEstimate as VramEstimate
+    from quantpick.core.merge import BranchTable as BranchTable
+    from quantpick.core.recommend import Choice as Choice
+    from quantpick.core.recommend import Recommendation as Recommendation
+    from quantpick.core.shape import ModelShape as ModelShape
+    from quantpick.errors import (
+        NotFoundError as NotFoundError,
+    )
+    from quantpick.errors import (
+        QuantpickError as QuantpickError,
+    )
+    from quantpick.errors import (
+        UsageError as UsageError,
+    )
+    from quantpick.workflow import (
+        detect_gpus as detect_gpus,
+    )
+    from quantpick.workflow import (
+        estimate_vram as estimate_vram,
+    )
+    from quantpick.workflow import (
+        list_branches as list_branches,
+    )
+    from quantpick.workflow import (
+        recommend as recommend,
+    )
+
+_HOME = {
+    "Branch": "quantpick.core.branch",
+    "BranchWarning": "quantpick.core.branch",
+    "QuantSpec": "quantpick.core.branch",
+    "Reason": "quantpick.core.branch",
+    "Fit": "quantpick.core.fit",
+    "Headroom": "quantpick.core.fit",
+    "Gpu": "quantpick.core.gpu",
+    "VramEstimate": "quantpick.core.memory",
+    "BranchTable": "quantpick.core.merge",
+    "Choice": "quantpick.core.recommend",
+    "Recommendation": "quantpick.core.recommend",
+    "ModelShape": "quantpick.core.shape",
+    "NotFoundError": "quantpick.errors",
+    "QuantpickError": "quantpick.errors",
+    "UsageError": "quantpick.errors",
+    "detect_gpus": "quantpick.workflow",
+    "estimate_vram": "quantpick.workflow",
+    "list_branches": "quantpick.workflow",
+    "recommend": "quantpick.workflow",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,269 @@
+"""The commands: parse options, call the workflow, hand the answer to render."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from quantpick.core.units import parse_bytes
+from quantpick.errors import UsageError
+
+if TYPE_CHECKING:
+    from quantpick.core.fit import Headroom
+    from quantpick.core.gpu import Gpu
+
+NOTHING_FITS: Final = 3
+"""Exit code of an answer without a recommended branch."""
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Prefer(StrEnum):
+    """What makes one fitting branch better than another."""
+
+    quality = "quality"
+    speed = "speed"
+    context = "context"
+
+
+class Basis(StrEnum):
+    """Which VRAM counts."""
+
+    free = "free"
+    total = "total"
+
+
+Repo = Annotated[str | None, typer.Argument(metavar="REPO", help="owner/name (with --card: whose card it is).")]
+Card = Annotated[Path | None, typer.Option("--card", metavar="FILE", help="A saved model card instead of a repo.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A saved config.json: the model's shape.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        typer.echo(f"quantpick {version('quantpick')}")
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True, invoke_without_command=False)
+def quantpick(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Pick the quantization branch of a Hugging Face repo that fits your GPU and loader."""
+
+
+@app.command()
+def recommend(
+    repo: Repo = None,
+    card: Card = None,
+    config: Config = None,
+    loader: Annotated[
+        str | None,
+        typer.Option("--loader", "-l", metavar="NAME[==VERSION]", help="Default: any maintained one; it is named."),
+    ] = None,
+    context: Annotated[
+        str, typer.Option("--context", "-n", metavar="TOKENS|max", help="max: what the model was made for.")
+    ] = "4096",
+    kv_dtype: Annotated[str, typer.Option("--kv-dtype", help="fp16, fp8, q8, q6, q4 or the loader's own.")] = "fp16",
+    batch: Annotated[int, typer.Option(help="Sequences at once.")] = 1,
+    vram: Annotated[
+        str | None, typer.Option(metavar="SIZE[,SIZE]", help="24GiB[,24GiB]: ask about these GPUs, detect none.")
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(metavar="NAME[,NAME]", help='"RTX 4090", 2xA6000: the same by name.')
+    ] = None,
+    gpu_capability: Annotated[
+        float | None, typer.Option(metavar="X.Y", help="Compute capability of the --vram GPUs.")
+    ] = None,
+    gpu_index: Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these of the detected GPUs.")] = None,
+    vram_basis: Annotated[Basis, typer.Option(help="Count what is free now, or the whole card.")] = Basis.free,
+    headroom: Annotated[str, typer.Option(metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")] = "2%",
+    prefer: Annotated[Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")] = (
+        Prefer.quality
+    ),
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
+) -> None:
+    """Which branch to run on this GPU, and why not the others."""
+    from quantpick import workflow
+
+    answer = workflow.recommend(
+        _repo_id(repo),
+        gpus=_gpus(vram, gpu, gpu_capability, gpu_index),
+        loader=loader,
+        context_tokens=_context(context),
+        kv_dtype=kv_dtype,
+        batch=batch,
+        prefer=prefer.value,
+        vram_basis=vram_basis.value,
+        headroom=_headroom(headroom),
+        card=card,
+        config=config,
+    )
+    best = answer.recommended
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("recommend", documents.recommend_data(answer)))
+    elif quiet:
+        if best is not None:
+            typer.echo(best.branch.name)
+    else:
+        from quantpick.render import screen
+
+        screen.show_recommendation(answer)
+    if not as_json:
+        from quantpick.render.notes import print_error, print_warnings
+
+        if not quiet:
+            print_warnings(answer.warnings)
+        if best is None:
+            print_error(*workflow.nothing_fits(answer))
+    if best is None:
+        raise typer.Exit(NOTHING_FITS)
+
+
+@app.command("list")
+def list_command(
+    repo: Repo = None,
+    card: Card = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one a line.")] = False,
+) -> None:
+    """The branches of a repo and what each holds."""
+    from quantpick import workflow
+
+    table = workflow.list_branches(_repo_id(repo), card=card, config=config)
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("list", documents.list_data(table)))
+    elif quiet:
+        typer.echo("\n".join(branch.name for branch in table.branches))
+    else:
+        from quantpick.render import notes, screen
+
+        screen.show_branches(table)
+        notes.print_warnings(table.warnings)
+
+
+@app.command()
+def loaders(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One loader, with its rules and sources.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The loaders and what each can read."""
+    from quantpick import workflow
+
+    chosen = workflow.loader_table().loaders if name is None else (workflow.choose_loader(name).loader,)
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("loaders", documents.loaders_data(chosen)))
+    else:
+        from quantpick.render import screen
+
+        screen.show_loaders(chosen)
+
+
+@app.command()
+def gpus(as_json: AsJson = False) -> None:
+    """This machine's NVIDIA GPUs and RAM. No driver is an answer, not an error."""
+    from quantpick.hardware import memory, nvml
+
+    found = nvml.detect()
+    ram = memory.ram()
+    if as_json:
+        from quantpick.render import documents
+
+        data = {
+            "gpus": documents.gpu_list(found.gpus),
+            "problem": found.problem,
+            "ram_total_bytes": ram.total_bytes,
+            "ram_available_bytes": ram.available_bytes,
+        }
+        typer.echo(documents.document("gpus", data))
+    else:
+        from quantpick.render import screen
+
+        screen.show_gpus(found.gpus, found.problem, ram.total_bytes, ram.available_bytes)
+
+
+_REPO: Final = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+
+
+def _repo_id(text: str | None) -> str | None:
+    if text is None or _REPO.fullmatch(text):
+        return text
+    raise UsageError(f"`{text}` is no repo", hint="a repo is owner/name, for example TheBloke/Mistral-7B-v0.1-GPTQ")
+
+
+def _context(text: str) -> int | None:
+    if text.lower() == "max":
+        return None
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"`--context {text}`: a number of tokens, 1 or more, or `max`", hint="--context 4096")
+
+
+def _headroom(text: str) -> "Headroom":
+    from quantpick.core.fit import Headroom
+
+    share = re.fullmatch(r"(\d{1,2}(?:\.\d{1,4})?)\s*%", text)
+    if share is not None:
+        return Headroom(fraction=float(share[1]) / 100)
+    size_bytes = parse_bytes(text)
+    if size_bytes is None:
+        raise UsageError(f"`--headroom {text}`: a share or a size", hint="--headroom 5% or --headroom 1GiB")
+    return Headroom(size_bytes=size_bytes)
+
+
+def _gpus(vram: str | None, gpu: str | None, capability: float | None, index: str | None) -> "tuple[Gpu, ...] | None":
+    """The GPUs the options name; None when they are to be detected."""
+    if vram is not None and gpu is not None:
+        raise UsageError("`--vram` and `--gpu` both name the GPUs: give one of them")
+    if index is not None and (vram is not None or gpu is not None):
+        raise UsageError("`--gpu-index` chooses among detected GPUs: not with `--vram` or `--gpu`")
+    if capability is not None and vram is None:
+        raise UsageError("`--gpu-capability` goes with `--vram`")
+    if gpu is not None:
+        from quantpick.hardware.known import named_gpus
+
+        return named_gpus(gpu)
+    if vram is not None:
+        return tuple(_vram_gpu(at, size, capability) for at, size in enumerate(vram.split(",")))
+    return None if index is None else _indexed(index)
+
+
+def _vram_gpu(index: int, text: str, capability: float | None) -> "Gpu":
+    from quantpick.core.gpu import Gpu
+
+    size_bytes = parse_bytes(text)
+    if not size_bytes:
+        raise UsageError(f"`--vram {text}`: a size above zero, in GiB or GB", hint="--vram 24GiB")
+    if capability is not None and not 1 <= capability < 100:
+        raise UsageError(f"`--gpu-capability {capability:g}`: for example 8.9", hint="--gpu-capability 8.9")
+    return Gpu(index=index, name="GPU", total_bytes=size_bytes, free_bytes=size_bytes, compute_capability=capability)
+
+
+def _indexed(text: str) -> "tuple[Gpu, ...]":
+    from quantpick.workflow import detect_gpus
+
+    found = {str(gpu.index): gpu for gpu in detect_gpus()}
+    wanted = [part.strip() for part in text.split(",")]
+    missing = [part for part in wanted if part not in found]
+    if missing:
+        raise UsageError(f"`--gpu-index {text}`: there is no GPU `{missing[0]}`", hint=f"there are {', '.join(found)}")
+    return tuple(found[part] for part in dict.fromkeys(wanted))

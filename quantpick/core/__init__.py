@@ -1,0 +1,1 @@
+"""What decides. Pure: facts in, values out; no I/O, no clock, no environment."""

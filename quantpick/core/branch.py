@@ -1,0 +1,134 @@
+"""The nouns everything else speaks in: what one source says of a quantization, what holds, and the branch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+from quantpick.core.shape import ModelShape
+
+Method = Literal["gptq", "awq", "exl2", "exl3", "gguf", "compressed-tensors", "none"]
+"""How the weights are stored: the files' own ``quant_method``; ``none`` is 16-bit."""
+
+METHODS: Final[tuple[Method, ...]] = get_args(Method)
+
+NO_GROUP: Final = -1
+"""What the files write for "one group per column"; only `QuantFacts` speaks this way, a `QuantSpec` says None."""
+
+Source = Literal["config", "tree", "name", "card"]
+"""Where a fact was read, the most trustworthy first."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantSpec:
+    """One quantization, as it is after all sources were heard.
+
+    Args:
+        method: how the weights are stored, or None when nobody says.
+        bits: nominal bits per weight as written (4 for GPTQ, 4.25 for EXL2), or None.
+        group_size: weights that share a scale; None is one group per column.
+        desc_act: act order (columns quantized by decreasing activation); None when nobody says.
+        sym: symmetric zero point; None when nobody says.
+        head_bits: bits of the output head (EXL2, EXL3); None where the head stays 16-bit or nobody says.
+        bpw: measured effective bits per weight, when it is known better than `effective_bpw` computes it.
+    """
+
+    method: Method | None
+    bits: float | None
+    group_size: int | None = None
+    desc_act: bool | None = None
+    sym: bool | None = None
+    head_bits: float | None = None
+    bpw: float | None = None
+
+    @property
+    def effective_bpw(self) -> float | None:
+        """Bits per weight with scales and zeros included; None when the bits are unknown.
+
+        A GPTQ or AWQ group carries one 16-bit scale and one zero of `bits` bits, so a weight costs
+        ``bits + (16 + bits) / group_size`` (turboderp-org/exllamav2 issue #3: 4.625 at 32, 4.156 at 128). EXL2 and EXL3
+        state the effective figure themselves.
+
+        >>> QuantSpec("gptq", 4, 32).effective_bpw, QuantSpec("gptq", 4).effective_bpw
+        (4.625, 4)
+        """
+        if self.bpw is not None or self.bits is None:
+            return self.bpw
+        if self.group_size and self.method in ("gptq", "awq", "compressed-tensors", None):
+            return self.bits + (16 + self.bits) / self.group_size
+        return self.bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantFacts:
+    """What one source says of a quantization; None is "says nothing".
+
+    Args:
+        group_size: as the files write it, so `NO_GROUP` is "one group per column", said.
+        damp_percent: GPTQ dampening, a fraction in spite of its name (0.1 or 0.01).
+        dataset: calibration data, as named.
+        seq_len: tokens per calibration sample.
+        Others: as in `QuantSpec`.
+    """
+
+    method: Method | None = None
+    bits: float | None = None
+    bpw: float | None = None
+    head_bits: float | None = None
+    group_size: int | None = None
+    desc_act: bool | None = None
+    sym: bool | None = None
+    damp_percent: float | None = None
+    dataset: str | None = None
+    seq_len: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One branch that holds a quantization.
+
+    Args:
+        name: the git branch.
+        quant: what it holds.
+        commit: 40 hex digits the branch is pinned to, or None when only a card was read.
+        size_bytes: bytes of the weight files, or None.
+        exllama: the card's "ExLlama" column; None when it has none.
+        description: the card's words.
+        model_type: the config's ``model_type`` (``llama``, ``mixtral``), or None.
+        shape: the model's dimensions, or None when nobody gave them.
+        sources: for each field that is known, who said so.
+    """
+
+    name: str
+    quant: QuantSpec
+    commit: str | None = None
+    size_bytes: int | None = None
+    exllama: bool | None = None
+    description: str | None = None
+    damp_percent: float | None = None
+    dataset: str | None = None
+    seq_len: int | None = None
+    model_type: str | None = None
+    shape: ModelShape | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """The fields of `quant` that nobody named. A `group_size` of None is "no group" unless it is in here."""
+        return frozenset({"method", "bits", "group_size", "desc_act", "sym", "head_bits"} - self.sources.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a branch was rejected: a stable code for scripts and a sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BranchWarning:
+    """Something the reader should know and that does not decide: a stable code, the branch (None: all), a sentence."""
+
+    code: str
+    branch: str | None
+    message: str

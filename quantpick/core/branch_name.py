@@ -1,0 +1,109 @@
+"""What a branch's name says of the quantization in it.
+
+Publishers write the parameters into the name, each in a grammar of their own. `_GRAMMARS` holds one pattern per grammar
+with the publishers who use it; a new one is a new row. A name that no pattern matches is a value that says so, not an
+error: ``main`` and ``latest`` are fine branches that say nothing.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from quantpick.core.branch import NO_GROUP, Method, QuantFacts
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownName:
+    """A branch name that says nothing of a quantization in any grammar known here."""
+
+    name: str
+
+
+_NUMBER = r"(?P<bits>\d{1,2}(?:[._]\d{1,3})?)"
+_TAIL = r"(?P<tail>(?:[-_][a-z0-9.]+)*)"
+
+_GRAMMARS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # TheBloke: gptq-4bit-32g-actorder_True, gptq-8bit--1g-actorder_True, gptq-4-32g-actorder_True; and the
+        # directories of his scripts: 4bits-128g-desc_act_True-damp_0.1; without act order: awq-4bit-128g.
+        r"(?:(?P<method>gptq|awq)[-_])?(?P<bits>[2-8])(?:-?bits?)?[-_](?P<group>-1|\d{2,4})g"
+        r"(?:[-_](?:act[-_]?order|desc_act)_(?P<act>true|false))?(?:-damp_(?P<damp>0\.\d{1,6}))?",
+        # turboderp 2.4bpw, SC_1.40bpw_H3_V3; cgus 4.25bpw-h6; Doctor-Shotgun 5.0bpw-h6-wiki; ArtusDev 2.5bpw_H6;
+        # latimar 5_0-bpw-h8; khronnuz 4.05bpw_h6_ng6; sfxnz 2.0bpw-mcg; also exl2-4.0bpw.
+        rf"(?:[a-z][a-z0-9]{{0,7}}[-_])?{_NUMBER}[-_]?bpw(?:[-_]?h(?P<head>\d{{1,2}}))?{_TAIL}",
+        # zaq-hack bpw300-h6, blockblockblock bpw3.7
+        rf"bpw(?:(?P<hundredths>\d{{3}})|{_NUMBER})(?:[-_]h(?P<head>\d{{1,2}}))?{_TAIL}",
+        # ReadyArt 5.0_H6, mo137 5.8_h8
+        rf"{_NUMBER}[-_]h(?P<head>\d{{1,2}}){_TAIL}",
+        # rAIfle 2.25b6h, 3_5b6h
+        rf"{_NUMBER}b(?P<head>\d{{1,2}})h",
+        # bartowski 8_0, 4_25, 3.0
+        r"(?P<bits>\d[._]\d{1,2})",
+        # gptq-4bit, 8-bit, int4, GPTQ-Int8
+        r"(?:(?P<method>gptq|awq)[-_])?(?:(?P<bits>[2-8])-?bits?|int(?P<int>[2-8]))",
+        # w4a16, w4g128, w4a16-g128: compressed-tensors and AWQ recipes
+        r"w(?P<bits>[2-8])(?:a(?:8|16))?[-_]?(?:g(?P<group>\d{2,4}))?",
+        # the unquantized copy
+        r"(?P<float>fp16|bf16|f16|float16|bfloat16)",
+        # llama.cpp file types used as branches: Q4_K_M, IQ3_XS
+        r"i?q(?P<gguf>[1-8])_(?:k(?:_[sml])?|[01]|x?x?[sm]|nl)",
+    )
+)
+_METHOD_WORDS: Final[dict[str, Method]] = {"exl2": "exl2", "exl3": "exl3", "mcg": "exl3", "mul1": "exl3"}
+_MAX_BITS: Final = 16
+
+
+def read_branch_name(name: str) -> QuantFacts | UnknownName:
+    """The facts in a branch's name.
+
+    ``4.25bpw`` alone does not say EXL2 or EXL3: the method stays unsaid unless a word in the name tells.
+
+    >>> facts = read_branch_name("gptq-8bit--1g-actorder_True")
+    >>> facts.bits, facts.group_size, facts.desc_act
+    (8, -1, True)
+    >>> read_branch_name("2.5bpw_H6").bits, read_branch_name("main")
+    (2.5, UnknownName(name='main'))
+    """
+    for grammar in _GRAMMARS:
+        match = grammar.fullmatch(name)
+        if match is not None:
+            facts = _facts({key: value for key, value in match.groupdict().items() if value is not None}, name.lower())
+            if facts is not None:
+                return facts
+    return UnknownName(name)
+
+
+def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
+    """The facts in the groups of one match; None where the numbers cannot be bits (a date, a version)."""
+    if "float" in said:
+        return QuantFacts(method="none", bits=16)
+    if "gguf" in said:
+        return QuantFacts(method="gguf", bits=int(said["gguf"]))
+    bits = int(said["hundredths"]) / 100 if "hundredths" in said else _number(said.get("bits") or said["int"])
+    if not 1 <= bits <= _MAX_BITS:
+        return None
+    group = int(said["group"]) if "group" in said else None
+    return QuantFacts(
+        method=_method(said.get("method"), name),
+        bits=bits,
+        head_bits=int(said["head"]) if "head" in said else None,
+        group_size=NO_GROUP if group == NO_GROUP else group,
+        desc_act=said["act"].lower() == "true" if "act" in said else None,
+        damp_percent=float(said["damp"]) if "damp" in said else None,
+    )
+
+
+def _number(text: str) -> float:
+    """``4_25`` and ``4.25`` as 4.25; whole numbers stay int, as in the files.
+
+    >>> _number("4_25"), _number("4")
+    (4.25, 4)
+    """
+    return float(text.replace("_", ".")) if re.search(r"[._]", text) else int(text)
+
+
+def _method(prefix: str | None, name: str) -> Method | None:
+    if prefix is not None:
+        return "awq" if prefix.lower() == "awq" else "gptq"
+    return next((_METHOD_WORDS[word] for word in re.split(r"[-_]", name) if word in _METHOD_WORDS), None)

@@ -1,0 +1,60 @@
+"""Bytes to and from what people write: VRAM in GiB (2^30), files in GB (10^9, as the Hub and the cards do)."""
+
+import re
+from typing import Final
+
+KIB: Final = 2**10
+MIB: Final = 2**20
+GIB: Final = 2**30
+GB: Final = 10**9
+
+_FACTORS: Final = {
+    "": GIB,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+    "k": 2**10,
+    "m": 2**20,
+    "g": 2**30,
+    "t": 2**40,
+}
+_SIZE: Final = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})\s*([kmgt]?i?b?)\s*", re.IGNORECASE)
+
+
+def parse_bytes(text: str) -> int | None:
+    """A size as a person writes it, in bytes; None when it is not one (negative and unknown units included).
+
+    The unit is read by the letter: ``GiB`` is 2^30 and ``GB`` is 10^9. A bare number, or a bare ``G``, is GiB, because
+    that is how VRAM is spoken of.
+
+    >>> parse_bytes("24GiB"), parse_bytes("24"), parse_bytes("17.69 GB"), parse_bytes("24XB")
+    (25769803776, 25769803776, 17690000000, None)
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None or match[2].lower() not in _FACTORS:
+        return None
+    return round(float(match[1]) * _FACTORS[match[2].lower()])
+
+
+def format_gib(size_bytes: int) -> str:
+    """VRAM for a screen, in GiB with two decimals.
+
+    >>> format_gib(25769803776)
+    '24.00 GiB'
+    """
+    return f"{size_bytes / GIB:.2f} GiB"
+
+
+def format_gb(size_bytes: int) -> str:
+    """A file size for a screen, in GB (10^9 bytes) with two decimals.
+
+    >>> format_gb(17690000000)
+    '17.69 GB'
+    """
+    return f"{size_bytes / GB:.2f} GB"

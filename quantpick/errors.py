@@ -1,0 +1,33 @@
+"""Every error quantpick raises on purpose, each with the exit code a script acts on.
+
+The table of exit codes is interface (README, "Exit codes"). Foreign exceptions die in the adapter that met them, as one
+of these ``from`` the original.
+"""
+
+
+class QuantpickError(Exception):
+    """Something a user can act on: one line of what is wrong, and optionally one line to try.
+
+    Args:
+        message: one line, values in backticks, no full stop needed.
+        hint: something to do or paste next, or None.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(QuantpickError):
+    """The call itself is wrong, or no GPU was found and none was named: fix the call (exit 2)."""
+
+    exit_code = 2
+
+
+class NotFoundError(QuantpickError):
+    """No such repo, branch or file, or nothing quantized in it: fix the name (exit 4)."""
+
+    exit_code = 4

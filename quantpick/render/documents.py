@@ -1,0 +1,147 @@
+"""The JSON documents. Their keys are interface: a contract test holds the sets; unknown is null, sizes are bytes."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from quantpick.core.branch import Branch, BranchWarning
+from quantpick.core.gpu import Gpu
+from quantpick.core.loaders import Loader, Rule
+from quantpick.core.merge import BranchTable
+from quantpick.core.recommend import Choice, LoaderChoice, Recommendation
+
+SCHEMA_VERSION: Final = 1
+
+Json = dict[str, Any]
+
+
+def document(command: str, data: Json) -> str:
+    """One document as text, ASCII only so that any pipe carries it."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, "command": command, "data": data}, indent=2)
+
+
+def list_data(table: BranchTable) -> Json:
+    """The ``data`` of ``quantpick list``."""
+    return {
+        "repo_id": table.repo_id,
+        "branches": [_branch(branch) for branch in table.branches],
+        "skipped": [{"branch": skipped.branch, "reason": skipped.reason} for skipped in table.skipped],
+        "warnings": _warnings(table.warnings),
+        "siblings": [{"repo_id": sibling.repo_id, "method": sibling.method} for sibling in table.siblings],
+    }
+
+
+def recommend_data(answer: Recommendation) -> Json:
+    """The ``data`` of ``quantpick recommend``."""
+    best = answer.recommended
+    shown = best or (answer.choices[0] if answer.choices else None)
+    loader = answer.wish.loader or (best.loader if best else None)
+    return {
+        "repo_id": answer.repo_id,
+        "loader": _loader_choice(loader),
+        "context_tokens": shown.context_tokens if shown else answer.wish.context_tokens,
+        "kv_dtype": answer.wish.kv_dtype,
+        "gpus": gpu_list(answer.gpus),
+        "budget_bytes": shown.fit.budget_bytes if shown and shown.fit else None,
+        "recommended": _choice(best) if best else None,
+        "branches": [_choice(choice) for choice in answer.choices],
+        "warnings": _warnings(answer.warnings),
+    }
+
+
+def gpu_list(gpus: Iterable[Gpu]) -> list[Json]:
+    """The GPU objects."""
+    return [
+        {
+            "index": gpu.index,
+            "uuid": gpu.uuid,
+            "name": gpu.name,
+            "total_bytes": gpu.total_bytes,
+            "free_bytes": gpu.free_bytes,
+            "compute_capability": None if gpu.compute_capability is None else f"{gpu.compute_capability:.1f}",
+        }
+        for gpu in gpus
+    ]
+
+
+def loaders_data(loaders: Sequence[Loader]) -> Json:
+    """The ``data`` of ``quantpick loaders``."""
+    return {
+        "loaders": [
+            {
+                "name": loader.id,
+                "title": loader.name,
+                "aliases": list(loader.aliases),
+                "status": loader.status,
+                "version": loader.newest,
+                "split": loader.split,
+                "kv_dtypes": dict(loader.kv_dtypes),
+                "rules": [_rule(rule) for rule in loader.rules],
+            }
+            for loader in loaders
+        ]
+    }
+
+
+def _rule(rule: Rule) -> Json:
+    return {
+        "method": rule.method,
+        "versions": rule.versions,
+        "accepts": rule.accepts,
+        "min_compute_capability": None if rule.min_capability is None else f"{rule.min_capability:.1f}",
+        "kernel": rule.kernel,
+        "source": rule.source,
+        "checked": rule.checked,
+        "unverified": rule.unverified,
+    }
+
+
+def _branch(branch: Branch) -> Json:
+    quant = branch.quant
+    return {
+        "branch": branch.name,
+        "commit": branch.commit,
+        "method": quant.method,
+        "bits": quant.bits,
+        "bpw": quant.effective_bpw,
+        "head_bits": quant.head_bits,
+        "group_size": quant.group_size,
+        "desc_act": quant.desc_act,
+        "sym": quant.sym,
+        "damp_percent": branch.damp_percent,
+        "dataset": branch.dataset,
+        "seq_len": branch.seq_len,
+        "size_bytes": branch.size_bytes,
+        "exllama": branch.exllama,
+        "description": branch.description,
+        "sources": dict(branch.sources),
+    }
+
+
+def _choice(choice: Choice) -> Json:
+    fit = choice.fit
+    return _branch(choice.branch) | {
+        "verdict": "fits" if choice.fits else "rejected",
+        "rank": choice.rank,
+        "reasons": [{"code": reason.code, "message": reason.message} for reason in choice.reasons],
+        "loader": _loader_choice(choice.loader),
+        "estimate": None
+        if fit is None
+        else {
+            "weights_bytes": fit.estimate.weights_bytes,
+            "kv_cache_bytes": fit.estimate.kv_cache_bytes,
+            "scratch_bytes": fit.estimate.scratch_bytes,
+            "context_bytes": fit.estimate.context_bytes,
+            "total_bytes": fit.estimate.total_bytes,
+        },
+        "headroom_bytes": None if fit is None else fit.headroom_bytes,
+        "max_context_tokens": None if fit is None else fit.max_context_tokens,
+    }
+
+
+def _loader_choice(choice: LoaderChoice | None) -> Json | None:
+    return None if choice is None else {"name": choice.loader.id, "version": choice.shown_version}
+
+
+def _warnings(warnings: Iterable[BranchWarning]) -> list[Json]:
+    return [{"code": warning.code, "branch": warning.branch, "message": warning.message} for warning in warnings]

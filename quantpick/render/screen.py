@@ -1,0 +1,237 @@
+"""What a person sees on stdout: tables and bars, by Rich."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from quantpick.core.branch import Branch
+from quantpick.core.fit import Fit
+from quantpick.core.gpu import Gpu
+from quantpick.core.loaders import Loader
+from quantpick.core.merge import BranchTable
+from quantpick.core.recommend import Choice, Recommendation
+from quantpick.core.units import format_gb, format_gib
+from quantpick.render.notes import printable
+
+BAR_CELLS: Final = 20
+
+_BAR: Final = {"weights": ("█", "#", "cyan"), "cache": ("▓", "=", "yellow"), "overhead": ("▒", "-", "magenta")}
+_FREE: Final = ("·", ".", "dim")
+_BEYOND: Final = ("▶", ">", "bold red")
+
+
+def show_recommendation(answer: Recommendation) -> None:
+    """The pick and why, then every branch against the budget, then why not the others."""
+    console = _console()
+    best = answer.recommended
+    shown = best or answer.choices[0]
+    if best is not None:
+        console.print(Text(printable(best.branch.name), style="bold green"))
+        console.print(_indented(_why(best, answer)))
+    else:
+        console.print(Text("No branch fits.", style="bold red"))
+    console.print(_indented(_question(shown, answer), style="dim"))
+    console.print()
+    console.print(_verdicts(answer, console))
+    console.print(_legend(console))
+    rejected = [choice for choice in answer.choices if not choice.fits]
+    if rejected:
+        console.print()
+        console.print(Text("Why not the others" if best else "Why not", style="bold"))
+        console.print(_reasons(rejected))
+    if best is None and answer.siblings:
+        console.print()
+        console.print(Text("The card names these other repos of the model", style="bold"))
+        for sibling in answer.siblings:
+            console.print(Text(f"  {printable(sibling.repo_id)}"))
+
+
+def show_branches(table: BranchTable) -> None:
+    """The branch table."""
+    console = _console()
+    if table.repo_id is not None:
+        console.print(Text(printable(table.repo_id), style="bold"))
+    console.print(_branch_table(table.branches))
+    for skipped in table.skipped:
+        console.print(Text(f"  {printable(skipped.branch)}: {skipped.reason}", style="dim"))
+
+
+def show_gpus(gpus: Sequence[Gpu], problem: str | None, ram_total_bytes: int, ram_available_bytes: int) -> None:
+    """The GPUs, or why there are none, and the RAM."""
+    console = _console()
+    if gpus:
+        grid = _grid("GPU", "name", "free", "total", "compute capability")
+        for gpu in gpus:
+            capability = "?" if gpu.compute_capability is None else f"{gpu.compute_capability:.1f}"
+            grid.add_row(
+                str(gpu.index),
+                printable(gpu.name),
+                format_gib(gpu.free_bytes),
+                format_gib(gpu.total_bytes),
+                capability,
+            )
+        console.print(grid)
+    if problem is not None:
+        console.print(Text(problem))
+    console.print(Text(f"RAM: {format_gib(ram_available_bytes)} available of {format_gib(ram_total_bytes)}"))
+
+
+def show_loaders(loaders: Sequence[Loader]) -> None:
+    """All loaders with what they read; one alone with its rules and their sources."""
+    console = _console()
+    if len(loaders) == 1:
+        _show_rules(console, loaders[0])
+        return
+    grid = _grid("loader", "version", "state", "reads", "GPUs")
+    for loader in loaders:
+        grid.add_row(loader.id, loader.newest, loader.status, ", ".join(loader.methods), loader.split)
+    console.print(grid)
+
+
+def _show_rules(console: Console, loader: Loader) -> None:
+    console.print(Text(f"{loader.name} {loader.newest} ({loader.status})", style="bold"))
+    console.print(Text(f"  {loader.status_note}"))
+    console.print(Text("  KV cache: " + ", ".join(f"{name} {size:g} B" for name, size in loader.kv_dtypes.items())))
+    for rule in loader.rules:
+        console.print()
+        floor = "" if rule.min_capability is None else f", compute capability {rule.min_capability:.1f} or newer"
+        doubt = " (unverified)" if rule.unverified else ""
+        console.print(Text(f"{rule.method} {rule.versions}: {rule.accepts}{floor}{doubt}"))
+        console.print(Text(f"  {rule.source} ({rule.checked})", style="dim"))
+
+
+def _indented(sentence: str, style: str = "") -> Padding:
+    return Padding(Text(sentence, style=style), (0, 0, 0, 2))
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=False)
+
+
+def _grid(*headers: str) -> Table:
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+    for header in headers:
+        right = header in ("free", "total", "needs", "size", "context up to")
+        grid.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=header == "branch")
+    return grid
+
+
+def _why(best: Choice, answer: Recommendation) -> str:
+    """One sentence on why this one."""
+    virtue = {
+        "quality": "the best quality that fits",
+        "speed": "the smallest that is good enough, so the fastest",
+        "context": "the one that leaves the most room",
+    }[answer.wish.prefer]
+    only = "the only one that fits" if sum(choice.fits for choice in answer.choices) == 1 else virtue
+    spare = ""
+    if best.fit is not None:
+        longest = f"context up to {best.fit.max_context_tokens:,} tokens"
+        spare = f"; {format_gib(best.fit.headroom_bytes)} to spare, {longest}"
+    return f"{_spec(best.branch)}: {only}{spare}."
+
+
+def _question(shown: Choice, answer: Recommendation) -> str:
+    """What was asked, as it was understood."""
+    gpus = ", ".join(f"{printable(gpu.name)} {format_gib(gpu.total_bytes)}" for gpu in answer.gpus)
+    loader = f"{shown.loader.loader.name} {shown.loader.shown_version}"
+    assumed = "" if answer.wish.loader else " (assumed: no --loader)"
+    usable = "" if shown.fit is None else f", {format_gib(shown.fit.budget_bytes)} usable"
+    batch = "" if answer.wish.batch == 1 else f", batch {answer.wish.batch}"
+    return f"{loader}{assumed}, {shown.context_tokens:,} tokens, {answer.wish.kv_dtype} cache{batch}, {gpus}{usable}"
+
+
+def _spec(branch: Branch) -> str:
+    """The quantization in a person's words.
+
+    >>> from quantpick.core.branch import QuantSpec
+    >>> _spec(Branch(name="x", quant=QuantSpec("gptq", 4, 32, True), sources={"group_size": "card"}))
+    '4-bit GPTQ, group 32, act order'
+    """
+    quant = branch.quant
+    unit = "bpw" if quant.method in ("exl2", "exl3") else "bit"
+    bits = "?" if quant.bits is None else f"{quant.bits:g}"
+    words = [f"{bits} bpw" if unit == "bpw" else f"{bits}-bit"]
+    words[0] += "" if quant.method in (None, "none") else f" {quant.method.upper()}"
+    if "group_size" in branch.sources:
+        words.append("no group" if quant.group_size is None else f"group {quant.group_size}")
+    if quant.desc_act:
+        words.append("act order")
+    return ", ".join(words)
+
+
+def _verdicts(answer: Recommendation, console: Console) -> Table:
+    grid = _grid("", "branch", "memory against budget", "needs", "context up to")
+    for choice in answer.choices:
+        style = "" if choice.fits else "dim"
+        mark = str(choice.rank) if choice.fits else _glyph(("✗", "x"), console)
+        fit = choice.fit
+        grid.add_row(
+            Text(mark, style="green" if choice.fits else "red"),
+            Text(printable(choice.branch.name), style=style),
+            _bar(fit, console) if fit else Text("unknown"),
+            Text(format_gib(fit.estimate.total_bytes) if fit else "?", style=style),
+            Text(f"{fit.max_context_tokens:,}" if fit else "?", style=style),
+        )
+    return grid
+
+
+def _bar(fit: Fit, console: Console) -> Text:
+    """Weights, cache and overhead against the budget; what is beyond it ends in an arrow."""
+    parts = {
+        "weights": fit.estimate.weights_bytes,
+        "cache": fit.estimate.kv_cache_bytes,
+        "overhead": fit.estimate.scratch_bytes + fit.estimate.context_bytes,
+    }
+    bar = Text()
+    end, filled = 0, 0
+    for part, size_bytes in parts.items():
+        end += size_bytes
+        upto = min(BAR_CELLS, round(BAR_CELLS * end / max(1, fit.budget_bytes)))
+        bar.append(_glyph(_BAR[part], console) * (upto - filled), style=_BAR[part][2])
+        filled = max(filled, upto)
+    if fit.headroom_bytes < 0:
+        bar = bar[: BAR_CELLS - 1]
+        return bar.append(_glyph(_BEYOND, console), style=_BEYOND[2])
+    return bar.append(_glyph(_FREE, console) * (BAR_CELLS - filled), style=_FREE[2])
+
+
+def _legend(console: Console) -> Text:
+    legend = Text("   ")
+    for part, (*_, style) in _BAR.items():
+        legend.append(_glyph(_BAR[part], console), style=style).append(f" {part}  ", style="dim")
+    legend.append(_glyph(_FREE, console), style=_FREE[2]).append(" free  ", style="dim")
+    return legend.append(_glyph(_BEYOND, console), style=_BEYOND[2]).append(" too large", style="dim")
+
+
+def _glyph(glyphs: Sequence[str], console: Console) -> str:
+    """The first spelling where the terminal can show it, else the ASCII one."""
+    return glyphs[0] if console.encoding.lower().startswith("utf") else glyphs[1]
+
+
+def _reasons(rejected: Sequence[Choice]) -> Table:
+    grid = Table(box=None, padding=(0, 2, 0, 2), show_header=False, show_edge=False)
+    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold")
+    for choice in rejected:
+        sentences = "\n".join(reason.message for reason in choice.reasons)
+        grid.add_row(printable(choice.branch.name), Text(sentences))
+    return grid
+
+
+def _branch_table(branches: Sequence[Branch]) -> Table:
+    grid = _grid("branch", "quantization", "size", "ExLlama", "sequence")
+    for branch in branches:
+        exllama = {True: "yes", False: "no", None: ""}[branch.exllama]
+        grid.add_row(
+            printable(branch.name),
+            _spec(branch),
+            "" if branch.size_bytes is None else format_gb(branch.size_bytes),
+            exllama,
+            "" if branch.seq_len is None else str(branch.seq_len),
+        )
+    return grid

@@ -1,0 +1,1 @@
+"""Bytes from the Hub: resumable, verified. Nothing is here yet."""
