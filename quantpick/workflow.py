@@ -267,13 +267,13 @@ def _with_shapes(table: BranchTable) -> BranchTable:
     if assumed is None:
         return table
     warning = BranchWarning("assumed-shape", None, f"no config.json: {assumed.why}")
-    branches = tuple(_shaped(table.branches, assumed.shape))
+    branches = tuple(_shaped(table.branches, assumed))
     return replace(table, branches=branches, warnings=(*table.warnings, warning))
 
 
-def _shaped(branches: Iterable[Branch], shape: ModelShape) -> Iterable[Branch]:
+def _shaped(branches: Iterable[Branch], assumed: assume.AssumedShape) -> Iterable[Branch]:
     for branch in branches:
-        yield branch if branch.shape else replace(branch, shape=shape)
+        yield branch if branch.shape else replace(branch, shape=assumed.shape, shape_is_sure=assumed.explains_sizes)
 
 
 def _where_else(table: BranchTable) -> str | None:

@@ -32,13 +32,19 @@ class AssumedShape:
         shape: the shape.
         known_name: the published model it was taken from.
         why: what speaks for it, a phrase.
-        relative_error: median of |computed - stated| / stated over the branches' sizes, or None without sizes.
+        relative_error: median of |computed - stated| / stated over the branches' sizes; None without sizes,
+            and where the shape was made up to fit them.
     """
 
     shape: ModelShape
     known_name: str
     why: str
     relative_error: float | None
+
+    @property
+    def explains_sizes(self) -> bool:
+        """Whether the branches' stated sizes are those the shape would have."""
+        return self.relative_error is not None and self.relative_error <= SIZE_TOLERANCE
 
 
 def parse_shapes(text: str) -> tuple[KnownShape, ...]:
@@ -130,7 +136,8 @@ def _merit(error: float | None, agreement: _Agreement) -> tuple[float, ...]:
     """
     right_size = error is not None and error <= SIZE_TOLERANCE
     complete = not right_size and agreement.complete
-    return right_size, complete, 2 * agreement.shared + agreement.same_type, agreement.same_type, -(error or 0.0)
+    words = 2 * agreement.shared + agreement.same_type
+    return right_size, complete, words, agreement.complete, agreement.same_type, -(error or 0.0)
 
 
 def _words(name: str) -> list[str]:
@@ -161,7 +168,7 @@ def _scaled(nearest: KnownShape, sizes: Sequence[tuple[QuantSpec, int]]) -> Assu
     layers = max(1, round(nearest.shape.num_hidden_layers * ratio))
     shape = replace(nearest.shape, num_hidden_layers=layers, model_type=None)
     why = f"no published model has its file sizes: assumed is {nearest.name} with {layers} layers, a rough guess"
-    return AssumedShape(shape, nearest.name, why, _error(shape, sizes))
+    return AssumedShape(shape, nearest.name, why, None)
 
 
 def _median(values: Sequence[float]) -> float:

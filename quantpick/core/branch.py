@@ -95,6 +95,7 @@ class Branch:
         description: the card's words.
         model_type: the config's ``model_type`` (``llama``, ``mixtral``), or None.
         shape: the model's dimensions, or None when nobody gave them.
+        shape_is_sure: whether the shape was read from a config or explains the sizes of the repo's files.
         sources: for each field that is known, who said so.
     """
 
@@ -109,6 +110,7 @@ class Branch:
     seq_len: int | None = None
     model_type: str | None = None
     shape: ModelShape | None = None
+    shape_is_sure: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     @property

@@ -43,8 +43,8 @@ _MAX_ROWS: Final = 500
 _MAX_COLUMNS: Final = 40
 _MAX_LINES: Final = 2000
 _MAX_CHARACTERS: Final = 1_000_000
-"""Tables of a card, rows of a table, columns of a row, and lines (and their characters) that could be a list of branches:
-so much is read of each, far beyond any real card."""
+"""So many tables of a card, rows of a table, columns of a row, and lines and characters that could list branches are
+read: far more than any real card has."""
 _ABSURD_BYTES: Final = 10**13
 """10 TB. Above this a "GB" is a byte count: one publisher's script printed 35332232264.00 GB for 35.33 GB."""
 
@@ -193,8 +193,8 @@ def _read_branch(cell: Inline, header: str = "") -> str | None:
 
 
 def _read_bits(cell: Inline, header: str) -> float | None:
-    number = _NUMBER.search(cell.plain)
-    value = _number(number[0]) if number else None
+    number = _NUMBER.search(cell.plain[:200])
+    value = _number(number[0]) if number and not any(size[2] for size in _SIZE.finditer(cell.plain[:200])) else None
     return value if value is not None and 0 < value <= 32 else None
 
 
@@ -271,9 +271,10 @@ COLUMNS: Final = (
 """What a header can say, and how its cells are read. A header that fits none is ignored."""
 
 _MADE_WITH: Final = next(column for column in COLUMNS if column.field == "made_with")
-_QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS) - {"branch", "description", "unused"}
-"""The fields one of which a table must have to be about quantizations."""
-_NUMBER_FIELDS: Final = _QUANT_FIELDS - {"dataset", "made_with"}
+_NOT_QUANT: Final = {"branch", "description", "unused", "dataset", "seq_len", "made_with"}
+_QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS) - _NOT_QUANT
+"""The fields one of which a table must have to be about quantizations: checkpoints have branches and data sets too."""
+_BRANCH_WORDS: Final = next(column.headers for column in COLUMNS if column.field == "branch").split(", ")
 
 
 class _Head(NamedTuple):
@@ -306,7 +307,7 @@ def _words(header: str) -> str:
 
 
 def _align(cells: Sequence[Inline], heads: Sequence[_Head]) -> list[tuple[_Head, Inline]]:
-    """Which cell stands under which header, in a row that has more or fewer cells than its table has headers.
+    """Which cell stands under which header, in a row of another length than its header and with values out of place.
 
     The order is kept; as many cells as possible go where their kind of value belongs, and leftmost where that is open.
     A tool's name finds its place also without a header: rows of an older table lived on under a newer header.
@@ -355,6 +356,8 @@ class _Found:
         repo: the repo its link shows; None for plain text.
         group: the table or list it is from.
         labelled: whether a link's label says its bits.
+        tabled: whether it is from a table.
+        unsure: whether it could be a version or a precision just as well: a lone ``1.1`` or ``fp16``.
         absurd: the size as written, if no file can have it.
     """
 
@@ -362,6 +365,8 @@ class _Found:
     repo: str | None = None
     group: int = 0
     labelled: bool = False
+    tabled: bool = False
+    unsure: bool = False
     absurd: str = ""
 
 
@@ -383,7 +388,8 @@ def _links(blocks: Sequence[Block]) -> Iterator[_Found]:
     budget = _Budget()
     for number, block in enumerate(blocks):
         if isinstance(block, Table):
-            lines = budget.spend(line for cells in block.rows(_MAX_ROWS) if "tree/" in (line := "\n".join(cells)))
+            rows = [block.header, *block.rows(_MAX_ROWS)]
+            lines = budget.spend(line for cells in rows if "tree/" in (line := "\n".join(cells)))
             heads = _heads(block.header) if lines else []
             read = [_read_row(tuple(line.split("\n")), heads, "", linked=True) for line in lines]
             found = [one for one in read if one and one.row.facts.bits]
@@ -450,7 +456,7 @@ def _tables(blocks: Sequence[Block]) -> Iterator[tuple[Table, str]]:
 
 def _may_list_branches(header: Cells) -> bool:
     text = " ".join(header[:_MAX_COLUMNS])[:5000].casefold()
-    return any(word in text for word in ("branch", "revision", "分支"))
+    return any(word in text for word in _BRANCH_WORDS)
 
 
 def _prose_near(blocks: Sequence[Block], index: int) -> str:
@@ -493,6 +499,7 @@ _HEAD_BITS: Final = re.compile(
     re.IGNORECASE,
 )
 _BITS_WORD: Final = re.compile(rf"{_NUMBER_TEXT}[ -]?bits?\b(?![ -](?:lm_?)?head)", re.IGNORECASE)
+_VERSION: Final = re.compile(r"\d+[._]\d+|")
 _NAME_MARKS: Final = ("`", "bpw", "_H", "_h", "bit-", "main")
 _EXPLICIT_NAME: Final = re.compile(r"bpw|gptq|awq|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
 _NAME_LINE: Final = re.compile(r"[*_]{0,2}(?:`([^`\s]{1,200})`|([\w.+-]{1,60})(?=[*_]{0,2}\s*(?:[:(–—]|-\s|--|$)))")
@@ -508,12 +515,14 @@ def _read_row(cells: Cells, heads: Sequence[_Head], prose: str, *, linked: bool 
         linked: whether only a link makes a branch.
     """
     read = [read_inline(cell) for cell in cells[:_MAX_COLUMNS]]
-    placed = list(zip(heads, read, strict=True)) if len(read) == len(heads) else _align(read, heads)
+    placed = list(zip(heads, read, strict=False))
+    if len(read) != len(heads) and not all(_gain(cell, head) for head, cell in placed):
+        placed = _align(read, heads)
     branch, repo, label = _branch_in(placed, read, linked)
     if branch is None:
         return None
     values, vram = _values(placed, prose)
-    said = _NUMBER_FIELDS & values.keys()
+    said = _QUANT_FIELDS & values.keys()
     facts = _complete(_table_facts(values, heads), branch, label)
     if not said and not vram and facts.bits is None and (repo is None or any("measurement" in cell for cell in cells)):
         return None
@@ -530,7 +539,7 @@ def _read_row(cells: Cells, heads: Sequence[_Head], prose: str, *, linked: bool 
         vram_bytes=vram,
         made_with=values.get("made_with"),
     )
-    return _Found(row=row, repo=repo, absurd=absurd)
+    return _Found(row=row, repo=repo, absurd=absurd, tabled=True)
 
 
 def _branch_in(
@@ -609,7 +618,8 @@ def _read_linked_line(line: str) -> Iterator[_Found]:
         if facts.bits is not None:
             size = _size_behind(label, behind)
             row = CardRow(branch=url.branch or "", facts=facts, size_bytes=size)
-            yield _Found(row=row, repo=url.repo_id, labelled=_bits_in(label) is not None)
+            unsure = facts.method == "none" or (_VERSION.fullmatch(label) and _VERSION.fullmatch(row.branch))
+            yield _Found(row=row, repo=url.repo_id, labelled=_bits_in(label) is not None, unsure=bool(unsure))
 
 
 def _link_facts(branch: str, label: str, behind: str) -> QuantFacts:
@@ -805,16 +815,19 @@ class _About:
         named = self.front.get("model_name", ())
         known = [_stem(name.rpartition("/")[2]) for name in (self.repo_id or "", *self.base_models) if name]
         title = _model_in(self.title)
-        if any(_alike(title, name) for name in known) or (not known and re.search(r"\d", title)):
+        if any(_alike(title, name) for name in known) or (not self.repo_id and re.search(r"\d", title)):
             named = (*named, title)
         return next(filter(None, (*named, *known)), None)
 
     def own(self, found: list[_Found]) -> list[_Found]:
         """Of the rows found, those about this repo's branches."""
         linked = Counter(one.repo for one in found if one.repo)
-        accepted = self._accept_inferred(linked) if self.given is None else _accept_given(linked, self.given)
+        tabled = Counter(one.repo for one in found if one.repo and one.tabled)
+        accepted = self._accept_inferred(tabled or linked) if self.given is None else _accept_given(linked, self.given)
         if not linked and self.given and self.commands and not _accept_given(self.commands, self.given):
             return []
+        if self.method not in _QUANTIZED:
+            found = [one for one in found if not one.unsure]
         foreign = {one.group for one in found if one.repo} - {one.group for one in found if one.repo in accepted}
         return [one for one in found if one.repo in accepted or (one.repo is None and one.group not in foreign)]
 
@@ -823,8 +836,10 @@ class _About:
         if not linked:
             return set()
         counts = Counter(repo.casefold() for repo in linked.elements())
+        titles = {_plain(self.title), _plain(_model_in(self.title))}
+        names = {repo: repo.rpartition("/")[2] for repo in counts}
         own = max(
-            counts, key=lambda repo: (_alike(self.title, _stem(repo.rpartition("/")[2]), whole=True), counts[repo])
+            counts, key=lambda repo: (bool(titles & {_plain(names[repo]), _plain(_stem(names[repo]))}), counts[repo])
         )
         spelling = next(repo for repo in linked if repo.casefold() == own)
         if self._is_somebody_elses(spelling):
@@ -894,10 +909,10 @@ def _stem(name: str) -> str:
     return _QUANT_SUFFIX.sub("", name[:200])
 
 
-def _alike(name: str, other: str, *, whole: bool = False) -> bool:
+def _alike(name: str, other: str) -> bool:
     """Whether two names are of one model: one holds the other, letters and digits compared."""
     one, two = _plain(name), _plain(other)
-    return len(one) > 3 and len(two) > 3 and (one == two if whole else one in two or two in one)
+    return len(one) > 3 and len(two) > 3 and (one in two or two in one)
 
 
 def _method_in(text: str, *, last: bool = False) -> Method | None:

@@ -117,8 +117,8 @@ class Inline(NamedTuple):
 
 # --- lines to blocks --------------------------------------------------------------------------------------------------
 
-_MAX_LINES: Final = 300_000
-"""Lines that are read. Only noise has more: a card of 5 MB has a fifth of that."""
+_MAX_LINES: Final = 200_000
+"""Lines that are read; only noise has more. The real cards seen have less than 2,000."""
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _TABLE_TAG: Final = re.compile(r"(?=<table\b)|(?<=</table>)", re.IGNORECASE)
 _HTML_BLOCK: Final = re.compile(r"<(table\b|h[1-6]\b|summary\b|/details\b)[^<>]*>", re.IGNORECASE)
@@ -348,6 +348,8 @@ class _Scanner:
         while "</table" not in self.lines[self.at].lower():
             self.at += 1
         rows = _read_html_rows(" ".join(self.lines[start : self.at + 1]))
+        if rows and "href" in "".join(rows[0]):
+            rows.insert(0, ("",) * len(rows[0]))  # no header: its first row shows something already
         return self._add(Table(rows[0], split=rows[1:])) if rows else True
 
 

@@ -581,9 +581,8 @@ def _check_group_size(rule: Rule, facts: _Facts) -> _Finding:
     if size is None:
         return facts.doubt("this branch's group size", f"takes {_groups_in_words(rule.group_sizes)}")
     here = "has no group" if size == NO_GROUP else f"has groups of {size}"
-    elsewhere = any(peer.group_sizes is None or size in peer.group_sizes for peer in facts.peers)
-    about = rule.group_sizes if elsewhere else {known for peer in facts.peers for known in peer.group_sizes or ()}
-    return _objection(rule, "group-size", f"{facts.label} takes {_groups_in_words(about)}, this branch {here}")
+    takes = f"{facts.label} takes {_groups_in_words(rule.group_sizes)}"
+    return _objection(rule, "group-size", f"{takes}, this branch {here}")
 
 
 def _act_order_answers(rule: Rule, facts: _Facts) -> set[Answer]:

@@ -147,6 +147,7 @@ def merge_branch(
         seq_len=facts.seq_len,
         model_type=model_type,
         shape=config.shape,
+        shape_is_sure=config.shape is not None,
         sources=sources,
     )
     return branch, (*warnings, *size_warnings)

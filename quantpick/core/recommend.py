@@ -281,7 +281,8 @@ def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]
 
 def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tuple[BranchWarning, ...]]:
     """The size to reckon with: the stated one, or the computed one where the stated cannot be true, with a warning."""
-    if branch.size_bytes is None or branch.quant.bits is None:
+    checkable = branch.shape_is_sure and shape.num_local_experts == 1
+    if branch.size_bytes is None or branch.quant.bits is None or not checkable:
         return branch.size_bytes, ()
     computed = weights_file_size(branch.quant, shape)
     if computed <= _IMPLAUSIBLE_SIZE * branch.size_bytes:

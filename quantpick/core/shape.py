@@ -93,7 +93,7 @@ class ModelShape:
             num_local_experts=_number(config, "num_local_experts", "num_experts", "n_routed_experts") or 1,
             max_position_embeddings=longest,
             model_type=model_type if isinstance(model_type, str) else None,
-            mlp_matrices=2 if model_type in _UNGATED else 3,
+            mlp_matrices=2 if isinstance(model_type, str) and model_type in _UNGATED else 3,
         )
 
 

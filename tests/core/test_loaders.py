@@ -14,7 +14,7 @@ from packaging.version import Version
 from quantpick import core
 from quantpick.core import loaders
 from quantpick.core.branch import METHODS, QuantSpec
-from quantpick.core.loaders import BadKvDtype, Loader, LoaderTable, UnknownLoader, UnknownVersion, Verdict
+from quantpick.core.loaders import BadKvDtype, Loader, LoaderTable, Rule, UnknownLoader, UnknownVersion, Verdict
 
 TOML: Final = Path(core.__file__).parent / "loaders.toml"
 NOTES: Final = Path(__file__).parents[3] / "shared" / "data" / "loaders.json"
@@ -207,6 +207,8 @@ def test_vllm_since_0_30_rejects_act_order_with_groups_and_takes_it_without() ->
         ("exllamav2", QuantSpec("exl2", 1.5), ADA, None, "bits", ("2 to 8 bpw EXL2", "has 1.5 bpw")),
         ("exllamav3", QuantSpec("exl3", 4.0), 7.5, None, "compute-capability", ("8.0 or newer", "this GPU has 7.5")),
         ("gptqmodel", gptq(9), ADA, None, "bits", ("2-, 3-, 4-, 5-, 6-, 7- or 8-bit", "is 9-bit")),
+        ("autogptq", gptq(5), ADA, None, "bits", ("2-, 3-, 4- or 8-bit", "is 5-bit")),
+        ("gptq-for-llama", gptq(3, 16, False), ADA, "llama", "group-size", ("groups of 32 to 4096", "groups of 16")),
         ("gptqmodel", gptq(4, 48), ADA, None, "group-size", ("groups of 16 to 1024", "groups of 48")),
         ("lmdeploy", gptq(4, 64, False), ADA, None, "group-size", ("groups of 128,", "has groups of 64")),
         ("lmdeploy", gptq(4, 128), ADA, None, "act-order", ("LMDeploy does not load act order (", "group size 128")),
@@ -391,6 +393,12 @@ def test_a_version_nobody_looked_at_is_judged_by_its_neighbour_with_a_warning(
     assert warned(verdict) & {"unverified-version", "unknown-version"} == ({warning} if warning else set())
 
 
+@pytest.mark.parametrize("choice", ["lmdeploy==0.9.2", "tabbyapi==1.0", "llama.cpp==b4567", "vllm==2026.01.01"])
+def test_dates_and_other_versions_are_not_compared(choice: str) -> None:
+    messages = [warning.message for warning in check(choice, gptq(4, None)).warnings]
+    assert any("cannot be compared" in message for message in messages), messages
+
+
 def test_in_a_gap_the_older_rules_hold() -> None:
     kernels = [check(f"vllm=={version}", gptq(), 7.5).rule for version in ("0.14.0", "0.15.1")]
     assert [rule.kernel for rule in kernels if rule] == ["gptq_gemm (exllama)", "gptq_marlin"]
@@ -517,6 +525,30 @@ def test_servers_take_their_fraction_and_the_others_what_they_need(
 
 
 @pytest.mark.parametrize(
+    ("name", "split", "unequal_gpus", "heads_divisible"),
+    [
+        ("exllamav2", "layers", True, False),
+        ("transformers", "layers", True, False),
+        ("llama.cpp", "layers", True, False),
+        ("vllm", "tensor", False, True),
+        ("tgi", "tensor", False, True),
+        ("lmdeploy", "tensor", False, True),
+    ],
+)
+def test_layers_are_split_over_unequal_gpus_and_tensors_over_equal_ones(
+    name: str, split: str, unequal_gpus: bool, heads_divisible: bool
+) -> None:
+    known = loader(name)
+    assert (known.split, known.unequal_gpus, known.heads_divisible) == (split, unequal_gpus, heads_divisible)
+
+
+def test_tgi_does_not_split_exl2() -> None:
+    rule = check("tgi", QuantSpec("exl2", 4.0)).rule
+    assert rule is not None
+    assert rule.split == "none"
+
+
+@pytest.mark.parametrize(
     ("name", "text", "size"),
     [
         ("exllamav2", "fp16", 2.0),
@@ -565,7 +597,7 @@ def test_a_kv_type_a_loader_lacks_is_answered_with_those_it_has(name: str, text:
     assert set(answer.known) >= set(loader(name).kv_dtypes)
 
 
-def test_the_users_without_a_loader_get_active_ones_first_and_dead_ones_never() -> None:
+def test_without_a_loader_the_active_ones_come_first_and_the_dead_ones_never() -> None:
     tried = list(TABLE.maintained())
     assert [known.status for known in tried] == sorted(known.status for known in tried)
     assert {known.id for known in TABLE.loaders} - {known.id for known in tried} == {
@@ -596,15 +628,41 @@ def test_without_a_named_loader_these_are_the_first_to_take_a_method(quant: Quan
 # The table itself.
 
 
-def test_the_loaders_are_the_nineteen_of_the_notes_and_no_format_of_theirs_is_left_out() -> None:
+@pytest.fixture(name="notes", scope="module")
+def collected_facts() -> Any:
+    """The facts as they were collected, which are no part of this repository."""
     if not NOTES.exists():
         pytest.skip(f"the collected facts are not here: {NOTES}")
-    notes = json.loads(NOTES.read_text(encoding="utf-8"))["loaders"]
+    return json.loads(NOTES.read_text(encoding="utf-8"))["loaders"]
+
+
+def test_the_loaders_are_the_nineteen_of_the_notes_under_all_their_names(notes: Any) -> None:
     assert {note["id"] for note in notes} == {known.id for known in TABLE.loaders}
     for note in notes:
-        known = loader(note["id"])
-        assert {rule["format"] for rule in note["rules"]} <= {rule.method for rule in known.rules}
-        assert all(loader(alias) == known for alias in note["aliases"]), note["aliases"]
+        assert all(loader(alias).id == note["id"] for alias in note["aliases"]), note["aliases"]
+
+
+def test_every_rule_of_the_notes_is_in_the_table_with_the_same_figures(notes: Any) -> None:
+    rows = [(note["id"], row) for note in notes for row in note["rules"]]
+    missing = [(name, row) for name, row in rows if not any(_tells(rule, row) for rule in loader(name).rules)]
+    # Folded into the rule that takes 4 bits, whose objection they are.
+    assert {(name, row["format"], row["desc_act_no_group"]) for name, row in missing} <= {
+        (name, "gptq", "reject") for name in ("exllama", "exllamav2", "sglang")
+    }
+
+
+def _tells(rule: Rule, row: dict[str, Any]) -> bool:
+    """Whether a rule says what a row of the notes says, as far as the row says it in figures."""
+    if rule.method != row["format"] or row["desc_act_no_group"] == "reject":
+        return rule.method == row["format"] and rule.rejects is not None
+    return (
+        (not isinstance(row["bits"], list) or list(rule.bits or ()) == row["bits"])
+        and (not isinstance(row["group_sizes"], list) or list(rule.group_sizes or ()) == row["group_sizes"])
+        and (rule.sym is True) == (row["sym"] is True)
+        and rule.min_capability == row["min_cc"]
+        and rule.floor_inferred == row.get("min_cc_basis", "").startswith("inferred")
+        and rule.unverified == row["unverified"]
+    )
 
 
 @pytest.mark.parametrize("known", TABLE.loaders, ids=lambda known: known.id)

@@ -181,10 +181,15 @@ def test_memory_that_others_hold_counts_unless_the_total_was_asked_for() -> None
 
 
 def test_size_that_cannot_be_true_is_replaced_by_the_computed_one_and_told() -> None:
-    wrong = replace(gptq(8, 128), size_bytes=5_740_000_000)
+    wrong = replace(gptq(8, 128), size_bytes=5_740_000_000, shape_is_sure=True)
     answer = recommend([wrong], [gpu(24)], wish("gptqmodel"), TABLE)
     assert codes(answer, wrong.name) == ["vram"]
     assert [warning.code for warning in answer.choices[0].warnings if warning.code == "implausible-size"]
+
+
+def test_size_is_believed_where_the_shape_is_only_guessed() -> None:
+    small = replace(gptq(8, 128), size_bytes=5_740_000_000)
+    assert recommend([small], [gpu(24)], wish("gptqmodel"), TABLE).recommended is not None
 
 
 def test_without_a_loader_a_maintained_one_is_assumed_and_named() -> None:

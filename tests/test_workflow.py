@@ -1,0 +1,101 @@
+"""The Python API as a setup script uses it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import quantpick
+from quantpick import Gpu, ModelShape, NotFoundError, QuantSpec, UsageError
+
+CARD = Path(__file__).parent / "fixtures" / "cards" / "airoboros-c34b-gptq.md"
+GIB = 2**30
+
+
+def gpu(gib: int, index: int = 0) -> Gpu:
+    return Gpu(index=index, name="GPU", total_bytes=gib * GIB, free_bytes=gib * GIB, compute_capability=8.9)
+
+
+def test_everything_the_package_promises_is_there() -> None:
+    assert all(getattr(quantpick, name) is not None for name in quantpick.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = quantpick.nonsense
+
+
+def test_recommend_answers_for_a_machine_nobody_owns() -> None:
+    answer = quantpick.recommend(card=CARD, gpus=[gpu(24)], loader="exllamav2")
+    assert answer.recommended is not None
+    assert answer.recommended.branch.name == "gptq-4bit-32g-actorder_True"
+    assert answer.repo_id == "TheBloke/Airoboros-c34B-3.1.2-GPTQ"
+
+
+def test_nothing_that_fits_is_an_answer_and_no_error() -> None:
+    answer = quantpick.recommend(card=CARD, gpus=[gpu(4)], loader="exllamav2")
+    assert answer.recommended is None
+    assert len(answer.choices) == 7
+
+
+def test_shape_is_assumed_without_a_config_and_the_warning_names_the_model() -> None:
+    table = quantpick.list_branches(card=CARD)
+    assert {branch.shape for branch in table.branches if branch.shape} == {
+        ModelShape(48, 8192, 64, 8, 128, 22016, 32000, model_type="llama")
+    }
+    (warning,) = [warning for warning in table.warnings if warning.code == "assumed-shape"]
+    assert "CodeLlama-34b" in warning.message
+
+
+def test_config_gives_the_shape_and_nothing_is_assumed(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "model_type": "llama",
+                "hidden_size": 8192,
+                "num_hidden_layers": 48,
+                "num_attention_heads": 64,
+                "num_key_value_heads": 8,
+                "intermediate_size": 22016,
+                "vocab_size": 32000,
+                "max_position_embeddings": 16384,
+            }
+        )
+    )
+    table = quantpick.list_branches(card=CARD, config=config)
+    assert not [warning for warning in table.warnings if warning.code == "assumed-shape"]
+    longest = quantpick.recommend(card=CARD, config=config, gpus=[gpu(80)], loader="gptqmodel", context_tokens=None)
+    assert longest.choices[0].context_tokens == 16384
+
+
+def test_repo_id_says_whose_card_it_is() -> None:
+    assert quantpick.list_branches("TheBloke/Airoboros-c34B-3.1.2-GPTQ", card=CARD).branches
+    with pytest.raises(NotFoundError, match="no branch table"):
+        quantpick.list_branches("someone/Else-7B-GPTQ", card=CARD)
+
+
+def test_estimate_adds_up_and_grows_with_the_context() -> None:
+    shape = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
+    spec = QuantSpec("gptq", 4, 128)
+    short, long = (
+        quantpick.estimate_vram(spec, shape, loader="exllamav2", context_tokens=tokens) for tokens in (4096, 32768)
+    )
+    assert short.kv_cache_bytes == 32 * 8 * 128 * 2 * 2 * 4096
+    assert long.kv_cache_bytes == 8 * short.kv_cache_bytes
+    parts = (short.weights_bytes, short.kv_cache_bytes, short.scratch_bytes, short.context_bytes)
+    assert short.total_bytes == sum(parts) < long.total_bytes
+
+
+@pytest.mark.parametrize(
+    ("loader", "kv_dtype", "says"),
+    [("nonsense", "fp16", "nonsense"), ("vllm", "q4", "q4"), ("vllm==x.y", "fp16", "x.y")],
+)
+def test_estimate_of_what_the_loader_cannot_do_says_what_it_can(loader: str, kv_dtype: str, says: str) -> None:
+    shape = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
+    with pytest.raises(UsageError, match=says) as caught:
+        quantpick.estimate_vram(QuantSpec("gptq", 4), shape, loader=loader, context_tokens=4096, kv_dtype=kv_dtype)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("context_tokens", "batch"), [(0, 1), (-5, 1), (4096, 0)])
+def test_numbers_out_of_bounds_are_the_callers_fault(context_tokens: int, batch: int) -> None:
+    with pytest.raises(UsageError):
+        quantpick.recommend(card=CARD, gpus=[gpu(24)], context_tokens=context_tokens, batch=batch)
