@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -287,7 +288,7 @@ def test_screen_names_every_branch_whole_and_folds_nothing_away(width: str) -> N
         env={**os.environ, "COLUMNS": width, "PYTHONIOENCODING": "utf-8"},
     )
     for name in ("gptq-4bit-32g-actorder_True", "gptq-8bit--1g-actorder_True", "main"):
-        assert name in shown.stdout
+        assert re.search(rf"^\S  {name} ", shown.stdout, re.MULTILINE), name
     assert "…" not in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= int(width)
     assert shown.stdout.splitlines()[0].strip() == "gptq-4bit-32g-actorder_True"

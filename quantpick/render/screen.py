@@ -17,7 +17,8 @@ from quantpick.core.recommend import Choice, Recommendation
 from quantpick.core.units import format_gb, format_gib
 from quantpick.render.notes import printable
 
-BAR_CELLS: Final = 20
+MAX_BAR_CELLS: Final = 20
+MIN_BAR_CELLS: Final = 6
 
 _BAR: Final = {"weights": ("█", "#", "cyan"), "cache": ("▓", "=", "yellow"), "overhead": ("▒", "-", "magenta")}
 _FREE: Final = ("·", ".", "dim")
@@ -55,7 +56,7 @@ def show_branches(table: BranchTable) -> None:
     console = _console()
     if table.repo_id is not None:
         console.print(Text(printable(table.repo_id), style="bold"))
-    console.print(_branch_table(table.branches))
+    console.print(_branch_table(table.branches, console))
     for skipped in table.skipped:
         console.print(Text(f"  {printable(skipped.branch)}: {skipped.reason}", style="dim"))
 
@@ -64,7 +65,7 @@ def show_gpus(gpus: Sequence[Gpu], problem: str | None, ram_total_bytes: int, ra
     """The GPUs, or why there are none, and the RAM."""
     console = _console()
     if gpus:
-        grid = _grid("GPU", "name", "free", "total", "compute capability")
+        grid = _grid("GPU", "name", "free", "total", "compute capability", folding=("name",))
         for gpu in gpus:
             capability = "?" if gpu.compute_capability is None else f"{gpu.compute_capability:.1f}"
             grid.add_row(
@@ -86,7 +87,7 @@ def show_loaders(loaders: Sequence[Loader]) -> None:
     if len(loaders) == 1:
         _show_rules(console, loaders[0])
         return
-    grid = _grid("loader", "version", "state", "reads", "GPUs")
+    grid = _grid("loader", "version", "state", "reads", "GPUs", folding=("reads",))
     for loader in loaders:
         grid.add_row(loader.id, loader.newest, loader.status, ", ".join(loader.methods), loader.split)
     console.print(grid)
@@ -112,11 +113,12 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
-def _grid(*headers: str) -> Table:
+def _grid(*headers: str, folding: Sequence[str]) -> Table:
+    """A table without lines, in which only the columns `folding` give way where the screen is too narrow."""
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
     for header in headers:
-        right = header in ("free", "total", "needs", "size", "context up to")
-        grid.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=header == "branch")
+        right = header in ("free", "total", "needs", "size", "max context")
+        grid.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=header not in folding)
     return grid
 
 
@@ -165,7 +167,8 @@ def _spec(branch: Branch) -> str:
 
 
 def _verdicts(answer: Recommendation, console: Console) -> Table:
-    grid = _grid("", "branch", "memory against budget", "needs", "context up to")
+    cells = _bar_cells(answer, console)
+    grid = _grid("", "branch", "memory", "needs", "max context", folding=("branch",))
     for choice in answer.choices:
         style = "" if choice.fits else "dim"
         mark = str(choice.rank) if choice.fits else _glyph(("✗", "x"), console)
@@ -173,14 +176,21 @@ def _verdicts(answer: Recommendation, console: Console) -> Table:
         grid.add_row(
             Text(mark, style="green" if choice.fits else "red"),
             Text(printable(choice.branch.name), style=style),
-            _bar(fit, console) if fit else Text("unknown"),
+            _bar(fit, cells, console) if fit else Text("unknown"),
             Text(format_gib(fit.estimate.total_bytes) if fit else "?", style=style),
             Text(f"{fit.max_context_tokens:,}" if fit else "?", style=style),
         )
     return grid
 
 
-def _bar(fit: Fit, console: Console) -> Text:
+def _bar_cells(answer: Recommendation, console: Console) -> int:
+    """As long a bar as the longest branch name leaves room for; longer names fold."""
+    others = len("1") + len("99.99 GiB") + len("max context") + 5 * len("  ")
+    longest = max(len(choice.branch.name) for choice in answer.choices)
+    return max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, console.width - others - longest))
+
+
+def _bar(fit: Fit, cells: int, console: Console) -> Text:
     """Weights, cache and overhead against the budget; what is beyond it ends in an arrow."""
     parts = {
         "weights": fit.estimate.weights_bytes,
@@ -191,13 +201,13 @@ def _bar(fit: Fit, console: Console) -> Text:
     end, filled = 0, 0
     for part, size_bytes in parts.items():
         end += size_bytes
-        upto = min(BAR_CELLS, round(BAR_CELLS * end / max(1, fit.budget_bytes)))
+        upto = min(cells, round(cells * end / max(1, fit.budget_bytes)))
         bar.append(_glyph(_BAR[part], console) * (upto - filled), style=_BAR[part][2])
         filled = max(filled, upto)
     if fit.headroom_bytes < 0:
-        bar = bar[: BAR_CELLS - 1]
+        bar = bar[: cells - 1]
         return bar.append(_glyph(_BEYOND, console), style=_BEYOND[2])
-    return bar.append(_glyph(_FREE, console) * (BAR_CELLS - filled), style=_FREE[2])
+    return bar.append(_glyph(_FREE, console) * (cells - filled), style=_FREE[2])
 
 
 def _legend(console: Console) -> Text:
@@ -223,8 +233,10 @@ def _reasons(rejected: Sequence[Choice]) -> Table:
     return grid
 
 
-def _branch_table(branches: Sequence[Branch]) -> Table:
-    grid = _grid("branch", "quantization", "size", "ExLlama", "sequence")
+def _branch_table(branches: Sequence[Branch], console: Console) -> Table:
+    longest = max(len(printable(branch.name)) for branch in branches)
+    folding = ("quantization",) if longest < console.width - 50 else ("branch", "quantization")
+    grid = _grid("branch", "quantization", "size", "ExLlama", "seq len", folding=folding)
     for branch in branches:
         exllama = {True: "yes", False: "no", None: ""}[branch.exllama]
         grid.add_row(
