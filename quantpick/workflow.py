@@ -119,14 +119,35 @@ def recommend(
 
 
 def nothing_fits(answer: Recommendation) -> tuple[str, str]:
-    """The line for an answer without a recommended branch, and what to try."""
+    """The line for an answer without a recommended branch, and what to try: a smaller cache, less context, or else."""
     too_large = [choice for choice in answer.choices if {reason.code for reason in choice.reasons} == {"vram"}]
-    largest = max((choice.fit.max_context_tokens for choice in too_large if choice.fit), default=0)
-    if largest > 0:
-        return f"no branch fits at this context; {largest:,} tokens would fit", f"--context {largest}"
-    if too_large:
-        return "no branch fits", "a smaller --kv-dtype, a larger or second GPU, or a smaller model"
-    return "this loader takes none of the branches that would fit", "quantpick loaders"
+    if not too_large:
+        return "none of the branches that could fit is taken by this loader", "quantpick loaders"
+    kv_dtype = _smaller_cache_that_fits(answer)
+    if kv_dtype is not None:
+        return (
+            f"no branch fits with a cache in {answer.wish.kv_dtype}; in {kv_dtype} one does",
+            f"--kv-dtype {kv_dtype}",
+        )
+    longest = max(choice.fit.max_context_tokens for choice in too_large if choice.fit)
+    if longest > 0:
+        return f"no branch fits at this context; {longest:,} tokens would fit", f"--context {longest}"
+    return "no branch fits", "a larger or second GPU, or a smaller model"
+
+
+def _smaller_cache_that_fits(answer: Recommendation) -> str | None:
+    """The largest KV cache type of the wished loader that is smaller than the one asked for and makes a branch fit."""
+    if answer.wish.loader is None:
+        return None
+    sizes = answer.wish.loader.loader.kv_dtypes
+    asked = kv_dtype_bytes(answer.wish.loader.loader, answer.wish.kv_dtype)
+    branches = [choice.branch for choice in answer.choices]
+    for kv_dtype in sorted(sizes, key=lambda name: -sizes[name]):
+        if isinstance(asked, BadKvDtype) or sizes[kv_dtype] >= asked:
+            continue
+        if judge(branches, answer.gpus, replace(answer.wish, kv_dtype=kv_dtype), loader_table()).recommended:
+            return kv_dtype
+    return None
 
 
 def detect_gpus() -> tuple[Gpu, ...]:

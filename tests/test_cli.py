@@ -321,3 +321,23 @@ def test_heavy_libraries_are_imported_only_when_used() -> None:
     for argv in (["--help"], [*ASK, "--vram", "24", "--loader", "exllama", "-q"]):
         imported = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
         assert imported.stderr.strip().endswith("[]"), argv
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["--vram", "19.5GiB", "--loader", "exllama", "-n", "16384"], "--context "),
+        (["--vram", "18.6GiB", "--loader", "exllamav2"], "--kv-dtype q"),
+        (["--vram", "8GiB", "--loader", "exllama"], "a larger or second GPU"),
+        (["--vram", "80GiB", "--loader", "exllamav3"], "quantpick loaders"),
+    ],
+)
+def test_hint_of_nothing_that_fits_can_be_pasted(
+    argv: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ASK, *argv, "-q"]) == 3
+    said = capsys.readouterr().err.splitlines()[1]
+    assert said.startswith(f"hint: {hint}")
+    if said.startswith("hint: --"):
+        flag, value = said.removeprefix("hint: ").split()
+        assert main([*ASK, *argv, "-q", flag, value]) == 0
