@@ -133,7 +133,7 @@ def read_card(text: str, *, repo_id: str | None = None) -> Card:
         base_models=about.base_models,
         method=method,
         rows=tuple(_with_method(one.row, method) for one in found),
-        siblings=_siblings(blocks, about),
+        siblings=_siblings(about),
         warnings=tuple(warning for one in found for warning in _doubts(one)),
     )
 
@@ -228,6 +228,12 @@ def _read_name(cell: Inline, header: str) -> str | None:
     return text
 
 
+def _read_tool(cell: Inline, header: str) -> str | None:
+    """The name of a quantizing tool, by the looks of it: AutoGPTQ, GPTQ-for-LLaMa, exllamav2."""
+    tool = re.fullmatch(r"[\w.-]{0,20}(?:gptq|awq|exllama|llama|transformers)[\w.-]{0,20}", cell.plain, re.IGNORECASE)
+    return cell.plain if tool else None
+
+
 def _read_tokens(cell: Inline, header: str) -> int | None:
     """A length in tokens: 4096, 4,096 or 4k."""
     match = re.match(r"(\d{1,3}(?:,\d{3})+|\d{1,8}) ?(k\b)?", cell.plain, re.IGNORECASE)
@@ -270,7 +276,9 @@ COLUMNS: Final = (
 )
 """What a header can say, and how its cells are read. A header that fits none is ignored."""
 
-_MADE_WITH: Final = next(column for column in COLUMNS if column.field == "made_with")
+_TOOL: Final = Column("made_with", "", _read_tool)
+"""The "Made With" cell of a row whose table has no such header."""
+_RANKS: Final[Mapping[Column | None, int]] = {column: rank for rank, column in enumerate(COLUMNS)}
 _NOT_QUANT: Final = {"branch", "description", "unused", "dataset", "seq_len", "made_with"}
 _QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS) - _NOT_QUANT
 """The fields one of which a table must have to be about quantizations: checkpoints have branches and data sets too."""
@@ -313,9 +321,9 @@ def _align(cells: Sequence[Inline], heads: Sequence[_Head]) -> list[tuple[_Head,
     A tool's name finds its place also without a header: rows of an older table lived on under a newer header.
     """
     heads = list(heads)
-    if not any(head.column is _MADE_WITH for head in heads):
+    if not any(head.field == "made_with" for head in heads):
         at = next((i for i, head in enumerate(heads) if head.field == "description"), len(heads))
-        heads.insert(at, _Head(_MADE_WITH, "", ""))
+        heads.insert(at, _Head(_TOOL, "", ""))
     gains = [[_gain(cell, head) for head in heads] for cell in cells]
     best = [[0] * (len(heads) + 1) for _ in range(len(cells) + 1)]
     for i in reversed(range(len(cells))):
@@ -561,7 +569,7 @@ def _values(placed: Sequence[tuple[_Head, Inline]], prose: str) -> tuple[dict[st
     values: dict[str, Any] = {}
     vram: dict[str, int] = {}
     is_vram = _VRAM_PROSE.search(prose)
-    for head, cell in sorted(placed, key=lambda one: COLUMNS.index(one[0].column) if one[0].column else 0):
+    for head, cell in sorted(placed, key=lambda one: _RANKS.get(one[0].column, 0)):
         value = head.column.read(cell, head.words) if head.column else None
         context = _CONTEXT.search(head.text) if head.field == "vram_bytes" else None
         if head.field == "size_bytes" and head.words == " size " and is_vram:
@@ -646,6 +654,7 @@ def _size_behind(label: str, behind: str) -> int | None:
 def _read_named_line(line: str, told: bool) -> _Found | None:
     """The branch a line or item begins with; a bare name needs a card that speaks of branches, or a full grammar."""
     item, raw = split_item(line)
+    raw = read_inline(raw).plain if raw.startswith("<") else raw
     match = _NAME_LINE.match(raw)
     if match is None:
         return None
@@ -798,6 +807,7 @@ class _About:
         self.introduction = next((match[0] for line in lines if (match := _MADE_HERE.search(line[:1000]))), "")
         self.commands = Counter(_commands(blocks))
         self.base_models = tuple(base.removeprefix("https://huggingface.co/") for base in front.get("base_model", ()))
+        self.repo_links = list(_repo_links(blocks))
         self.repo_id = repo_id or next((repo for repo, _ in self.commands.most_common(1)), None)
 
     @property
@@ -822,12 +832,15 @@ class _About:
     def own(self, found: list[_Found]) -> list[_Found]:
         """Of the rows found, those about this repo's branches."""
         linked = Counter(one.repo for one in found if one.repo)
+        if len(linked) > 1 and all(one.row.branch == "main" for one in found):
+            return []  # one repo per quantization, each shown by its main branch
         tabled = Counter(one.repo for one in found if one.repo and one.tabled)
         accepted = self._accept_inferred(tabled or linked) if self.given is None else _accept_given(linked, self.given)
         if not linked and self.given and self.commands and not _accept_given(self.commands, self.given):
             return []
-        if self.method not in _QUANTIZED:
-            found = [one for one in found if not one.unsure]
+        found = [
+            one for one in found if not one.unsure or _method_in((one.repo or "").rpartition("/")[2]) in _QUANTIZED
+        ]
         foreign = {one.group for one in found if one.repo} - {one.group for one in found if one.repo in accepted}
         return [one for one in found if one.repo in accepted or (one.repo is None and one.group not in foreign)]
 
@@ -850,16 +863,21 @@ class _About:
     def _is_somebody_elses(self, repo: str) -> bool:
         """Whether an author's card points at somebody's quantizations of the author's model.
 
-        The author names as base model what the model was made from, and the linked repo is not named after that; a
-        quantizer's card says in some way that it is one.
+        A quantizer's card says in some way that it is one, the author's does not. The author names as base model what
+        the model was made from, and the linked repo is not named after that; or other formats by others are beside it.
         """
-        name = repo.rpartition("/")[2]
-        bases = [base.rpartition("/")[2] for base in self.base_models]
-        if not bases or any(_alike(_stem(name), base) for base in bases):
+        owner, _, name = repo.partition("/")
+        if self._is_quantizers(repo):
             return False
+        if self.base_models:
+            return not any(_alike(_stem(name), base.rpartition("/")[2]) for base in self.base_models)
+        others = {url for _, url, _ in self.repo_links if url.partition("/")[0].casefold() != owner.casefold()}
+        return any(_method_in(url.rpartition("/")[2], last=True) not in (None, _method_in(name)) for url in others)
+
+    def _is_quantizers(self, repo: str) -> bool:
         words = [*self.front.get("tags", ()), *self.front.get("library_name", ()), self.title]
-        return not (
-            self.introduction
+        return (
+            bool(self.introduction)
             or "quantized_by" in self.front
             or "quantized" in self.front.get("base_model_relation", ())
             or any(_method_in(word) in _QUANTIZED for word in words)
@@ -980,9 +998,7 @@ def _doubts(found: _Found) -> Iterator[BranchWarning]:
     """What a row says that cannot be, and where its description contradicts its cells."""
     row = found.row
     if found.absurd:
-        message = (
-            f"the card gives `{row.branch}` a size of `{found.absurd}`, which no file has: its size counts as unknown"
-        )
+        message = f"the card gives it a size of `{found.absurd}`, which no file has: its size counts as unknown"
         yield BranchWarning("absurd-size", row.branch, message)
     text = row.description or ""
     told_group = _TOLD_GROUP.search(text)
@@ -995,7 +1011,7 @@ def _doubts(found: _Found) -> Iterator[BranchWarning]:
 
 
 def _mismatch(branch: str, what: str, cell: str, told: str) -> BranchWarning:
-    message = f"the card's row for `{branch}` says {what} `{cell}` and its description says `{told}`"
+    message = f"the card's row says {what} `{cell}`, its description says `{told}`"
     return BranchWarning("card-mismatch", branch, message)
 
 
@@ -1006,10 +1022,10 @@ def _group_text(group_size: int | None) -> str:
 # --- siblings ---------------------------------------------------------------------------------------------------------
 
 
-def _siblings(blocks: Sequence[Block], about: _About) -> tuple[Sibling, ...]:
+def _siblings(about: _About) -> tuple[Sibling, ...]:
     """Other repos of the same model: all below "Repositories available", elsewhere those named after the model."""
     listed: dict[str, tuple[str, bool]] = {}
-    for label, repo, available in _repo_links(blocks):
+    for label, repo, available in about.repo_links:
         if available or repo not in listed:
             listed[repo] = (label, available)
     stem = _plain(_stem((about.repo_id or "").rpartition("/")[2]) or about.model_name or "")
@@ -1023,7 +1039,7 @@ def _siblings(blocks: Sequence[Block], about: _About) -> tuple[Sibling, ...]:
 
 
 def _repo_links(blocks: Sequence[Block]) -> Iterator[tuple[str, str, bool]]:
-    """Label and repo of each link to a repo's front page, and whether it stands below "Repositories available"."""
+    """Label and repo of each link to a repo's main branch, and whether it stands below "Repositories available"."""
     available = False
     budget = _Budget()
     for block in blocks:
@@ -1034,7 +1050,7 @@ def _repo_links(blocks: Sequence[Block]) -> Iterator[tuple[str, str, bool]]:
         for inline in map(read_inline, lines):
             for link in inline.links[:_MAX_ROWS]:
                 url = read_hub_url(link.url)
-                if url is not None and url.repo_id and url.branch is None:
+                if url is not None and url.repo_id and url.branch in (None, "main"):
                     before = inline.text[max(link.start - 60, 0) : link.start].strip(" *-:|")
                     yield link.label or before, url.repo_id, available
 

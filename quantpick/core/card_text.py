@@ -177,9 +177,12 @@ def _split_lines(text: str) -> list[str]:
 
 
 def _drop_scraped_pipes(lines: list[str]) -> list[str]:
-    """The lines without the `` |`` that some scrapers put after every line, also outside tables; others unchanged."""
-    outside = [line for line in lines if line and line[0] != "|"]
-    if len(outside) < 3 or sum(line[-1] == "|" for line in outside) < 0.9 * len(outside):
+    """The lines without the `` |`` that some scrapers put after every line, also outside tables; others unchanged.
+
+    The sign is prose that ends in a pipe: a line of a table has a second one.
+    """
+    prose = [line for line in lines if line and line[0] != "|" and line.count("|") < 2]
+    if len(prose) < 3 or sum(line[-1] == "|" for line in prose) < 0.9 * len(prose):
         return lines
     return [line[:-1].rstrip() if line.endswith("|") else line for line in lines]
 
