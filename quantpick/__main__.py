@@ -54,10 +54,7 @@ def _run(argv: list[str]) -> int:
         result = app(argv, standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
-        message = " ".join(error.format_message().split())
-        if not message:  # no command at all: the help was shown
-            return 2
-        raise UsageError(message, hint="quantpick --help") from error
+        raise UsageError(" ".join(error.format_message().split()), hint="quantpick --help") from error
     except Exit as exit_:
         return exit_.exit_code
     except Abort as error:

@@ -56,11 +56,15 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(no_args_is_help=True, invoke_without_command=False)
+@app.callback(invoke_without_command=True)
 def quantpick(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """Pick the quantization branch of a Hugging Face repo that fits your GPU and loader."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(UsageError.exit_code)
 
 
 @app.command()

@@ -341,3 +341,10 @@ def test_hint_of_nothing_that_fits_can_be_pasted(
     if said.startswith("hint: --"):
         flag, value = said.removeprefix("hint: ").split()
         assert main([*ASK, *argv, "-q", flag, value]) == 0
+
+
+def test_no_command_shows_the_help_and_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("Usage: ")
+    assert captured.err == ""
