@@ -34,6 +34,7 @@ test: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/card_speed.py
+	$(BIN)/python benchmarks/hub_survey.py
 	$(BIN)/python benchmarks/vram_accuracy.py
 
 format: $(VENV)/.installed

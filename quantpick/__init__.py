@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from quantpick.core.branch import (
         Reason as Reason,
     )
+    from quantpick.core.branch_table import BranchTable as BranchTable
     from quantpick.core.fit import Fit as Fit
     from quantpick.core.fit import Headroom as Headroom
     from quantpick.core.gpu import Gpu as Gpu
     from quantpick.core.memory import VramEstimate as VramEstimate
-    from quantpick.core.merge import BranchTable as BranchTable
     from quantpick.core.recommend import Choice as Choice
     from quantpick.core.recommend import Recommendation as Recommendation
     from quantpick.core.shape import ModelShape as ModelShape
@@ -65,7 +65,7 @@ _HOME = {
     "Headroom": "quantpick.core.fit",
     "Gpu": "quantpick.core.gpu",
     "VramEstimate": "quantpick.core.memory",
-    "BranchTable": "quantpick.core.merge",
+    "BranchTable": "quantpick.core.branch_table",
     "Choice": "quantpick.core.recommend",
     "Recommendation": "quantpick.core.recommend",
     "ModelShape": "quantpick.core.shape",

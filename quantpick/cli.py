@@ -40,11 +40,14 @@ class Basis(StrEnum):
     total = "total"
 
 
-Repo = Annotated[str | None, typer.Argument(metavar="REPO", help="owner/name (with --card: whose card it is).")]
+Repo = Annotated[
+    str | None, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address on the Hub.")
+]
 Card = Annotated[Path | None, typer.Option("--card", metavar="FILE", help="A saved model card instead of a repo.")]
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A saved config.json: the model's shape.")
 ]
+Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -96,6 +99,7 @@ def recommend(
     prefer: Annotated[Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")] = (
         Prefer.quality
     ),
+    offline: Offline = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
 ) -> None:
@@ -103,7 +107,7 @@ def recommend(
     from quantpick import workflow
 
     answer = workflow.recommend(
-        _repo_id(repo),
+        repo,
         gpus=_gpus(vram, gpu, gpu_capability, gpu_index),
         loader=loader,
         context_tokens=_context(context),
@@ -112,6 +116,7 @@ def recommend(
         prefer=prefer.value,
         vram_basis=vram_basis.value,
         headroom=_headroom(headroom),
+        offline=offline,
         card=card,
         config=config,
     )
@@ -143,13 +148,14 @@ def list_command(
     repo: Repo = None,
     card: Card = None,
     config: Config = None,
+    offline: Offline = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one a line.")] = False,
 ) -> None:
     """The branches of a repo and what each holds."""
     from quantpick import workflow
 
-    table = workflow.list_branches(_repo_id(repo), card=card, config=config)
+    table = workflow.list_branches(repo, offline=offline, card=card, config=config)
     if as_json:
         from quantpick.render import documents
 
@@ -203,15 +209,6 @@ def gpus(as_json: AsJson = False) -> None:
         from quantpick.render import screen
 
         screen.show_gpus(found.gpus, found.problem, ram.total_bytes, ram.available_bytes)
-
-
-_REPO: Final = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
-
-
-def _repo_id(text: str | None) -> str | None:
-    if text is None or _REPO.fullmatch(text):
-        return text
-    raise UsageError(f"`{text}` is no repo", hint="a repo is owner/name, for example TheBloke/Mistral-7B-v0.1-GPTQ")
 
 
 def _context(text: str) -> int | None:

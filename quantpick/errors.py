@@ -31,3 +31,15 @@ class NotFoundError(QuantpickError):
     """No such repo, branch or file, or nothing quantized in it: fix the name (exit 4)."""
 
     exit_code = 4
+
+
+class AccessError(QuantpickError):
+    """The repo is gated or private, or the token is refused: log in, accept the licence (exit 5)."""
+
+    exit_code = 5
+
+
+class HubError(QuantpickError):
+    """The Hub cannot be reached, refuses for now or answers nonsense; or offline and not cached: try later (exit 6)."""
+
+    exit_code = 6

@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Final
 
 from quantpick import core
-from quantpick.core import assume, loaders, merge
+from quantpick.core import assume, branch_table, loaders
 from quantpick.core.branch import Branch, BranchWarning, QuantSpec
+from quantpick.core.branch_table import BranchTable
 from quantpick.core.card import read_card
 from quantpick.core.fit import DEFAULT_HEADROOM, Headroom, VramBasis
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
 from quantpick.core.memory import VramEstimate, estimate
-from quantpick.core.merge import BranchTable
 from quantpick.core.quant_config import ConfigFacts, read_config
 from quantpick.core.recommend import DEFAULT_CONTEXT_TOKENS, LoaderChoice, Prefer, Recommendation, Wish
 from quantpick.core.recommend import recommend as judge
 from quantpick.core.shape import ModelShape
+from quantpick.core.target import Target, parse_target
 from quantpick.errors import NotFoundError, UsageError
 
 StrPath = str | os.PathLike[str]
@@ -34,38 +35,73 @@ MAX_FILE_BYTES: Final = 8 * 2**20
 
 
 def list_branches(
-    repo_id: str | None = None, *, card: StrPath | None = None, config: StrPath | None = None
+    repo: str | None = None,
+    *,
+    token: str | bool | None = None,
+    offline: bool = False,
+    card: StrPath | None = None,
+    config: StrPath | None = None,
 ) -> BranchTable:
     """The branches of a repo and what each holds.
 
     Args:
-        repo_id: ``owner/name``; with a card it says whose card it is.
-        card: a saved model card (the path of a file).
-        config: a saved ``config.json``, which gives the model's shape. Without it the shape is assumed from the model's
-            name and sizes, and a warning says so.
+        repo: ``owner/name``, ``owner/name:branch``, or an address of the Hub; with a card it says whose card it is.
+        token: a token for the Hub instead of the stored login; False sends none.
+        offline: answer from what earlier calls cached.
+        card: a saved model card (the path of a file), read instead of asking the Hub.
+        config: a saved ``config.json`` to go with the card, which gives the model's shape. Without it the shape is
+            assumed from the model's name and sizes, and a warning says so.
 
     Raises:
-        UsageError: neither card nor anything else to read.
-        NotFoundError: no such file, or no quantized branch in it.
+        UsageError: neither repo nor card.
+        NotFoundError: no such repo, branch or file, or no quantized branch in it.
+        AccessError: the repo is gated or private.
+        HubError: the Hub cannot be reached; or offline, and something is not cached.
     """
-    if card is None:
-        raise UsageError(
-            "reading a repo from the Hub is not built yet",
-            hint="save its model card (README.md) and pass it: --card README.md",
-        )
-    path = Path(card)
+    table = _table_of_repo(repo, token, offline) if card is None else _table_of_card(repo, Path(card), config)
+    return _with_shapes(table)
+
+
+def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool) -> BranchTable:
+    from quantpick.hub.survey import survey
+
+    if repo is None:
+        raise UsageError("no repo", hint="quantpick recommend OWNER/NAME, or --card README.md for a saved model card")
+    table = branch_table.table_from_repo(survey(target(repo), token=token, offline=offline))
+    if not table.branches:
+        why = "; ".join(f"`{skipped.branch}`: {skipped.reason}" for skipped in table.skipped[:3])
+        raise NotFoundError(f"nothing quantized in `{table.repo_id}` ({why})", hint=_where_else(table))
+    return table
+
+
+def _table_of_card(repo: str | None, path: Path, config: StrPath | None) -> BranchTable:
+    if repo is not None and target(repo).revision is not None:
+        raise UsageError("a card is read as a whole: name the repo without a branch")
     facts = None if config is None else _read_config_file(Path(config))
-    table = merge.table_from_card(read_card(_read_text(path, "card"), repo_id=repo_id), facts)
+    repo_id = None if repo is None else target(repo).repo_id
+    table = branch_table.table_from_card(read_card(_read_text(path, "card"), repo_id=repo_id), facts)
     if not table.branches:
         raise NotFoundError(
             f"no branch table in `{path}`",
             hint=_where_else(table) or "is it the card of a repo with one branch per quantization?",
         )
-    return _with_shapes(table)
+    return table
+
+
+def target(text: str) -> Target:
+    """The repo, and perhaps the branch, that a user named.
+
+    Raises:
+        UsageError: the text names none.
+    """
+    found = parse_target(text, endpoint=os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if found is None:
+        raise UsageError(f"`{text}` is no repo", hint="a repo is owner/name, for example TheBloke/Mistral-7B-v0.1-GPTQ")
+    return found
 
 
 def recommend(
-    repo_id: str | None = None,
+    repo: str | None = None,
     *,
     gpus: Sequence[Gpu] | None = None,
     loader: str | None = None,
@@ -75,15 +111,15 @@ def recommend(
     prefer: Prefer = "quality",
     vram_basis: VramBasis = "free",
     headroom: Headroom = DEFAULT_HEADROOM,
+    token: str | bool | None = None,
+    offline: bool = False,
     card: StrPath | None = None,
     config: StrPath | None = None,
 ) -> Recommendation:
     """Which branch to run, and why not the others. A repo where nothing fits is an answer, not an error.
 
     Args:
-        repo_id: as in `list_branches`, and so are `card` and `config`.
-        card: see there.
-        config: see there.
+        repo: as in `list_branches`, and so are the last four.
         gpus: the machine to ask about; None detects this one's.
         loader: ``NAME`` or ``NAME==VERSION``; None judges by the maintained loaders.
         context_tokens: tokens of context, at least 1; None is the model's own maximum.
@@ -92,10 +128,14 @@ def recommend(
         prefer: ``quality``, ``speed`` (the smallest of at least 4 bits) or ``context`` (what leaves the most room).
         vram_basis: count what is ``free`` now, or the ``total``.
         headroom: VRAM to leave alone on each GPU.
+        token: see there.
+        offline: see there.
+        card: see there.
+        config: see there.
 
     Raises:
         UsageError: an unknown loader, version or KV type; a number out of bounds; no GPU found and none named.
-        NotFoundError: as in `list_branches`.
+        NotFoundError, AccessError, HubError: as in `list_branches`.
     """
     if context_tokens is not None and context_tokens < 1:
         raise UsageError(f"a context of {context_tokens} tokens: at least 1 is needed")
@@ -113,7 +153,7 @@ def recommend(
         headroom=headroom,
     )
     machine = detect_gpus() if gpus is None else tuple(gpus)
-    table = list_branches(repo_id, card=card, config=config)
+    table = list_branches(repo, token=token, offline=offline, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())
     return replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=(*table.warnings, *answer.warnings))
 

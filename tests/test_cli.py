@@ -268,8 +268,11 @@ def test_no_gpu_found_and_none_named_is_exit_2() -> None:
     assert main(ASK) == 2
 
 
-def test_repo_without_a_card_says_that_the_hub_is_not_read_yet() -> None:
-    assert main(["recommend", "TheBloke/Mistral-7B-v0.1-GPTQ", "--vram", "24"]) == 2
+@pytest.mark.parametrize(
+    "argv", [["recommend", "--vram", "24"], ["list"], ["list", "owner"], ["list", "owner/name:-x"]]
+)
+def test_call_that_names_no_repo_is_wrong_usage(argv: list[str]) -> None:
+    assert main(argv) == 2
 
 
 def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

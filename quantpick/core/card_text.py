@@ -623,7 +623,7 @@ def read_hub_url(url: str) -> HubUrl | None:
             return None
     elif not path.startswith("/"):
         return _read_own_path(path)
-    parts = [_percent_decode(part) for part in path.split("/") if part]
+    parts = [percent_decode(part) for part in path.split("/") if part]
     if len(parts) < 2 or parts[0] in _NO_OWNER or not all(_REPO_PART.fullmatch(part) for part in parts[:2]):
         return None
     repo_id = "/".join(parts[:2])
@@ -635,7 +635,7 @@ def read_hub_url(url: str) -> HubUrl | None:
 def _read_own_path(path: str) -> HubUrl | None:
     """``tree/x`` or ``../tree/x``, relative to the repo whose card it is."""
     parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-    if len(parts) == 2 and parts[0] == "tree" and is_git_ref(branch := _percent_decode(parts[1])):
+    if len(parts) == 2 and parts[0] == "tree" and is_git_ref(branch := percent_decode(parts[1])):
         return HubUrl(None, branch)
     return None
 
@@ -649,10 +649,10 @@ def is_git_ref(text: str) -> bool:
     return bool(_GIT_REF.fullmatch(text)) and ".." not in text and "//" not in text and not text.startswith("refs/")
 
 
-def _percent_decode(text: str) -> str:
+def percent_decode(text: str) -> str:
     r"""``%xx`` as UTF-8, as `urllib.parse.unquote`, which the core may not import.
 
-    >>> _percent_decode("4.0bpw%2Dh6"), _percent_decode("100%"), _percent_decode("%E4%B8%AD")
+    >>> percent_decode("4.0bpw%2Dh6"), percent_decode("100%"), percent_decode("%E4%B8%AD")
     ('4.0bpw-h6', '100%', '中')
     """
     return re.sub(

@@ -5,12 +5,12 @@ table was typed by hand, copied between repos, and is where the mistakes are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from quantpick.core.branch import NO_GROUP, Branch, BranchWarning, QuantFacts, QuantSpec, Source
 from quantpick.core.branch_name import UnknownName, read_branch_name
-from quantpick.core.card import Card, CardRow, Sibling
+from quantpick.core.card import Card, CardRow
 from quantpick.core.quant_config import ConfigFacts
 from quantpick.core.units import format_gb
 
@@ -26,67 +26,6 @@ _COMPARED: Final[Mapping[str, str]] = {
 well."""
 _SIZE_TOLERANCE: Final = 0.01
 """Cards round to 10 MB, which is 1 % of the smallest quantizations published."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkippedBranch:
-    """A branch that holds no quantization, and why."""
-
-    branch: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BranchTable:
-    """Everything known of one repo's quantizations.
-
-    Args:
-        repo_id: ``owner/name``, or None when a card without links was all there was.
-        branches: those that hold a quantization, in the card's order.
-        skipped: those that do not.
-        warnings: contradictions and doubts.
-        siblings: other repos of the same model.
-        model_name: the model's name as the card gives it.
-    """
-
-    repo_id: str | None
-    branches: tuple[Branch, ...]
-    skipped: tuple[SkippedBranch, ...] = ()
-    warnings: tuple[BranchWarning, ...] = ()
-    siblings: tuple[Sibling, ...] = ()
-    model_name: str | None = None
-
-
-def table_from_card(card: Card, config: ConfigFacts | None = None) -> BranchTable:
-    """The branch table of a card alone, in the card's order.
-
-    Args:
-        card: what `read_card` returned.
-        config: one config.json for the whole repo. It gives the model's shape; its quantization only counts where the
-        card
-            has a single branch, because nobody knows from which of several it was saved.
-    """
-    branches: list[Branch] = []
-    warnings = list(card.warnings)
-    by_branch: dict[str, list[CardRow]] = {}
-    for row in card.rows:
-        by_branch.setdefault(row.branch, []).append(row)
-    model = config
-    if config is not None and len(by_branch) > 1:
-        model = replace(config, quant=QuantFacts())
-    for name, rows in by_branch.items():
-        branch, doubts = merge_branch(name, rows=rows, config=model, card=card)
-        branches.append(branch)
-        warnings += doubts
-    if config is not None:
-        warnings += [BranchWarning("unread-config", None, problem) for problem in config.problems]
-    return BranchTable(
-        repo_id=card.repo_id,
-        branches=tuple(branches),
-        warnings=tuple(dict.fromkeys(warnings)),
-        siblings=card.siblings,
-        model_name=card.model_name,
-    )
 
 
 def merge_branch(

@@ -5,9 +5,10 @@ words.
 Any value may be missing, null or of a wrong type: what cannot be read is not said.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 from quantpick.core.branch import NO_GROUP, Method, QuantFacts
 from quantpick.core.shape import ModelShape
@@ -23,6 +24,12 @@ _METHODS: Final[dict[str, Method]] = {
     "gguf": "gguf",
     "compressed-tensors": "compressed-tensors",
 }
+MODEL_CONFIG: Final = "config.json"
+QUANT_CONFIGS: Final = ("quantize_config.json", "quant_config.json")
+"""The files of a branch worth reading: Transformers' config, and the first of AutoGPTQ's and AutoAWQ's own."""
+
+_DECISIVE: Final = ("bits", "group_size", "desc_act", "sym")
+"""What a branch's own files must agree on; the method is often only inferred."""
 _DEFAULT_DATASET: Final = "(default)"
 _MAX_BITS: Final = 16
 
@@ -36,12 +43,53 @@ class ConfigFacts:
         model_type: ``llama``, ``mixtral``, ... or None.
         shape: the model's dimensions, or None when the files do not give them.
         problems: what could not be read, a sentence each.
+        foreign: the quantization as the config names it, where it is none that quantpick knows (``bitsandbytes``).
     """
 
     quant: QuantFacts = field(default_factory=QuantFacts)
     model_type: str | None = None
     shape: ModelShape | None = None
     problems: tuple[str, ...] = ()
+    foreign: str | None = None
+
+
+def read_configs(texts: Mapping[str, str]) -> ConfigFacts:
+    """The facts in a branch's JSON files together. No text makes it raise: what cannot be read is a problem.
+
+    ``config.json`` comes first, because the loaders of today read the quantization there; the others fill in.
+
+    Args:
+        texts: the files' contents, by file name.
+
+    >>> read_configs({"config.json": '{"bits": 4,}', "quantize_config.json": '{"bits": 4, "group_size": 32}'}).problems
+    ('config.json is not JSON: see line 1',)
+    """
+    facts, problems = ConfigFacts(), []
+    said: dict[str, Any] = {}
+    for name in sorted(texts, key=lambda name: name != MODEL_CONFIG):
+        document = _parse(texts[name])
+        if isinstance(document, str):
+            problems.append(f"{name} is {document}")
+            continue
+        read = read_config(document)
+        problems += read.problems
+        facts = facts if name != MODEL_CONFIG else read
+        for one in fields(QuantFacts):
+            value = getattr(read.quant, one.name)
+            if value is not None and said.setdefault(one.name, value) != value and one.name in _DECISIVE:
+                problems.append(f"{one.name}: config.json says {said[one.name]}, {name} says {value}")
+    return replace(facts, quant=QuantFacts(**said), problems=tuple(problems))
+
+
+def _parse(text: str) -> Mapping[str, object] | str:
+    """The JSON object in a text, or why there is none."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"not JSON: see line {error.lineno}"
+    except (ValueError, RecursionError):
+        return "not JSON that can be read"
+    return document if isinstance(document, dict) else "no JSON object"
 
 
 def read_config(document: Mapping[str, object]) -> ConfigFacts:
@@ -51,7 +99,12 @@ def read_config(document: Mapping[str, object]) -> ConfigFacts:
     'gptq'
     """
     section = _quant_section(document)
-    quant, problems = (QuantFacts(), []) if section is None else _read_section(section)
+    method = None if section is None else _method(section)
+    foreign = None if section is None or method is not None else str(section.get("quant_method"))
+    if isinstance(document.get("quantization"), Mapping):
+        method, foreign = None, "MLX"
+    quant = QuantFacts() if section is None or method is None else _read_section(section, method)
+    problems = []
     shape = None
     if section is not document:
         try:
@@ -59,7 +112,7 @@ def read_config(document: Mapping[str, object]) -> ConfigFacts:
         except ValueError as error:
             problems.append(str(error))
     model_type = document.get("model_type")
-    return ConfigFacts(quant, model_type if isinstance(model_type, str) else None, shape, tuple(problems))
+    return ConfigFacts(quant, model_type if isinstance(model_type, str) else None, shape, tuple(problems), foreign)
 
 
 def _quant_section(document: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -73,12 +126,9 @@ def _quant_section(document: Mapping[str, object]) -> Mapping[str, object] | Non
     return document if document.keys() & {"bits", "w_bit", "config_groups"} else None
 
 
-def _read_section(section: Mapping[str, object]) -> tuple[QuantFacts, list[str]]:
-    method = _method(section)
-    if method is None:
-        return QuantFacts(), [f"quant_method `{section.get('quant_method')}` is none that quantpick knows"]
+def _read_section(section: Mapping[str, object], method: Method) -> QuantFacts:
     if method == "compressed-tensors":
-        return _compressed_tensors(section), []
+        return _compressed_tensors(section)
     calibration = section.get("calibration")
     if not isinstance(calibration, Mapping):
         calibration = {}
@@ -94,7 +144,7 @@ def _read_section(section: Mapping[str, object]) -> tuple[QuantFacts, list[str]]
         damp_percent=_float(section.get("damp_percent")),
         dataset=dataset if isinstance(dataset, str) and dataset != _DEFAULT_DATASET else None,
         seq_len=_int(section.get("model_seqlen", calibration.get("length"))),
-    ), []
+    )
 
 
 def _method(section: Mapping[str, object]) -> Method | None:

@@ -1,1 +1,1 @@
-"""Facts from the Hub: branches, trees, configs, cards. Nothing is here yet: today's input is a saved card."""
+"""Facts from the Hub: refs, trees, configs and cards, and their cache."""

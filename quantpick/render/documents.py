@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from quantpick.core.branch import Branch, BranchWarning
+from quantpick.core.branch_table import BranchTable
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import Loader, Rule
-from quantpick.core.merge import BranchTable
 from quantpick.core.recommend import Choice, LoaderChoice, Recommendation
 
 SCHEMA_VERSION: Final = 1

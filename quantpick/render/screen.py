@@ -1,6 +1,6 @@
 """What a person sees on stdout: tables and bars, by Rich."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from quantpick.core.branch import Branch
+from quantpick.core.branch_table import BranchTable
 from quantpick.core.fit import Fit
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import Loader
-from quantpick.core.merge import BranchTable
 from quantpick.core.recommend import Choice, Recommendation
 from quantpick.core.units import format_gb, format_gib
 from quantpick.render.notes import printable
@@ -21,6 +21,7 @@ MAX_BAR_CELLS: Final = 20
 MIN_BAR_CELLS: Final = 6
 
 _BAR: Final = {"weights": ("█", "#", "cyan"), "cache": ("▓", "=", "yellow"), "overhead": ("▒", "-", "magenta")}
+_CONTRADICTIONS: Final = frozenset({"card-mismatch", "name-mismatch", "stale-size", "unread-config"})
 _FREE: Final = ("·", ".", "dim")
 _BEYOND: Final = ("▶", ">", "bold red")
 
@@ -52,13 +53,18 @@ def show_recommendation(answer: Recommendation) -> None:
 
 
 def show_branches(table: BranchTable) -> None:
-    """The branch table."""
+    """The branch table, then what is in the repo beside quantizations."""
     console = _console()
     if table.repo_id is not None:
         console.print(Text(printable(table.repo_id), style="bold"))
-    console.print(_branch_table(table.branches, console))
-    for skipped in table.skipped:
-        console.print(Text(f"  {printable(skipped.branch)}: {skipped.reason}", style="dim"))
+    doubted = {warning.branch for warning in table.warnings if warning.code in _CONTRADICTIONS}
+    console.print(_branch_table(table.branches, doubted, console))
+    if not doubted.isdisjoint(branch.name for branch in table.branches):
+        console.print(Text("! what is said of it and what is there disagree: see the warnings", style="dim"))
+    if table.skipped:
+        console.print()
+        console.print(Text("Not quantizations", style="bold"))
+        console.print(_hanging((skipped.branch, skipped.reason) for skipped in table.skipped))
 
 
 def show_gpus(gpus: Sequence[Gpu], problem: str | None, ram_total_bytes: int, ram_available_bytes: int) -> None:
@@ -224,26 +230,33 @@ def _glyph(glyphs: Sequence[str], console: Console) -> str:
 
 
 def _reasons(rejected: Sequence[Choice]) -> Table:
+    return _hanging((choice.branch.name, "\n".join(reason.message for reason in choice.reasons)) for choice in rejected)
+
+
+def _hanging(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names with what is to be said of each beside it; both fold."""
     grid = Table(box=None, padding=(0, 2, 0, 2), show_header=False, show_edge=False)
     grid.add_column(overflow="fold")
     grid.add_column(overflow="fold")
-    for choice in rejected:
-        sentences = "\n".join(reason.message for reason in choice.reasons)
-        grid.add_row(printable(choice.branch.name), Text(sentences))
+    for name, sentence in rows:
+        grid.add_row(printable(name), Text(sentence))
     return grid
 
 
-def _branch_table(branches: Sequence[Branch], console: Console) -> Table:
+def _branch_table(branches: Sequence[Branch], doubted: Collection[str | None], console: Console) -> Table:
+    """One row per branch; a column that would be empty is left out."""
     longest = max(len(printable(branch.name)) for branch in branches)
+    columns: dict[str, list[str]] = {
+        "": ["!" if branch.name in doubted else "" for branch in branches],
+        "branch": [printable(branch.name) for branch in branches],
+        "quantization": [_spec(branch) for branch in branches],
+        "size": ["" if branch.size_bytes is None else format_gb(branch.size_bytes) for branch in branches],
+        "ExLlama": [{True: "yes", False: "no", None: ""}[branch.exllama] for branch in branches],
+        "seq len": ["" if branch.seq_len is None else str(branch.seq_len) for branch in branches],
+    }
+    shown = {header: cells for header, cells in columns.items() if any(cells)}
     folding = ("quantization",) if longest < console.width - 50 else ("branch", "quantization")
-    grid = _grid("branch", "quantization", "size", "ExLlama", "seq len", folding=folding)
-    for branch in branches:
-        exllama = {True: "yes", False: "no", None: ""}[branch.exllama]
-        grid.add_row(
-            printable(branch.name),
-            _spec(branch),
-            "" if branch.size_bytes is None else format_gb(branch.size_bytes),
-            exllama,
-            "" if branch.seq_len is None else str(branch.seq_len),
-        )
+    grid = _grid(*shown, folding=folding)
+    for row in zip(*shown.values(), strict=True):
+        grid.add_row(*row)
     return grid

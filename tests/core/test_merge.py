@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from quantpick.core.branch import NO_GROUP, Branch, BranchWarning, QuantFacts, QuantSpec
+from quantpick.core.branch_table import table_from_card
 from quantpick.core.card import Card, CardRow, read_card
-from quantpick.core.merge import merge_branch, table_from_card
+from quantpick.core.merge import merge_branch
 from quantpick.core.quant_config import ConfigFacts, read_config
 
 

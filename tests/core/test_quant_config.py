@@ -111,10 +111,10 @@ def test_config_without_quantization_says_nothing_of_one() -> None:
     assert read_config(LLAMA).quant == QuantFacts()
 
 
-def test_method_that_nobody_knows_is_a_problem_that_names_it() -> None:
+def test_method_that_nobody_knows_is_foreign_and_named() -> None:
     read = read_config(LLAMA | {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}})
     assert read.quant == QuantFacts()
-    assert "`bitsandbytes`" in read.problems[0]
+    assert read.foreign == "bitsandbytes"
 
 
 def test_config_that_gives_no_shape_says_what_is_missing() -> None:

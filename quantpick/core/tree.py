@@ -1,0 +1,127 @@
+"""Which files of a branch are its weights, and why a branch without weights has none."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from quantpick.core.repo import RepoFile
+
+_SAFETENSORS: Final = (".safetensors",)
+_PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt")
+_OTHER_FORMATS: Final = {
+    ".gguf": "GGUF files, one per quantization: quantpick chooses among branches",
+    ".ggml": "GGML files, for llama.cpp of 2023",
+    ".onnx": "ONNX files",
+    ".npz": "MLX arrays",
+    ".h5": "TensorFlow weights",
+    ".msgpack": "Flax weights",
+}
+_NO_WEIGHTS: Final = re.compile(
+    r"(?:training_args|optimizer|scheduler|scaler|rng_state|tokenizer|random_states|trainer_state|calibration"
+    r"|measurement|hidden_states|cal_data|global_step).*",
+    re.IGNORECASE,
+)
+"""Files with a weight file's ending that hold a trainer's or quantizer's state."""
+_ADAPTER: Final = re.compile(r"adapter(?:_model|_config)?\b.*|(?:.*[-_.])?lora[-_.].*", re.IGNORECASE)
+_GGML: Final = re.compile(r".*(?:ggml|\.q\d_[01k]).*\.bin", re.IGNORECASE)
+_SHARD: Final = re.compile(r"(?P<family>.*?)[-_.]\d{1,5}-of-\d{1,5}")
+_USUAL: Final = ("model", "output", "gptq_model", "pytorch_model")
+"""What loaders look for first: Transformers' and ExLlamaV3's name, ExLlamaV2's, AutoGPTQ's, and the pickle's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The weight files that a loader would read.
+
+    Args:
+        files: the shards, or the one file.
+        others: weight files beside them that the loader would not read: other formats, other quantizations.
+    """
+
+    files: tuple[RepoFile, ...]
+    others: tuple[RepoFile, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the weights."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def is_pickle(self) -> bool:
+        """Whether they are pickles, which can run code when they are loaded."""
+        return self.files[0].path.endswith(_PICKLES)
+
+
+@dataclass(frozen=True, slots=True)
+class NoWeights:
+    """A branch that holds nothing to load, and why."""
+
+    reason: str
+
+
+def find_weights(files: Sequence[RepoFile]) -> Weights | NoWeights:
+    """The weights at the top of a branch: safetensors where there are any, else pickles.
+
+    Where several sets lie side by side the one under the loaders' usual name counts, else the largest.
+
+    >>> shards = [RepoFile(f"output-0000{n}-of-00002.safetensors", 4, "") for n in (1, 2)]
+    >>> find_weights([*shards, RepoFile("adapter_model.safetensors", 1, "")]).size_bytes
+    8
+    >>> find_weights([RepoFile("measurement.json", 9, ""), RepoFile("README.md", 2, "")]).reason
+    'no weights, only the measurement.json from which EXL2 quantizations are made'
+    """
+    top = [file for file in files if "/" not in file.path]
+    candidates = [file for file in top if _holds_weights(file.path)]
+    for endings in (_SAFETENSORS, _PICKLES):
+        found = [file for file in candidates if file.path.lower().endswith(endings)]
+        if found:
+            chosen = _one_set(found)
+            return Weights(chosen, tuple(file for file in candidates if file not in chosen))
+    return NoWeights(_why_none(files, top))
+
+
+def _holds_weights(path: str) -> bool:
+    return path.lower().endswith((*_SAFETENSORS, *_PICKLES)) and not any(
+        pattern.fullmatch(path) for pattern in (_NO_WEIGHTS, _ADAPTER, _GGML)
+    )
+
+
+def _one_set(files: Iterable[RepoFile]) -> tuple[RepoFile, ...]:
+    """The files of one set: those that differ in their shard number only."""
+    sets: dict[str, list[RepoFile]] = {}
+    for file in files:
+        stem = file.path.rpartition(".")[0]
+        shard = _SHARD.fullmatch(stem)
+        sets.setdefault(shard["family"] if shard else stem, []).append(file)
+    by_merit = sorted(sets, key=lambda name: (name not in _USUAL, -sum(file.size_bytes for file in sets[name]), name))
+    return tuple(sets[by_merit[0]])
+
+
+def _why_none(files: Sequence[RepoFile], top: Sequence[RepoFile]) -> str:
+    """Why there are no weights to load, in the words of someone who looked."""
+    paths = [file.path for file in top]
+    foreign = next((why for end, why in _OTHER_FORMATS.items() if any(file.path.endswith(end) for file in files)), None)
+    folders = sorted(
+        {file.path.split("/")[0] for file in files if "/" in file.path and _holds_weights_below(file.path)}
+    )
+    if any(_ADAPTER.fullmatch(path) for path in paths):
+        return "an adapter (LoRA), which needs its base model"
+    if foreign is not None:
+        return foreign
+    if any(_GGML.fullmatch(path) for path in paths):
+        return _OTHER_FORMATS[".ggml"]
+    if folders:
+        shown = ", ".join(f"{folder}/" for folder in folders[:3])
+        return (
+            f"weights only in folders ({shown}{' ...' if len(folders) > 3 else ''}), which no loader takes as a branch"
+        )
+    if any(path.startswith("measurement") for path in paths):
+        return "no weights, only the measurement.json from which EXL2 quantizations are made"
+    if all(path.startswith(".git") or path.lower().startswith(("readme", "license")) for path in paths):
+        return "empty"
+    return "no weight files"
+
+
+def _holds_weights_below(path: str) -> bool:
+    return _holds_weights(path.rpartition("/")[2])

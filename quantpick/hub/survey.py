@@ -1,0 +1,211 @@
+"""A repo of the Hub as facts: at most three requests in sequence, however many branches it has.
+
+First the refs; then the file tree of every branch, and the card, at once; then the configs of the branches that hold
+weights, at most two each. What is known by commit comes from the cache.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
+from typing import Final
+
+from huggingface_hub import constants
+
+from quantpick.core.quant_config import MODEL_CONFIG, QUANT_CONFIGS
+from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
+from quantpick.core.target import Target
+from quantpick.core.tree import NoWeights, find_weights
+from quantpick.errors import HubError, NotFoundError
+from quantpick.hub.cache import Cache
+from quantpick.hub.client import MAX_TEXT_BYTES, Client, Refs
+
+_CARD: Final = "README.md"
+_CONNECTIONS: Final = 16
+"""Requests at once; half of what a browser opens to two hosts, and far below any of the Hub's limits."""
+_MAX_SHOWN: Final = 5
+
+
+def survey(target: Target, *, token: str | bool | None = None, offline: bool = False) -> RepoFacts:
+    """What the Hub says of a repo, or of the one branch that the target names.
+
+    Args:
+        target: the repo, and perhaps a branch, tag or commit.
+        token: a token instead of the stored login; False sends none.
+        offline: answer from the cache alone, as ``HF_HUB_OFFLINE=1`` does.
+
+    Raises:
+        NotFoundError: no such repo or branch; the hint names the nearest.
+        AccessError: gated, private, or the token is refused.
+        HubError: the Hub cannot be reached or asks to wait too long; or offline, and something is not cached.
+    """
+    client = None if offline or constants.is_offline_mode() else Client(token)
+    cache = Cache(target.repo_id)
+    refs = _read_refs(target, client, cache)
+    wanted = refs.branches if target.revision is None else dict([_resolve(target, refs)])
+    return _Reader(refs.repo_id, client, cache).read(target, refs, wanted)
+
+
+def _read_refs(target: Target, client: Client | None, cache: Cache) -> Refs:
+    """The refs as they are now; offline as they were when they were last asked for."""
+    if client is not None:
+        pull_requests = target.revision is not None and target.revision.startswith("refs/pr/")
+        refs = client.refs(target.repo_id, pull_requests=pull_requests)
+        cache.keep_refs(refs.repo_id, refs.answer)
+    else:
+        kept = cache.refs()
+        if kept is None:
+            raise HubError(
+                f"offline, and nothing of `{target.repo_id}` is cached",
+                hint=f"once online: quantpick list {target.repo_id}",
+            )
+        refs = Refs(*kept)
+    if not refs.branches:
+        raise NotFoundError(f"`{refs.repo_id}` has no branches")
+    return refs
+
+
+def _resolve(target: Target, refs: Refs) -> tuple[str, str]:
+    """The name and commit of the branch, tag or commit that the target names."""
+    revision = target.revision or "main"
+    known = refs.others | refs.tags | refs.branches
+    if target.may_name_a_folder and revision not in known:
+        parts = revision.split("/")
+        prefixes = ("/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+        revision = next((prefix for prefix in prefixes if prefix in known), revision)
+    if revision in known:
+        return revision, known[revision]
+    if len(revision) == 40 and set(revision) <= set("0123456789abcdef"):
+        return revision, revision
+    near = get_close_matches(revision, list(refs.branches), n=3, cutoff=0.4) or list(refs.branches)[:3]
+    raise NotFoundError(
+        f"`{refs.repo_id}` has no branch `{revision}`",
+        hint="did you mean " + " or ".join(f"{refs.repo_id}:{name}" for name in near) + "?",
+    )
+
+
+class _Reader:
+    """Gathers what one repo holds, from the cache first. What is neither cached nor to be fetched offline stays out."""
+
+    def __init__(self, repo_id: str, client: Client | None, cache: Cache) -> None:
+        self._repo_id = repo_id
+        self._client = client
+        self._cache = cache
+        self._trees: dict[str, tuple[RepoFile, ...]] = {}
+        self._texts: dict[str, str] = {}
+        self._card: str | None = None
+
+    def read(self, target: Target, refs: Refs, wanted: Mapping[str, str]) -> RepoFacts:
+        """Everything of the wanted branches, and the card of the main one."""
+        commits = set(wanted.values())
+        main = refs.branches.get("main")
+        _at_once([partial(self._read_card, main), *(partial(self._read_tree, commit) for commit in commits)])
+        self._require("file list", [name for name, commit in wanted.items() if commit not in self._trees])
+
+        small = {commit: _worth_reading(self._trees[commit]) for commit in commits}
+        by_hash = {file.blob_sha1: (commit, file) for commit, files in small.items() for file in files}
+        _at_once([partial(self._read_file, commit, file) for commit, file in by_hash.values()])
+        unread = {commit for commit, files in small.items() if any(file.blob_sha1 not in self._texts for file in files)}
+        self._require("config", [name for name, commit in wanted.items() if commit in unread])
+        return RepoFacts(
+            repo_id=self._repo_id,
+            asked_for=target.repo_id,
+            branches=tuple(
+                BranchFiles(
+                    name=name,
+                    commit=commit,
+                    files=self._trees[commit],
+                    configs={file.path: self._texts[file.blob_sha1] for file in small[commit]},
+                )
+                for name, commit in wanted.items()
+            ),
+            names=(*refs.branches, *wanted),
+            conversions=() if target.revision else tuple(refs.others),
+            card=self._card,
+        )
+
+    def _read_tree(self, commit: str) -> None:
+        files = self._cache.tree(commit)
+        if files is None and self._client is not None:
+            files = self._client.tree(self._repo_id, commit)
+            self._cache.keep_tree(commit, files)
+        if files is not None:
+            self._trees[commit] = files
+
+    def _read_card(self, commit: str | None) -> None:
+        """The card of a commit whose tree need not be known yet."""
+        if commit is None:
+            return
+        files = self._cache.tree(commit)
+        if files is None:
+            self._card = self._fetched(commit, _CARD)
+        for file in files or ():
+            if file.path == _CARD:
+                self._read_file(commit, file)
+                self._card = self._texts.get(file.blob_sha1)
+
+    def _read_file(self, commit: str, file: RepoFile) -> None:
+        kept = self._cache.file(file.blob_sha1)
+        text = self._fetched(commit, file.path) if kept is None else _decoded(kept)
+        if text is not None or self._client is not None:
+            self._texts[file.blob_sha1] = text or ""
+
+    def _fetched(self, commit: str, path: str) -> str | None:
+        """A small file from the Hub; None offline, and where there is none."""
+        content = None if self._client is None else self._client.text(self._repo_id, commit, path)
+        if content is None:
+            return None
+        self._cache.keep_file(content)
+        return _decoded(content)
+
+    def _require(self, what: str, branches: Sequence[str]) -> None:
+        """Complain of the branches whose facts are not there; online none is."""
+        if branches:
+            named = ", ".join(f"`{name}`" for name in branches[:_MAX_SHOWN])
+            more = f" and {len(branches) - _MAX_SHOWN} more" if len(branches) > _MAX_SHOWN else ""
+            raise HubError(
+                f"offline, and of `{self._repo_id}` the {what} is not cached for {named}{more}",
+                hint=f"once online: quantpick list {self._repo_id}",
+            )
+
+
+def _at_once(jobs: Sequence[Callable[[], None]]) -> None:
+    """Run the jobs on a few threads; the first error of any is raised.
+
+    Daemon threads, not an executor, whose threads an interrupted program would wait for at its exit.
+    """
+    errors: list[Exception] = []
+    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
+
+    def work() -> None:
+        while not errors:
+            try:
+                waiting.get_nowait()()
+            except queue.Empty:
+                return
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_CONNECTIONS, len(jobs)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode("utf-8-sig", "replace")
+
+
+def _worth_reading(files: Sequence[RepoFile]) -> list[RepoFile]:
+    """The config and the first quantization config of a branch that holds weights."""
+    if isinstance(find_weights(files), NoWeights):
+        return []
+    by_path = {file.path: file for file in files if file.size_bytes <= MAX_TEXT_BYTES}
+    quant_config = next((path for path in QUANT_CONFIGS if path in by_path), None)
+    return [by_path[path] for path in (MODEL_CONFIG, quant_config) if path in by_path]

@@ -1,0 +1,380 @@
+"""Repos of the Hub as facts: how many requests they cost, what is cached, and how each refusal is answered."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import HfApi, constants
+from huggingface_hub.utils import close_session
+
+from quantpick import list_branches, recommend
+from quantpick.__main__ import main
+from quantpick.core.gpu import Gpu
+from quantpick.core.target import Target
+from quantpick.demo.hub import HubFile, HubRepo, Request, Response
+from quantpick.errors import AccessError, HubError, NotFoundError
+from quantpick.hub import client
+from quantpick.hub.survey import survey
+from tests.fakes.hub import Fault, FaultyHub, weights
+from tests.hub.conftest import Serve
+from tests.hub.repos import config, exl2_branch, exl2_repo
+
+REPO = "pub/Finch-7B-exl2"
+SECRET = "hf_notasecretbutlookslikeone"
+GPU = Gpu(index=0, name="GPU", total_bytes=12 * 2**30, free_bytes=12 * 2**30, compute_capability=8.9)
+
+
+def test_loopback_hub_is_read_by_huggingface_hub_itself(tmp_path: Path) -> None:
+    with FaultyHub({REPO: exl2_repo()}) as hub:
+        api = HfApi(endpoint=hub.url, token=False)
+        refs = {ref.name: ref.target_commit for ref in api.list_repo_refs(REPO).branches}
+        assert list(refs) == ["main", "3.5bpw", "4.25bpw", "exp/6.0bpw"]
+        tree = {file.path: file for file in api.list_repo_tree(REPO, revision="3.5bpw", recursive=True)}
+        assert tree["output.safetensors"].lfs.size == 3_400_000_000  # type: ignore[union-attr]
+        assert api.model_info(REPO, revision="exp/6.0bpw").sha == refs["exp/6.0bpw"]
+        path = api.hf_hub_download(REPO, "config.json", revision="4.25bpw", cache_dir=tmp_path)
+        close_session()
+    assert json.loads(Path(path).read_text())["quantization_config"]["bits"] == 4.25
+
+
+def test_cold_answer_costs_refs_card_and_a_tree_and_config_per_branch(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    table = list_branches(REPO)
+    assert [branch.name for branch in table.branches] == ["3.5bpw", "4.25bpw", "exp/6.0bpw"]
+    assert len(hub.paths("/refs$")) == 1
+    assert len(hub.paths("README.md")) == 1
+    assert len(hub.paths("/tree/")) == 4
+    assert len(hub.paths("config.json")) == 3, "main holds no weights, so its files are not worth a request"
+    assert len(hub.requests) == 9
+
+
+def test_second_answer_costs_one_request(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    first = list_branches(REPO)
+    hub.requests.clear()
+    assert list_branches(REPO) == first
+    assert hub.paths() == [f"/api/models/{REPO}/refs"]
+
+
+def test_trees_of_all_branches_are_asked_for_at_once(serve: Serve) -> None:
+    """The Hub answers no tree before all four were asked for: a reader in sequence would wait for ever."""
+    hub = serve({REPO: exl2_repo()})
+    gathered = threading.Barrier(4, timeout=20)
+
+    def together(request: Request) -> None:
+        gathered.wait()
+
+    hub.faults.append(Fault("/tree/", together))
+    assert len(list_branches(REPO).branches) == 3
+
+
+def test_branches_at_one_commit_are_read_once(serve: Serve) -> None:
+    files = exl2_branch(4, 4_000_000_000)
+    repo = HubRepo({"main": files})
+    hub = serve({REPO: repo})
+    commit = repo.commit("main")
+    refs = [{"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit} for name in ("main", "4.0bpw")]
+    hub.faults.append(Fault("/refs$", Response.of_json({"branches": refs, "converts": [], "tags": []})))
+    assert {branch.commit for branch in list_branches(REPO).branches} == {commit}
+    assert len(hub.paths("/tree/")) == 1
+
+
+def test_offline_answers_from_the_cache_without_a_request(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    online = list_branches(REPO)
+    hub.requests.clear()
+    assert list_branches(REPO, offline=True) == online
+    assert hub.requests == []
+
+
+def test_offline_names_what_is_not_cached(serve: Serve) -> None:
+    serve({REPO: exl2_repo()})
+    with pytest.raises(HubError, match=f"nothing of `{REPO}` is cached"):
+        list_branches(REPO, offline=True)
+    list_branches(f"{REPO}:4.25bpw")
+    assert [branch.name for branch in list_branches(f"{REPO}:4.25bpw", offline=True).branches] == ["4.25bpw"]
+    with pytest.raises(HubError, match=r"file list is not cached for `main`, `3\.5bpw`, `exp/6\.0bpw`"):
+        list_branches(REPO, offline=True)
+
+
+def test_damaged_cache_is_an_empty_one(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    first = list_branches(REPO)
+    for path in Path(constants.HF_HOME).rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    hub.requests.clear()
+    assert list_branches(REPO) == first
+    assert len(hub.requests) == 9
+
+
+def test_cache_that_cannot_be_written_only_costs_time(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "hf").write_text("a file where the cache home should be")
+    serve({REPO: exl2_repo()})
+    assert len(list_branches(REPO).branches) == 3
+
+
+def test_long_tree_is_read_page_by_page(serve: Serve) -> None:
+    shards = [weights(f"model-{n:05}-of-00007.safetensors", 10**9) for n in range(1, 8)]
+    hub = serve({REPO: HubRepo({"4.0bpw": [config(quant_method="exl2", bits=4), *shards]})})
+    hub.page_files = 3
+    assert list_branches(REPO).branches[0].size_bytes == 7 * 10**9
+    assert len(hub.paths("/tree/")) == 3
+
+
+def test_page_on_another_host_is_not_followed(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    elsewhere = FaultyHub({})
+    with elsewhere:
+        page = Response.of_json([], {"Link": f'<{elsewhere.url}/more>; rel="next"'})
+        hub.faults.append(Fault("/tree/", page))
+        with pytest.raises(HubError, match="another host"):
+            list_branches(REPO, token=SECRET)
+        assert elsewhere.requests == []
+
+
+def test_token_goes_to_the_hub_and_not_where_it_redirects_to(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    hub = serve({REPO: exl2_repo()})
+    with FaultyHub({}) as cdn:
+        cdn.faults.append(Fault("card", Response(200, b"# Finch\n")))
+        hub.faults.append(Fault("README.md", Response(302, b"", {"Location": f"{cdn.url}/card"})))
+        list_branches(REPO)
+        assert {request.headers["authorization"] for request in hub.requests} == {f"Bearer {SECRET}"}
+        assert [request.headers.get("authorization") for request in cdn.requests] == [None]
+
+
+def test_renamed_repo_is_read_under_its_new_name(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo(renamed_from=["old/Finch"])})
+    table = list_branches("old/Finch")
+    assert table.repo_id == REPO
+    assert "old/Finch is called pub/Finch-7B-exl2 now" in [warning.message for warning in table.warnings]
+    assert len(hub.paths("old/Finch")) == 1
+
+
+@pytest.mark.parametrize(
+    "text", [f"{REPO}:exp/6.0bpw", f"hf://{REPO}@exp%2F6.0bpw", "{url}/" + f"{REPO}/tree/exp/6.0bpw"]
+)
+def test_one_branch_is_read_alone(serve: Serve, text: str) -> None:
+    hub = serve({REPO: exl2_repo()})
+    table = list_branches(text.format(url=hub.url))
+    assert [branch.name for branch in table.branches] == ["exp/6.0bpw"]
+    assert [warning.code for warning in table.warnings] == ["unlisted-branch"]
+    assert len(hub.paths("/tree/")) == 1
+
+
+def test_folder_behind_the_branch_of_an_address_is_not_part_of_its_name(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    assert survey(Target(REPO, "exp/6.0bpw/docs", may_name_a_folder=True)).branches[0].name == "exp/6.0bpw"
+    with pytest.raises(NotFoundError):
+        list_branches(f"{REPO}:exp/6.0bpw/docs")
+    assert hub.paths("docs") == []
+
+
+def test_commit_and_tag_are_revisions_too(serve: Serve) -> None:
+    repo = exl2_repo()
+    commit = repo.commit("3.5bpw")
+    hub = serve({REPO: repo})
+    assert list_branches(f"{REPO}:{commit}").branches[0].quant.bits == 3
+    refs = {"branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commit("main")}]}
+    refs |= {"tags": [{"name": "v1", "ref": "refs/tags/v1", "targetCommit": commit}], "converts": []}
+    hub.faults.append(Fault("/refs$", Response.of_json(refs)))
+    assert list_branches(f"{REPO}:v1").branches[0].commit == commit
+
+
+def test_branch_that_is_not_there_names_the_nearest(serve: Serve) -> None:
+    serve({REPO: exl2_repo()})
+    with pytest.raises(NotFoundError, match=r"has no branch `4\.25`") as caught:
+        list_branches(f"{REPO}:4.25")
+    assert caught.value.hint is not None
+    assert f"{REPO}:4.25bpw" in caught.value.hint
+
+
+def test_gated_repo_names_the_page_where_the_licence_is_accepted(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo(gated=True)})
+    with pytest.raises(AccessError, match="gated") as caught:
+        list_branches(REPO)
+    assert f"{hub.url}/{REPO}" in str(caught.value.hint)
+
+
+def test_private_repo_is_seen_with_its_token_only(serve: Serve) -> None:
+    serve({REPO: exl2_repo(token=SECRET)})
+    with pytest.raises(AccessError, match="private"):
+        list_branches(REPO)
+    with pytest.raises(NotFoundError):
+        list_branches(REPO, token="hf_another")
+    assert len(list_branches(REPO, token=SECRET).branches) == 3
+
+
+def test_rate_limit_is_waited_for(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    busy = Response(429, b"", {"Retry-After": "0"})
+    policy = Response(429, b"", {"RateLimit": '"api";r=0;t=0', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'})
+    hub.faults += [Fault("/refs$", busy, times=1), Fault("/tree/", policy, times=2)]
+    assert len(list_branches(REPO).branches) == 3
+    assert len(hub.paths("/refs$")) == 2
+
+
+def test_rate_limit_of_an_hour_is_not_waited_for(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    hub.faults.append(Fault("/refs$", Response(429, b"", {"Retry-After": "3600"})))
+    with pytest.raises(HubError, match="asks to wait 3600 s"):
+        list_branches(REPO)
+    assert len(hub.requests) == 1
+
+
+def _cut_off(request: Request) -> Response:
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize("fault", [Response(503), Response(500), Response(504), _cut_off])
+def test_fault_that_passes_is_retried(serve: Serve, fault: Response | Callable[[Request], Response]) -> None:
+    hub = serve({REPO: exl2_repo()})
+    hub.faults += [Fault("/refs$", fault, times=1), Fault("/tree/", fault, times=1)]
+    assert len(list_branches(REPO).branches) == 3
+
+
+def test_hub_that_stays_down_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ATTEMPTS", 2)
+    hub = serve({REPO: exl2_repo()})
+    hub.faults.append(Fault("/tree/", Response(503)))
+    with pytest.raises(HubError, match="answers 503"):
+        list_branches(REPO)
+
+
+def test_hub_that_does_not_answer_in_time_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    monkeypatch.setattr(constants, "DEFAULT_REQUEST_TIMEOUT", 0.1)
+    serve({REPO: exl2_repo()}, latency_s=0.5)
+    with pytest.raises(HubError, match="does not answer in time"):
+        list_branches(REPO)
+
+
+def test_hub_that_is_not_there_is_said_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    with pytest.raises(HubError, match="cannot be reached"):
+        list_branches(REPO)
+
+
+NONSENSE: list[tuple[str, Response]] = [
+    ("/refs$", Response(200, b"<html>Sign in</html>")),
+    ("/refs$", Response(200, b"[1, 2]")),
+    ("/refs$", Response.of_json({"branches": [{"name": "main"}]})),
+    ("/refs$", Response.of_json({"branches": [{"name": "main", "ref": "x", "targetCommit": "../../etc"}]})),
+    ("/tree/", Response(200, b'{"error": ')),
+    ("/tree/", Response.of_json([{"type": "file", "path": 7}])),
+    ("/tree/", Response.of_json([{"type": "file", "path": "a", "oid": "0", "size": -1}])),
+    ("/tree/", Response.of_json("none")),
+]
+
+
+@pytest.mark.parametrize(("path", "answer"), NONSENSE)
+def test_mirror_that_answers_nonsense_is_one_clear_line(serve: Serve, path: str, answer: Response) -> None:
+    serve({REPO: exl2_repo()}).faults.append(Fault(path, answer))
+    with pytest.raises(HubError, match="does not answer as the Hub does"):
+        list_branches(REPO)
+
+
+def test_config_with_a_missing_comma_leaves_name_and_card(serve: Serve) -> None:
+    broken = HubFile.small("config.json", '{"model_type": "llama" "bits": 4}')
+    card = HubFile.small("README.md", f"- [4.0 bpw](https://huggingface.co/{REPO}/tree/4.0bpw)\n")
+    serve({REPO: HubRepo({"main": [card], "4.0bpw": [broken, weights("output.safetensors", 4 * 10**9)]})})
+    table = list_branches(REPO)
+    assert table.branches[0].quant.bits == 4
+    assert ("unread-config", "4.0bpw") in [(warning.code, warning.branch) for warning in table.warnings]
+
+
+def test_card_that_is_not_utf8_is_read(serve: Serve) -> None:
+    card = HubFile.small("README.md", "# Modèle\n".encode("latin-1"))
+    serve({REPO: HubRepo({"main": [card], "4.0bpw": exl2_branch(4, 4 * 10**9)})})
+    assert len(list_branches(REPO).branches) == 1
+
+
+def test_recommended_branch_of_a_repo_is_judged_by_its_files(serve: Serve) -> None:
+    serve({REPO: exl2_repo()})
+    answer = recommend(REPO, gpus=[GPU], loader="exllamav2")
+    assert answer.recommended is not None
+    assert answer.recommended.branch.name == "exp/6.0bpw"
+    assert answer.recommended.branch.size_bytes == 5_600_000_000
+    assert answer.recommended.branch.sources["bits"] == "config"
+
+
+def run(hub: FaultyHub, home: Path, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "quantpick", *argv],
+        env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("faults", "code"),
+    [
+        ([], 0),
+        ([Fault("/resolve/", Response.error(403, "GatedRepo", "restricted"))], 5),
+        ([Fault("/refs$", Response.error(401, "RepoNotFound", "no"))], 5),
+        ([Fault("/refs$", Response.error(404, "RepoNotFound", "no"))], 4),
+        ([Fault("/tree/", Response(429, b"", {"Retry-After": "900"}))], 6),
+        ([Fault("/tree/", Response(200, b"?"))], 6),
+    ],
+)
+def test_each_answer_of_the_hub_has_its_exit_code(serve: Serve, tmp_path: Path, faults: list[Fault], code: int) -> None:
+    hub = serve({REPO: exl2_repo()})
+    hub.faults += faults
+    done = run(hub, tmp_path, "list", REPO, HF_TOKEN=SECRET, QUANTPICK_DEBUG="1")
+    assert done.returncode == code, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert (done.stdout == "") == (code != 0)
+
+
+def test_hf_hub_offline_makes_no_request(serve: Serve, tmp_path: Path) -> None:
+    hub = serve({REPO: exl2_repo()})
+    online = run(hub, tmp_path, "list", REPO, "--json")
+    hub.requests.clear()
+    offline = run(hub, tmp_path, "list", REPO, "--json", HF_HUB_OFFLINE="1")
+    assert (offline.returncode, offline.stdout) == (0, online.stdout)
+    assert run(hub, tmp_path / "empty", "list", REPO, HF_HUB_OFFLINE="1").returncode == 6
+    assert hub.requests == []
+
+
+def test_proxy_of_the_environment_is_used(serve: Serve, tmp_path: Path) -> None:
+    """The Hub's name leads nowhere: only the proxy can answer."""
+    hub = serve({REPO: exl2_repo()})
+    with FaultyHub({}) as proxy:
+        proxy.faults.append(Fault("", hub.answer))
+        environment = {"HF_ENDPOINT": "http://hub.invalid", "HTTP_PROXY": proxy.url, "NO_PROXY": ""}
+        done = run(hub, tmp_path, "list", REPO, "-q", **environment)
+        assert done.stdout.split() == ["3.5bpw", "4.25bpw", "exp/6.0bpw"], done.stderr
+        assert {request.headers["host"] for request in proxy.requests} == {"hub.invalid"}
+
+
+def test_exit_3_says_which_other_repos_hold_the_model(serve: Serve, tmp_path: Path) -> None:
+    card = HubFile.small(
+        "README.md",
+        "# Finch 7B - GPTQ\n## Repositories available\n"
+        "* [AWQ](https://huggingface.co/pub/Finch-7B-AWQ)\n* [GGUF](https://huggingface.co/pub/Finch-7B-GGUF)\n",
+    )
+    gptq = config(quant_method="gptq", bits=4, group_size=128, desc_act=False)
+    hub = serve({"pub/Finch-7B-GPTQ": HubRepo({"main": [card, gptq, weights("model.safetensors", 4_100_000_000)]})})
+    done = run(hub, tmp_path, "recommend", "pub/Finch-7B-GPTQ", "--vram", "3GiB", "--loader", "exllamav2")
+    assert done.returncode == 3
+    assert "pub/Finch-7B-AWQ" in done.stdout
+    assert "pub/Finch-7B-GGUF" in done.stdout
+
+
+def test_repo_with_nothing_quantized_says_what_it_holds(serve: Serve, tmp_path: Path, capsys: Any) -> None:
+    serve({REPO: HubRepo({"main": [config(), weights("model.safetensors", 14_500_000_000)]})})
+    assert main(["list", REPO]) == 4
+    assert "16-bit" in capsys.readouterr().err
