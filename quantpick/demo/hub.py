@@ -88,12 +88,13 @@ class HubRepo:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came: method, decoded path, query, headers in lower case."""
+    """One request as it came: method, decoded path, query, headers in lower case, body."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,9 @@ class LoopbackHub:
             return Response.of_json(self._information(repo_id, repo, branch, with_sizes="blobs" in request.query))
         if is_api and kind == "tree":
             return self._tree(repo_id, repo, branch, request)
+        if is_api and kind == "paths-info":
+            wanted = _wanted_paths(request)
+            return Response.of_json([_entry(file) for file in repo.branches[branch] if file.path in wanted])
         file = next((file for file in repo.branches[branch] if file.path == path), None)
         if kind != "resolve" or file is None:
             return Response.error(404, "EntryNotFound", "Entry not found")
@@ -211,10 +215,7 @@ class LoopbackHub:
     def _tree(self, repo_id: str, repo: HubRepo, branch: str, request: Request) -> Response:
         start = int(request.query.get("cursor", "0"))
         files = repo.branches[branch]
-        page: list[Any] = [
-            {"type": "file", "oid": file.blob_sha1, "size": file.size_bytes, "path": file.path, **_lfs(file, "oid")}
-            for file in files[start : start + self.page_files]
-        ]
+        page: list[Any] = [_entry(file) for file in files[start : start + self.page_files]]
         folders = dict.fromkeys(file.path.rpartition("/")[0] for file in files)
         if start == 0:
             page += [{"type": "directory", "oid": "0" * 40, "size": 0, "path": path} for path in folders if path]
@@ -230,6 +231,18 @@ class LoopbackHub:
         if self.link is None:
             return _ranged(file.content or b"", headers | {"ETag": f'"{file.sha256}"'}, request)
         return Response(302, b"", headers | {"Location": self.link(file), "ETag": f'"{file.sha256}"'})
+
+
+def _entry(file: HubFile) -> dict[str, Any]:
+    return {"type": "file", "oid": file.blob_sha1, "size": file.size_bytes, "path": file.path, **_lfs(file, "oid")}
+
+
+def _wanted_paths(request: Request) -> Sequence[str]:
+    """The paths in a question about some files: a form from huggingface_hub, JSON from others."""
+    if request.headers.get("content-type", "").startswith("application/json"):
+        paths = json.loads(request.body)["paths"]
+        return [paths] if isinstance(paths, str) else list(paths)
+    return parse_qs(request.body.decode())["paths"]
 
 
 def _lfs(file: HubFile, hash_key: str) -> dict[str, Any]:
@@ -282,7 +295,8 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(address.query).items()}
         headers = {key.lower(): value for key, value in self.headers.items()}
-        response = self.respond(Request(self.command, unquote(address.path), query, headers))
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        response = self.respond(Request(self.command, unquote(address.path), query, headers, body))
         self.send_response(response.status)
         for key, value in response.headers.items():
             self.send_header(key, value)
@@ -292,7 +306,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(response.body)
         self.wfile.flush()
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
         """Quiet."""

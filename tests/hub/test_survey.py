@@ -38,6 +38,7 @@ def test_loopback_hub_is_read_by_huggingface_hub_itself(tmp_path: Path) -> None:
         assert list(refs) == ["main", "3.5bpw", "4.25bpw", "exp/6.0bpw"]
         tree = {file.path: file for file in api.list_repo_tree(REPO, revision="3.5bpw", recursive=True)}
         assert tree["output.safetensors"].lfs.size == 3_400_000_000  # type: ignore[union-attr]
+        assert [file.path for file in api.get_paths_info(REPO, ["config.json"], revision="3.5bpw")] == ["config.json"]
         assert api.model_info(REPO, revision="exp/6.0bpw").sha == refs["exp/6.0bpw"]
         path = api.hf_hub_download(REPO, "config.json", revision="4.25bpw", cache_dir=tmp_path)
         close_session()
