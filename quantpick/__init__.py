@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from quantpick.core.recommend import Recommendation as Recommendation
     from quantpick.core.shape import ModelShape as ModelShape
     from quantpick.errors import (
+        AccessError as AccessError,
+    )
+    from quantpick.errors import (
+        HubError as HubError,
+    )
+    from quantpick.errors import (
         NotFoundError as NotFoundError,
     )
     from quantpick.errors import (
@@ -69,6 +75,8 @@ _HOME = {
     "Choice": "quantpick.core.recommend",
     "Recommendation": "quantpick.core.recommend",
     "ModelShape": "quantpick.core.shape",
+    "AccessError": "quantpick.errors",
+    "HubError": "quantpick.errors",
     "NotFoundError": "quantpick.errors",
     "QuantpickError": "quantpick.errors",
     "UsageError": "quantpick.errors",
