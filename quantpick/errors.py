@@ -43,3 +43,21 @@ class HubError(QuantpickError):
     """The Hub cannot be reached, refuses for now or answers nonsense; or offline and not cached: try later (exit 6)."""
 
     exit_code = 6
+
+
+class TransferError(QuantpickError):
+    """The transfer gave up; what arrived is kept and reused: run again (exit 7)."""
+
+    exit_code = 7
+
+
+class DiskError(QuantpickError):
+    """Not enough disk, or the target cannot be written: free space (exit 8)."""
+
+    exit_code = 8
+
+
+class DamagedError(QuantpickError):
+    """A file differs from the Hub's hash: run again, tell the publisher (exit 9)."""
+
+    exit_code = 9
