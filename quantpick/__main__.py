@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +10,12 @@ from typing import Final
 from quantpick.errors import QuantpickError
 
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 BUG: Final = 1
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the same as Ctrl-C, with another exit code."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,9 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             _print_traceback()
         print_error(error.message, error.hint)
         return error.exit_code
-    except KeyboardInterrupt:
-        print_error("interrupted")
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        terminated = isinstance(interrupt, Terminated)
+        print_error("terminated" if terminated else "interrupted")
+        return TERMINATED if terminated else INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`quantpick list ... | head`): nothing is wrong, and nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,7 +79,12 @@ def run() -> None:
     """The console script."""
     # A command lives for a fraction of a second: collecting cycles among what it imports is 10 ms of it for nothing.
     gc.disable()
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main())
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
 
 
 if __name__ == "__main__":

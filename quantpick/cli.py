@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from quantpick.core.units import parse_bytes
-from quantpick.errors import UsageError
+from quantpick.errors import DamagedError, UsageError
 
 if TYPE_CHECKING:
     from quantpick.core.fit import Headroom
@@ -33,6 +33,14 @@ class Prefer(StrEnum):
     context = "context"
 
 
+class TransportName(StrEnum):
+    """What brings the large files."""
+
+    auto = "auto"
+    hf_transfer = "hf_transfer"
+    range = "range"
+
+
 class Basis(StrEnum):
     """Which VRAM counts."""
 
@@ -47,6 +55,26 @@ Card = Annotated[Path | None, typer.Option("--card", metavar="FILE", help="A sav
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A saved config.json: the model's shape.")
 ]
+Loader = Annotated[
+    str | None,
+    typer.Option("--loader", "-l", metavar="NAME[==VERSION]", help="Default: any maintained one; it is named."),
+]
+Context = Annotated[
+    str, typer.Option("--context", "-n", metavar="TOKENS|max", help="max: what the model was made for.")
+]
+KvDtype = Annotated[str, typer.Option("--kv-dtype", help="fp16, fp8, q8, q6, q4 or the loader's own.")]
+Batch = Annotated[int, typer.Option(help="Sequences at once.")]
+Vram = Annotated[
+    str | None, typer.Option(metavar="SIZE[,SIZE]", help="24GiB[,24GiB]: ask about these GPUs, detect none.")
+]
+GpuNames = Annotated[
+    str | None, typer.Option("--gpu", metavar="NAME[,NAME]", help='"RTX 4090", 2xA6000: the same by name.')
+]
+Capability = Annotated[float | None, typer.Option(metavar="X.Y", help="Compute capability of the --vram GPUs.")]
+GpuIndex = Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these of the detected GPUs.")]
+VramBasis = Annotated[Basis, typer.Option(help="Count what is free now, or the whole card.")]
+HeadroomText = Annotated[str, typer.Option("--headroom", metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")]
+Preference = Annotated[Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -75,30 +103,17 @@ def recommend(
     repo: Repo = None,
     card: Card = None,
     config: Config = None,
-    loader: Annotated[
-        str | None,
-        typer.Option("--loader", "-l", metavar="NAME[==VERSION]", help="Default: any maintained one; it is named."),
-    ] = None,
-    context: Annotated[
-        str, typer.Option("--context", "-n", metavar="TOKENS|max", help="max: what the model was made for.")
-    ] = "4096",
-    kv_dtype: Annotated[str, typer.Option("--kv-dtype", help="fp16, fp8, q8, q6, q4 or the loader's own.")] = "fp16",
-    batch: Annotated[int, typer.Option(help="Sequences at once.")] = 1,
-    vram: Annotated[
-        str | None, typer.Option(metavar="SIZE[,SIZE]", help="24GiB[,24GiB]: ask about these GPUs, detect none.")
-    ] = None,
-    gpu: Annotated[
-        str | None, typer.Option(metavar="NAME[,NAME]", help='"RTX 4090", 2xA6000: the same by name.')
-    ] = None,
-    gpu_capability: Annotated[
-        float | None, typer.Option(metavar="X.Y", help="Compute capability of the --vram GPUs.")
-    ] = None,
-    gpu_index: Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these of the detected GPUs.")] = None,
-    vram_basis: Annotated[Basis, typer.Option(help="Count what is free now, or the whole card.")] = Basis.free,
-    headroom: Annotated[str, typer.Option(metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")] = "2%",
-    prefer: Annotated[Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")] = (
-        Prefer.quality
-    ),
+    loader: Loader = None,
+    context: Context = "4096",
+    kv_dtype: KvDtype = "fp16",
+    batch: Batch = 1,
+    vram: Vram = None,
+    gpu: GpuNames = None,
+    gpu_capability: Capability = None,
+    gpu_index: GpuIndex = None,
+    vram_basis: VramBasis = Basis.free,
+    headroom: HeadroomText = "2%",
+    prefer: Preference = Prefer.quality,
     offline: Offline = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
@@ -143,6 +158,102 @@ def recommend(
         raise typer.Exit(NOTHING_FITS)
 
 
+@app.command()
+def download(
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address.")],
+    revision: Annotated[
+        str | None, typer.Option("--revision", "--branch", metavar="BRANCH", help="Default: the recommended one.")
+    ] = None,
+    local_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder for the files instead of the Hub's cache.")
+    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A cache instead of HF_HUB_CACHE.")] = None,
+    include: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only these files; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Not these files; repeatable.")] = None,
+    transport: Annotated[TransportName, typer.Option(help="auto: hf_transfer where it can run.")] = TransportName.auto,
+    connections: Annotated[int, typer.Option(metavar="N", help="Connections per file, 1 to 64.")] = 16,
+    retry_for: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Give up after so long without a byte.", min=0.0)
+    ] = 300.0,
+    force: Annotated[bool, typer.Option("--force", help="Put it over another branch in the same folder.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
+    loader: Loader = None,
+    context: Context = "4096",
+    kv_dtype: KvDtype = "fp16",
+    batch: Batch = 1,
+    vram: Vram = None,
+    gpu: GpuNames = None,
+    gpu_capability: Capability = None,
+    gpu_index: GpuIndex = None,
+    vram_basis: VramBasis = Basis.free,
+    headroom: HeadroomText = "2%",
+    prefer: Preference = Prefer.quality,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
+) -> None:
+    """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
+    from quantpick import workflow
+    from quantpick.render import progress, screen
+
+    with progress.shown(quiet=quiet) as counters:
+        result = workflow.download(
+            repo,
+            revision,
+            local_dir=local_dir,
+            cache_dir=cache_dir,
+            include=include or (),
+            exclude=exclude or (),
+            transport=transport.value,
+            connections=connections,
+            retry_for_s=retry_for,
+            force=force,
+            dry_run=dry_run,
+            progress=counters,
+            loader=loader,
+            context_tokens=_context(context),
+            gpus=_gpus(vram, gpu, gpu_capability, gpu_index),
+            kv_dtype=kv_dtype,
+            batch=batch,
+            prefer=prefer.value,
+            vram_basis=vram_basis.value,
+            headroom=_headroom(headroom),
+        )
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("download", documents.download_data(result)))
+    elif not result.planned or quiet:
+        typer.echo(result.path)
+    if not quiet:
+        screen.show_download(result)
+
+
+@app.command()
+def verify(
+    place: Annotated[str, typer.Argument(metavar="PATH|REPO", help="A folder, or a repo in the Hub's cache.")],
+    cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A cache instead of HF_HUB_CACHE.")] = None,
+    offline: Offline = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the exit code.")] = False,
+) -> None:
+    """Hash what was downloaded against the Hub's hashes: what is missing, damaged or extra."""
+    from quantpick import workflow
+    from quantpick.render import progress
+
+    with progress.shown(quiet=quiet) as counters:
+        reports = workflow.verify(place, cache_dir=cache_dir, progress=counters, offline=offline)
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("verify", documents.verify_data(reports)))
+    elif not quiet:
+        from quantpick.render import screen
+
+        screen.show_verification(reports)
+    if not all(report.is_sound for report in reports):
+        raise typer.Exit(DamagedError.exit_code)
+
+
 @app.command("list")
 def list_command(
     repo: Repo = None,
@@ -167,6 +278,14 @@ def list_command(
 
         screen.show_branches(table)
         notes.print_warnings(table.warnings)
+
+
+@app.command()
+def demo() -> None:
+    """The whole job on a Hub of its own: list, recommend, a download that is killed and resumed, verify. No network."""
+    from quantpick.demo import story
+
+    raise typer.Exit(story.tell())
 
 
 @app.command()

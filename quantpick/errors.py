@@ -27,6 +27,12 @@ class UsageError(QuantpickError):
     exit_code = 2
 
 
+class NothingFitsError(QuantpickError):
+    """No branch fits, or none that the loader takes: less context, another repo or loader (exit 3)."""
+
+    exit_code = 3
+
+
 class NotFoundError(QuantpickError):
     """No such repo, branch or file, or nothing quantized in it: fix the name (exit 4)."""
 

@@ -6,14 +6,16 @@ is not there.
 
 import json
 import os
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from quantpick import core
-from quantpick.core import assume, branch_table, loaders
+from quantpick.core import assume, branch_table, launch, loaders, selection
 from quantpick.core.branch import Branch, BranchWarning, QuantSpec
 from quantpick.core.branch_table import BranchTable
 from quantpick.core.card import read_card
@@ -21,17 +23,38 @@ from quantpick.core.fit import DEFAULT_HEADROOM, Headroom, VramBasis
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
 from quantpick.core.memory import VramEstimate, estimate
+from quantpick.core.outcome import DownloadResult, VerifyReport
+from quantpick.core.progress import DownloadProgress
 from quantpick.core.quant_config import ConfigFacts, read_config
-from quantpick.core.recommend import DEFAULT_CONTEXT_TOKENS, LoaderChoice, Prefer, Recommendation, Wish
+from quantpick.core.recommend import DEFAULT_CONTEXT_TOKENS, Choice, LoaderChoice, Prefer, Recommendation, Wish
 from quantpick.core.recommend import recommend as judge
+from quantpick.core.repo import RepoFacts, RepoFile
 from quantpick.core.shape import ModelShape
 from quantpick.core.target import Target, parse_target
-from quantpick.errors import NotFoundError, UsageError
+from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
+
+if TYPE_CHECKING:
+    from quantpick.hub.layout import Holding
+    from quantpick.transfer.fetch import Transport
 
 StrPath = str | os.PathLike[str]
 
+DEFAULT_CONNECTIONS: Final = 16
+MAX_CONNECTIONS: Final = 64
+DEFAULT_RETRY_FOR_S: Final = 300.0
 MAX_FILE_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
+
+
+class Wishes(TypedDict, total=False):
+    """The arguments of `recommend` that `download` only passes on."""
+
+    gpus: Sequence[Gpu] | None
+    kv_dtype: str
+    batch: int
+    prefer: Prefer
+    vram_basis: VramBasis
+    headroom: Headroom
 
 
 def list_branches(
@@ -156,6 +179,249 @@ def recommend(
     table = list_branches(repo, token=token, offline=offline, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())
     return replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=(*table.warnings, *answer.warnings))
+
+
+def download(
+    repo: str,
+    revision: str | None = None,
+    *,
+    local_dir: StrPath | None = None,
+    cache_dir: StrPath | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    transport: "Transport" = "auto",
+    connections: int = DEFAULT_CONNECTIONS,
+    retry_for_s: float = DEFAULT_RETRY_FOR_S,
+    force: bool = False,
+    dry_run: bool = False,
+    progress: DownloadProgress | None = None,
+    stop: threading.Event | None = None,
+    token: str | bool | None = None,
+    loader: str | None = None,
+    context_tokens: int | None = DEFAULT_CONTEXT_TOKENS,
+    **wishes: Unpack[Wishes],
+) -> DownloadResult:
+    """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
+
+    Args:
+        repo: as in `list_branches`; a branch may be in it.
+        revision: the branch, tag or commit; None is the one that `recommend` names, asked with what follows.
+        local_dir: a folder for the files; None is the Hub's cache.
+        cache_dir: a cache instead of ``HF_HUB_CACHE``.
+        include: patterns of files to fetch, as ``hf download`` reads them; none is all.
+        exclude: patterns of files not to fetch.
+        transport: ``hf_transfer``, ``range``, or ``auto`` for the first where it can run.
+        connections: at once, 1 to 64.
+        retry_for_s: seconds without a byte after which it gives up.
+        force: put it over another branch in the same `local_dir`.
+        dry_run: only say what it would take.
+        progress: filled and kept up to date while it runs.
+        stop: set from another thread to end it; what arrived is kept.
+        token: as in `list_branches`.
+        loader: as in `recommend`; also whose launch command the result holds.
+        context_tokens: as in `recommend`.
+        wishes: the other arguments of `recommend` that say what is to be run.
+
+    Raises:
+        UsageError: an argument is out of bounds, or the folder holds another branch.
+        NothingFitsError: no revision was named and no branch fits.
+        NotFoundError, AccessError, HubError: as in `list_branches`.
+        TransferError: it gave up; what arrived is kept.
+        DiskError: not enough disk, or the target cannot be written.
+        DamagedError: a file differs from the Hub's hash.
+    """
+    from quantpick.hub import client, layout
+    from quantpick.hub.survey import survey
+    from quantpick.transfer.download import Item, check_disk, fetch_items, needed_bytes
+    from quantpick.transfer.patience import Patience, Stopped
+
+    if not 1 <= connections <= MAX_CONNECTIONS:
+        raise UsageError(f"{connections} connections: 1 to {MAX_CONNECTIONS} can be had")
+    named = target(repo)
+    if revision is not None:
+        named = replace(named, revision=revision, may_name_a_folder=False)
+    picked = None
+    if named.revision is None:
+        picked = _best(recommend(repo, loader=loader, context_tokens=context_tokens, token=token, **wishes))
+        named = replace(named, revision=picked.branch.name)
+    facts = survey(named, token=token)
+    files = facts.branches[0]
+    chosen = selection.select_files(files.files, include=include, exclude=exclude)
+    _check_names(facts.repo_id, chosen.files)
+    where: layout.Layout = (
+        layout.CacheLayout(facts.repo_id, files.name, files.commit, None if cache_dir is None else Path(cache_dir))
+        if local_dir is None
+        else layout.FolderLayout(facts.repo_id, files.name, files.commit, Path(local_dir), force=force)
+    )
+    result = DownloadResult(
+        repo_id=facts.repo_id,
+        branch=files.name,
+        commit=files.commit,
+        path=str(where.path),
+        transport=None,
+        files=chosen.files,
+        left_out=chosen.pickles,
+        launch=_launch(facts, picked, loader, str(where.path), context_tokens, in_hub_cache=local_dir is None),
+    )
+    items = [
+        Item(
+            file=file,
+            url=client.file_url(facts.repo_id, files.commit, file.path),
+            final=place.final,
+            partial=place.partial,
+            lock=place.lock,
+            placed=partial(where.placed, file),
+        )
+        for file in chosen.files
+        for place in [where.place(file)]
+    ]
+    if dry_run:
+        needed = needed_bytes(items)
+        return replace(result, planned=True, fetched_bytes=needed, reused_bytes=max(0, result.total_bytes - needed))
+    check_disk(items, items[0].final.parent)
+    started = time.monotonic()
+    try:
+        fetched = fetch_items(
+            items,
+            login=client.login_header(token),
+            transport=transport,
+            connections=connections,
+            patience=Patience(retry_for_s, stop),
+            progress=progress or DownloadProgress(),
+        )
+    except Stopped as stopped:
+        raise KeyboardInterrupt from stopped
+    where.finished(chosen.files)
+    brought = [one.transport for one in fetched if one.fetched_bytes]
+    return replace(
+        result,
+        transport="hf_transfer" if "hf_transfer" in brought else "range" if brought else None,
+        fetched_bytes=sum(one.fetched_bytes for one in fetched),
+        reused_bytes=sum(one.reused_bytes for one in fetched),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _best(answer: Recommendation) -> Choice:
+    if answer.recommended is None:
+        message, hint = nothing_fits(answer)
+        raise NothingFitsError(message, hint=hint)
+    return answer.recommended
+
+
+def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
+    """See that every file can be given its name here.
+
+    Raises:
+        NotFoundError: there is none to fetch.
+        HubError: a name is not one to make a path of.
+    """
+    if not files:
+        raise NotFoundError(f"no file of `{repo_id}` is left to fetch", hint="--include and --exclude leave none")
+    for file in files:
+        reason = selection.unsafe_path(file.path)
+        if reason is not None:
+            raise HubError(f"`{repo_id}` holds a file called `{file.path}`: {reason}", hint="--exclude it")
+
+
+def _launch(
+    facts: RepoFacts,
+    picked: Choice | None,
+    loader: str | None,
+    path: str,
+    context_tokens: int | None,
+    *,
+    in_hub_cache: bool,
+) -> str | None:
+    """The command for the loader that was asked for, or that the branch was picked for."""
+    chosen = picked.loader if picked else None if loader is None else choose_loader(loader)
+    table = branch_table.table_from_repo(facts)
+    if chosen is None or not table.branches:
+        return None
+    return launch.launch_line(
+        chosen.loader,
+        table.branches[0].quant,
+        repo_id=facts.repo_id,
+        branch=table.branches[0].name,
+        path=path,
+        in_hub_cache=in_hub_cache,
+        context_tokens=picked.context_tokens if picked else context_tokens or DEFAULT_CONTEXT_TOKENS,
+        gpus=picked.fit.gpus_used if picked and picked.fit else 1,
+    )
+
+
+def verify(
+    place: StrPath,
+    *,
+    cache_dir: StrPath | None = None,
+    progress: DownloadProgress | None = None,
+    token: str | bool | None = None,
+    offline: bool = False,
+) -> tuple[VerifyReport, ...]:
+    """Hash what is on disk against the Hub's hashes.
+
+    Args:
+        place: a folder that was downloaded to, or a repo (and branch) whose place is the Hub's cache. A branch that
+            quantpick did not fetch is compared with its file list on the Hub.
+        cache_dir: a cache instead of ``HF_HUB_CACHE``.
+        progress: filled and kept up to date while it runs.
+        token: as in `list_branches`.
+        offline: as in `list_branches`.
+
+    Returns:
+        A report per branch that is there.
+
+    Raises:
+        NotFoundError: nothing of it is there.
+        UsageError, AccessError, HubError: as in `list_branches`.
+    """
+    from quantpick.hub import layout
+    from quantpick.transfer.verify import verify_folder
+
+    folder = Path(place).expanduser()
+    cache = None if cache_dir is None else Path(cache_dir)
+    found: list[tuple[Path, layout.Holding | None, tuple[RepoFile, ...]]]
+    if folder.is_dir():
+        holding = layout.folder_holding(folder)
+        found = [(folder, holding, holding.files if holding else layout.folder_files(folder))]
+    else:
+        named = target(str(place))
+        there = [
+            one
+            for one in layout.cached_holdings(named.repo_id, cache)
+            if named.revision in (None, one[1].branch, one[1].commit)
+        ]
+        found = [(path, holding, holding.files) for path, holding in there] or _on_the_hub(
+            named, cache, token=token, offline=offline
+        )
+    if not any(files for _, _, files in found):
+        raise NotFoundError(f"nothing that was downloaded is known of `{place}`", hint="quantpick download REPO")
+    counters = progress or DownloadProgress()
+    return tuple(
+        VerifyReport(
+            repo_id=holding.repo_id if holding else None,
+            branch=holding.branch if holding else None,
+            commit=holding.commit if holding else None,
+            path=str(path),
+            files=verify_folder(path, files, counters),
+        )
+        for path, holding, files in found
+    )
+
+
+def _on_the_hub(
+    named: Target, cache_dir: Path | None, *, token: str | bool | None, offline: bool
+) -> "list[tuple[Path, Holding | None, tuple[RepoFile, ...]]]":
+    """A branch that another program put into the Hub's cache, with its file list from the Hub."""
+    from quantpick.hub.layout import CacheLayout, Holding
+    from quantpick.hub.survey import survey
+
+    facts = survey(replace(named, revision=named.revision or "main"), token=token, offline=offline)
+    branch = facts.branches[0]
+    path = CacheLayout(facts.repo_id, branch.name, branch.commit, cache_dir).path
+    if not path.is_dir():
+        raise NotFoundError(f"`{named.repo_id}` is not in the cache", hint=f"quantpick download {named.repo_id}")
+    return [(path, Holding(facts.repo_id, branch.name, branch.commit, branch.files), branch.files)]
 
 
 def nothing_fits(answer: Recommendation) -> tuple[str, str]:

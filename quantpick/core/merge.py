@@ -25,7 +25,8 @@ _COMPARED: Final[Mapping[str, str]] = {
 """The fields whose contradictions are worth a warning, in a reader's words: those that decide what loads and how
 well."""
 _SIZE_TOLERANCE: Final = 0.01
-"""Cards round to 10 MB, which is 1 % of the smallest quantizations published."""
+_ROUNDING_BYTES: Final = 10**7
+"""Cards round to 10 MB; and what is within 1 % is not worth a word."""
 
 
 def merge_branch(
@@ -140,7 +141,7 @@ def _size(
     card_bytes = next((size for size in from_card if size is not None), None)
     if tree_bytes is None or card_bytes is None:
         return (card_bytes if tree_bytes is None else tree_bytes), ()
-    if abs(card_bytes - tree_bytes) <= _SIZE_TOLERANCE * tree_bytes:
+    if abs(card_bytes - tree_bytes) <= max(_ROUNDING_BYTES, _SIZE_TOLERANCE * tree_bytes):
         return tree_bytes, ()
     message = f"size: the files are {format_gb(tree_bytes)}, the card says {format_gb(card_bytes)}"
     return tree_bytes, (BranchWarning("stale-size", name, message),)

@@ -50,7 +50,7 @@ class Weights:
     @property
     def is_pickle(self) -> bool:
         """Whether they are pickles, which can run code when they are loaded."""
-        return self.files[0].path.endswith(_PICKLES)
+        return is_pickle(self.files[0].path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def find_weights(files: Sequence[RepoFile]) -> Weights | NoWeights:
     'no weights, only the measurement.json from which EXL2 quantizations are made'
     """
     top = [file for file in files if "/" not in file.path]
-    candidates = [file for file in top if _holds_weights(file.path)]
+    candidates = [file for file in top if holds_weights(file.path)]
     for endings in (_SAFETENSORS, _PICKLES):
         found = [file for file in candidates if file.path.lower().endswith(endings)]
         if found:
@@ -81,7 +81,14 @@ def find_weights(files: Sequence[RepoFile]) -> Weights | NoWeights:
     return NoWeights(_why_none(files, top))
 
 
-def _holds_weights(path: str) -> bool:
+def is_pickle(path: str) -> bool:
+    """Whether a file is a pickle by its ending."""
+    return path.lower().endswith(_PICKLES)
+
+
+def holds_weights(path: str) -> bool:
+    """Whether a file at the top of its folder holds weights, by its name."""
+    path = path.rpartition("/")[2]
     return path.lower().endswith((*_SAFETENSORS, *_PICKLES)) and not any(
         pattern.fullmatch(path) for pattern in (_NO_WEIGHTS, _ADAPTER, _GGML)
     )
@@ -102,9 +109,7 @@ def _why_none(files: Sequence[RepoFile], top: Sequence[RepoFile]) -> str:
     """Why there are no weights to load, in the words of someone who looked."""
     paths = [file.path for file in top]
     foreign = next((why for end, why in _OTHER_FORMATS.items() if any(file.path.endswith(end) for file in files)), None)
-    folders = sorted(
-        {file.path.split("/")[0] for file in files if "/" in file.path and _holds_weights_below(file.path)}
-    )
+    folders = sorted({file.path.split("/")[0] for file in files if "/" in file.path and holds_weights(file.path)})
     if any(_ADAPTER.fullmatch(path) for path in paths):
         return "an adapter (LoRA), which needs its base model"
     if foreign is not None:
@@ -121,7 +126,3 @@ def _why_none(files: Sequence[RepoFile], top: Sequence[RepoFile]) -> str:
     if all(path.startswith(".git") or path.lower().startswith(("readme", "license")) for path in paths):
         return "empty"
     return "no weight files"
-
-
-def _holds_weights_below(path: str) -> bool:
-    return _holds_weights(path.rpartition("/")[2])

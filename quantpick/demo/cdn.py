@@ -138,6 +138,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def file_path(self) -> Path:
+        """The file that the request is about."""
+        return self.owner.files[urlsplit(self.path).path.strip("/")]
+
+    def path_size(self) -> int:
+        """Its size."""
+        return self.file_path().stat().st_size
+
     def answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """A short answer."""
         self.send_response(status)

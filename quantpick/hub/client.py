@@ -95,6 +95,17 @@ class _Answer:
         return json.loads(self.body or b"")
 
 
+def login_header(token: str | bool | None) -> dict[str, str]:
+    """The header that shows the token, the stored login's or this one; none for False and where nobody is logged in."""
+    secret = token if isinstance(token, str) else None if token is False else get_token()
+    return {"authorization": f"Bearer {secret}"} if secret else {}
+
+
+def file_url(repo_id: str, commit: str, path: str) -> str:
+    """The address of a file of one commit."""
+    return f"{constants.ENDPOINT}/{repo_id}/resolve/{commit}/{quote(path)}"
+
+
 class Client:
     """The Hub's answers as values, its refusals as `QuantpickError`.
 
@@ -103,10 +114,10 @@ class Client:
     """
 
     def __init__(self, token: str | bool | None = None) -> None:
-        secret = token if isinstance(token, str) else None if token is False else get_token()
-        self._headers = {"user-agent": f"quantpick/{version('quantpick')}; hf_hub/{version('huggingface_hub')}"}
-        if secret:
-            self._headers["authorization"] = f"Bearer {secret}"
+        self._headers = {
+            "user-agent": f"quantpick/{version('quantpick')}; hf_hub/{version('huggingface_hub')}",
+            **login_header(token),
+        }
 
     def refs(self, repo_id: str, *, pull_requests: bool = False) -> Refs:
         """The repo's refs, and its name as the Hub writes it today."""
@@ -133,9 +144,8 @@ class Client:
 
     def text(self, repo_id: str, commit: str, path: str) -> bytes | None:
         """A small file of one commit; None when there is none, or it is larger than `MAX_TEXT_BYTES`."""
-        url = f"{constants.ENDPOINT}/{repo_id}/resolve/{commit}/{quote(path)}"
         try:
-            return self._get(url, repo_id, limit=MAX_TEXT_BYTES).body
+            return self._get(file_url(repo_id, commit, path), repo_id, limit=MAX_TEXT_BYTES).body
         except NotFoundError:
             return None
 

@@ -8,6 +8,7 @@ from quantpick.core.branch import Branch, BranchWarning
 from quantpick.core.branch_table import BranchTable
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import Loader, Rule
+from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.recommend import Choice, LoaderChoice, Recommendation
 
 SCHEMA_VERSION: Final = 1
@@ -46,6 +47,47 @@ def recommend_data(answer: Recommendation) -> Json:
         "recommended": _choice(best) if best else None,
         "branches": [_choice(choice) for choice in answer.choices],
         "warnings": _warnings(answer.warnings),
+    }
+
+
+def download_data(result: DownloadResult) -> Json:
+    """The ``data`` of ``quantpick download``."""
+    return {
+        "repo_id": result.repo_id,
+        "branch": result.branch,
+        "commit": result.commit,
+        "path": result.path,
+        "transport": result.transport,
+        "files": [
+            {
+                "path": file.path,
+                "size_bytes": file.size_bytes,
+                "sha256": file.sha256,
+                "verified": not result.planned,
+            }
+            for file in result.files
+        ],
+        "bytes_total": result.total_bytes,
+        "bytes_fetched": result.fetched_bytes,
+        "bytes_reused": result.reused_bytes,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def verify_data(reports: Sequence[VerifyReport]) -> Json:
+    """The ``data`` of ``quantpick verify``."""
+    return {
+        "reports": [
+            {
+                "repo_id": report.repo_id,
+                "branch": report.branch,
+                "commit": report.commit,
+                "path": report.path,
+                "sound": report.is_sound,
+                "files": [{"path": path, "state": state} for path, state in report.files],
+            }
+            for report in reports
+        ]
     }
 
 

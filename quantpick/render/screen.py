@@ -13,6 +13,7 @@ from quantpick.core.branch_table import BranchTable
 from quantpick.core.fit import Fit
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import Loader
+from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.recommend import Choice, Recommendation
 from quantpick.core.units import format_gb, format_gib
 from quantpick.render.notes import printable
@@ -65,6 +66,38 @@ def show_branches(table: BranchTable) -> None:
         console.print()
         console.print(Text("Not quantizations", style="bold"))
         console.print(_hanging((skipped.branch, skipped.reason) for skipped in table.skipped))
+
+
+def show_download(result: DownloadResult) -> None:
+    """What a download came to, on stderr: stdout is the path."""
+    console = Console(stderr=True, highlight=False)
+    fetched, reused = format_gb(result.fetched_bytes), format_gb(result.reused_bytes)
+    what = f"{printable(result.branch)} of {result.repo_id}"
+    if result.planned:
+        console.print(Text(f"{what} would take {fetched} to fetch; {reused} are there. Path: {result.path}"))
+    else:
+        console.print(Text(f"{what}: {len(result.files)} files, all verified; {fetched} fetched, {reused} reused"))
+    if result.left_out:
+        size = format_gb(sum(file.size_bytes for file in result.left_out))
+        console.print(
+            Text(f"left out: {size} of pickle weights, which are there as safetensors; --include asks for them")
+        )
+    if result.launch is not None:
+        console.print(Text("Run it:", style="bold"))
+        console.print(Text(result.launch), soft_wrap=True)
+
+
+def show_verification(reports: Sequence[VerifyReport]) -> None:
+    """What is missing, damaged or extra, or that nothing is."""
+    console = _console()
+    for report in reports:
+        name = report.path if report.branch is None else f"{report.repo_id} {report.branch}: {report.path}"
+        console.print(Text(printable(name), style="bold"), soft_wrap=True)
+        for path, state in report.files:
+            if state != "ok":
+                console.print(Text(f"  {state:8} {printable(path)}", style="red"), soft_wrap=True)
+        sound = len(report.having("ok"))
+        console.print(Text(f"  {sound} of {len(report.files) - len(report.having('extra'))} files are right"))
 
 
 def show_gpus(gpus: Sequence[Gpu], problem: str | None, ram_total_bytes: int, ram_available_bytes: int) -> None:

@@ -14,8 +14,6 @@ from quantpick.core.units import MIB, format_gb
 from quantpick.errors import DiskError
 from quantpick.transfer.journal import BLOCK_BYTES, Journal
 
-SUFFIX: Final = ".quantpick.incomplete"
-"""Not ``.incomplete`` alone: huggingface_hub before 1.18 takes such a file's size for its progress."""
 SYNC_EVERY_BYTES: Final = 512 * MIB
 """What a power loss can take; syncing as often as this costs no measurable speed on ext4."""
 

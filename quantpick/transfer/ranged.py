@@ -4,13 +4,14 @@ A range is one request of 8 to 64 MiB, so that the time to the first byte is pai
 the disk in pieces of 256 KiB and marked in the journal by the MiB, so that little is lost with the process.
 """
 
+import contextlib
 import http.client
 import queue
 import threading
 from typing import Final
 
 from quantpick.core.units import MIB
-from quantpick.errors import TransferError
+from quantpick.transfer.crew import Crew
 from quantpick.transfer.http import BUSY, Connection, pause_s
 from quantpick.transfer.journal import BLOCK_BYTES
 from quantpick.transfer.partial import PartialFile
@@ -23,9 +24,6 @@ _SMALLEST_RANGE: Final = 8 * MIB
 _LARGEST_RANGE: Final = 64 * MIB
 _RANGES_PER_CONNECTION: Final = 8
 """Enough that no connection idles for long at the end."""
-_LOOK_S: Final = 0.1
-_LAST_S: Final = 0.5
-"""How long a thread that is told to stop is waited for; one that is still connecting writes nothing any more."""
 _REFUSED: Final = frozenset({401, 403, 404, 410})
 """How servers answer a link that has expired."""
 
@@ -59,9 +57,8 @@ class _Ranges:
         self._source = source
         self._patience = patience
         self._progress = progress
+        self._crew = Crew(patience)
         self._waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        self._errors: list[BaseException] = []
-        self._connections: list[Connection] = []
         self._alone = threading.Lock()
         """Held by the one thread that reads from a server without ranges."""
 
@@ -74,49 +71,19 @@ class _Ranges:
             for at in range(start, end, step):
                 self._waiting.put((at, min(at + step, end)))
         count = min(connections, self._waiting.qsize())
-        threads = [threading.Thread(target=self._work, daemon=True, name=f"range-{at}") for at in range(count)]
-        for thread in threads:
-            thread.start()
-        try:
-            while any(thread.is_alive() for thread in threads) and not self._is_over:
-                next((thread for thread in threads if thread.is_alive()), threads[0]).join(_LOOK_S)
-                self._partial.sync_now_and_then()
-        except BaseException:
-            self._patience.stop.set()
-            raise
-        finally:
-            for connection in self._connections if self._is_over else ():
-                connection.abort()
-            for thread in threads:
-                thread.join(_LAST_S)
-        if self._errors:
-            raise self._errors[0]
-        if self._patience.stop.is_set():
-            raise Stopped
+        self._crew.run(count, self._work, meanwhile=self._partial.sync_now_and_then)
 
-    @property
-    def _is_over(self) -> bool:
-        return bool(self._errors) or self._patience.stop.is_set()
-
-    def _work(self) -> None:
-        connection = Connection()
-        self._connections.append(connection)
+    def _work(self, connection: Connection) -> None:
         buffer = memoryview(bytearray(_BUFFER_BYTES))
-        try:
-            while not self._is_over:
+        with contextlib.suppress(queue.Empty):
+            while not self._crew.is_over:
                 start, end = self._waiting.get_nowait()
                 self._fetch(connection, buffer, start, end)
-        except (queue.Empty, Stopped):
-            pass
-        except BaseException as error:
-            self._errors.append(error)
-        finally:
-            connection.close()
 
     def _fetch(self, connection: Connection, buffer: memoryview, start: int, end: int) -> None:
         """One range, in as many attempts as patience allows; what came is not asked for again."""
         attempt, problem = 0, ""
-        while start < end and not self._is_over:
+        while start < end and not self._crew.is_over:
             self._patience.wait_for_turn()
             link = self._source.link()
             before = start
@@ -152,10 +119,8 @@ class _Ranges:
             return start, f"the link is refused ({answer})", 0.0 if link.login == {} else None
         if response.status in BUSY:
             return start, f"the server answers {answer}", pause_s(response.headers)
-        if response.status in (200, 206):
-            self._source.refused(link, answer)
-            return start, "the server sends another range than it was asked for", None
-        raise TransferError(f"the server answers {answer}")
+        self._source.expire(link)
+        return start, f"the server does not send the range that was asked for ({answer})", None
 
     def _fetch_whole(self, connection: Connection, buffer: memoryview, link: Link) -> None:
         """All of the file in one stream, from a server without ranges; the other threads wait and find it done."""
@@ -187,7 +152,7 @@ class _Ranges:
             self._patience.byte_came()
             self._source.works()
             self._progress.fetched(count)
-            if self._is_over:
+            if self._crew.is_over:
                 raise Stopped
         response.read()
         return at

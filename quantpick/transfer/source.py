@@ -101,7 +101,7 @@ class Source:
                 attempt += 1
                 try:
                     link = self._ask(connection)
-                except _NotNow as answer:
+                except NotNow as answer:
                     self._patience.failed(str(answer), attempt, pause_s=answer.pause_s)
                 except (OSError, http.client.HTTPException) as error:
                     self._patience.failed(f"the Hub cannot be reached ({str(error) or type(error).__name__})", attempt)
@@ -120,32 +120,41 @@ class Source:
             if target is not None and same_origin(target, self._url):
                 url = target
                 continue
-            self._check(response)
+            check_answer(response, self._size_bytes)
             if target is not None:
                 return Link(target, {}, time.monotonic())
             return Link(url, self._login, time.monotonic())
         raise HubError("the Hub redirects in a circle")
 
-    def _check(self, response: http.client.HTTPResponse) -> None:
-        status = response.status
-        code = response.headers.get("X-Error-Code", "")
-        if status in BUSY:
-            raise _NotNow(f"the Hub answers {status}", pause_s(response.headers))
-        if status in (401, 403):
-            gated = "gated: its licence must be accepted" if code == "GatedRepo" else f"refused ({status})"
-            raise AccessError(f"access to the file is {gated}", hint="hf auth login")
-        if status == 404:
-            raise NotFoundError("the Hub has no such file any more", hint="quantpick list OWNER/NAME")
-        if status >= 400:
-            raise HubError(f"the Hub answers {status} about the file")
-        stated = response.headers.get("X-Linked-Size") or (
-            response.headers.get("Content-Length") if status == 200 else None
-        )
-        if stated is not None and stated != str(self._size_bytes):
-            raise HubError(f"the Hub states {stated} bytes where it listed {self._size_bytes}")
+
+def check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
+    """Turn a refusal of the Hub into what the user can do about it.
+
+    Raises:
+        NotNow: it is for now.
+        AccessError, NotFoundError, HubError: it is for good.
+    """
+    status = response.status
+    code = response.headers.get("X-Error-Code", "")
+    if status in BUSY:
+        raise NotNow(f"the Hub answers {status}", pause_s(response.headers))
+    if status in (401, 403):
+        gated = "gated: its licence must be accepted" if code == "GatedRepo" else f"refused ({status})"
+        raise AccessError(f"access to the file is {gated}", hint="hf auth login")
+    if status == 404:
+        raise NotFoundError("the Hub has no such file any more")
+    if status >= 400:
+        raise HubError(f"the Hub answers {status} about the file")
+    stated = response.headers.get("X-Linked-Size") or (
+        response.headers.get("Content-Length") if status == 200 else None
+    )
+    if stated is not None and stated != str(size_bytes):
+        raise HubError(f"the Hub states {stated} bytes where it listed {size_bytes}")
 
 
-class _NotNow(Exception):
+class NotNow(Exception):
+    """A refusal that may pass, and the seconds the Hub asks to wait, or None."""
+
     def __init__(self, problem: str, pause: float | None) -> None:
         super().__init__(problem)
         self.pause_s = pause

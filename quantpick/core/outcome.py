@@ -1,0 +1,75 @@
+"""What a download or a verification came to."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from quantpick.core.repo import RepoFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadResult:
+    """A branch on disk, or with `planned` what it would take to bring it there.
+
+    Args:
+        repo_id: ``owner/name``.
+        branch: the branch, tag or commit that was asked for.
+        commit: 40 hex digits.
+        path: the folder that shows the branch as it is in the repo.
+        transport: what brought the large files; None when there was nothing to bring.
+        files: what was chosen of the branch, each complete and verified.
+        left_out: pickle weights that were not chosen, because the same weights are there as safetensors.
+        fetched_bytes: what came now.
+        reused_bytes: what was there already.
+        seconds: wall time of the transfer.
+        planned: whether nothing was done.
+        launch: the command that starts the loader on it, or None.
+    """
+
+    repo_id: str
+    branch: str
+    commit: str
+    path: str
+    transport: Literal["hf_transfer", "range"] | None
+    files: tuple[RepoFile, ...]
+    left_out: tuple[RepoFile, ...] = ()
+    fetched_bytes: int = 0
+    reused_bytes: int = 0
+    seconds: float = 0.0
+    planned: bool = False
+    launch: str | None = None
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the files."""
+        return sum(file.size_bytes for file in self.files)
+
+
+FileState = Literal["ok", "missing", "damaged", "extra"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What is on disk of a branch, against the Hub's hashes.
+
+    Args:
+        repo_id: ``owner/name``, or None where only hashes were recorded.
+        branch: the branch, or None likewise.
+        commit: 40 hex digits, or None likewise.
+        path: the folder.
+        files: each file's path and state, in the branch's order, then the extra ones.
+    """
+
+    repo_id: str | None
+    branch: str | None
+    commit: str | None
+    path: str
+    files: tuple[tuple[str, FileState], ...]
+
+    def having(self, state: FileState) -> tuple[str, ...]:
+        """The paths in a state."""
+        return tuple(path for path, found in self.files if found == state)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether everything is there, right, and nothing else."""
+        return all(state == "ok" for _, state in self.files)

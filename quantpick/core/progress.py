@@ -1,0 +1,51 @@
+"""How far a download is: counters that the transfer adds to and a screen reads."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["queued", "waiting", "fetching", "verifying", "done"]
+"""``waiting`` is for another process that fetches the same file."""
+
+
+@dataclass(slots=True)
+class FileProgress:
+    """One file, in bytes: its size, what was there at the start, what came since, how much is hashed."""
+
+    path: str
+    size_bytes: int
+    reused_bytes: int = 0
+    fetched_bytes: int = 0
+    hashed_bytes: int = 0
+    phase: Phase = "queued"
+
+    @property
+    def present_bytes(self) -> int:
+        """Bytes on the disk."""
+        return min(self.size_bytes, self.reused_bytes + self.fetched_bytes)
+
+
+@dataclass(slots=True)
+class DownloadProgress:
+    """All files of a download."""
+
+    files: list[FileProgress] = field(default_factory=list)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def present_bytes(self) -> int:
+        """Bytes that are there: fetched, or found there by hashing them."""
+        return sum(max(file.present_bytes, file.hashed_bytes) for file in self.files)
+
+    @property
+    def reused_bytes(self) -> int:
+        """Bytes that were there at the start."""
+        return sum(file.reused_bytes for file in self.files)
+
+    @property
+    def fetched_bytes(self) -> int:
+        """Bytes that came since."""
+        return sum(file.fetched_bytes for file in self.files)

@@ -1,0 +1,120 @@
+"""A byte server that can misbehave in every way that real ones do, by script."""
+
+import random
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from quantpick.demo.cdn import LoopbackCdn, _Handler
+
+Interference = Callable[[_Handler, int, int], bool]
+"""Given the request and its range: misbehave, and say so with True; or False to let it be answered."""
+
+
+class FaultyCdn(LoopbackCdn):
+    """A `LoopbackCdn` that `interference` may spoil.
+
+    Args:
+        files: as there.
+        interference: asked before each answer.
+        arguments: as there.
+    """
+
+    def __init__(self, files: Mapping[str, Path], interference: Interference | None = None, **arguments: Any) -> None:
+        self.interference = interference
+        self.ranges: list[tuple[int, int]] = []
+        super().__init__(files, **arguments)
+
+    def interfere(self, handler: _Handler, start: int, end: int) -> bool:
+        self.ranges.append((start, end))
+        return self.interference is not None and self.interference(handler, start, end)
+
+
+def answers(
+    status: int, share: float = 1.0, *, retry_after: str | None = None, times: float = float("inf")
+) -> Interference:
+    """Answer this status to a share of the requests, so many times at most."""
+    dice = random.Random(7)
+    left = [times]
+    lock = threading.Lock()
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        with lock:
+            hit = left[0] > 0 and dice.random() < share
+            left[0] -= hit
+        if hit:
+            handler.answer(status, b"not now", {} if retry_after is None else {"Retry-After": retry_after})
+        return hit
+
+    return interference
+
+
+def resets(share: float) -> Interference:
+    """Cut a share of the connections in the middle of the body, with a TCP reset."""
+    dice = random.Random(11)
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        if dice.random() >= share:
+            return False
+        size = handler.path_size()
+        handler.send_head(206, start, end, size)
+        handler.send_content(handler.file_path(), start, start + (end - start) // 2)
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.close_connection = True
+        return True
+
+    return interference
+
+
+def stalls(share: float, seconds: float) -> Interference:
+    """Say nothing on a share of the connections for so long, then close."""
+    dice = random.Random(13)
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        if dice.random() >= share:
+            return False
+        time.sleep(seconds)
+        handler.close_connection = True
+        return True
+
+    return interference
+
+
+def outage(after_requests: int, seconds: float) -> Interference:
+    """After so many requests close every connection at once, for so long."""
+    state = {"asked": 0, "until": 0.0}
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        state["asked"] += 1
+        if state["asked"] == after_requests:
+            state["until"] = time.monotonic() + seconds
+        if time.monotonic() < state["until"]:
+            handler.close_connection = True
+            return True
+        return False
+
+    return interference
+
+
+def another_range(handler: _Handler, start: int, end: int) -> bool:
+    """Answer with the range after the one that was asked for."""
+    handler.send_head(206, start + 1, end, handler.path_size())
+    handler.send_content(handler.file_path(), start + 1, end)
+    return True
+
+
+def whole_file(handler: _Handler, start: int, end: int) -> bool:
+    """Know nothing of ranges."""
+    size = handler.path_size()
+    handler.send_head(200, 0, size, size)
+    handler.send_content(handler.file_path(), 0, size)
+    return True
+
+
+def together(*interferences: Interference) -> Interference:
+    """All of them, the first that strikes."""
+    return lambda handler, start, end: any(one(handler, start, end) for one in interferences)

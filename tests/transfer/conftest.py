@@ -1,0 +1,114 @@
+"""A Hub and its second host with one large file, and the transfer of that file in this process."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantpick.core.progress import FileProgress
+from quantpick.core.repo import RepoFile
+from quantpick.core.units import MIB
+from quantpick.demo.cdn import sha256_of
+from quantpick.demo.hub import HubFile, HubRepo
+from quantpick.transfer.fetch import Fetched, Transport, fetch_file
+from quantpick.transfer.partial import PartialFile
+from quantpick.transfer.patience import Patience
+from quantpick.transfer.progress import Progress
+from quantpick.transfer.source import Source
+from tests.fakes.cdn import FaultyCdn
+from tests.fakes.hub import FaultyHub
+
+REPO = "pub/Finch-7B-GPTQ"
+SIZE = 40 * MIB + 12_345
+
+
+@dataclass
+class Line:
+    """A Hub, its second host, and where a file goes."""
+
+    hub: FaultyHub
+    cdn: FaultyCdn
+    file: RepoFile
+    content: Path
+    folder: Path
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def final(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    @property
+    def partial(self) -> Path:
+        return self.folder / "model.safetensors.part"
+
+    def fetch(
+        self,
+        transport: Transport = "range",
+        *,
+        retry_for_s: float = 20.0,
+        connections: int = 4,
+        login: str | None = None,
+    ) -> Fetched:
+        patience = Patience(retry_for_s, self.stop)
+        source = Source(
+            f"{self.hub.url}/{REPO}/resolve/main/model.safetensors",
+            login={} if login is None else {"authorization": f"Bearer {login}"},
+            size_bytes=self.file.size_bytes,
+            patience=patience,
+        )
+        with PartialFile(self.partial, self.file) as partial:
+            return fetch_file(
+                partial,
+                source,
+                self.final,
+                transport=transport,
+                connections=connections,
+                patience=patience,
+                progress=Progress(FileProgress(self.file.path, self.file.size_bytes)),
+            )
+
+    def left_over(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()} - {"model.safetensors"}
+
+
+Open = Callable[..., Line]
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Open]:
+    """Open a line: with `interference` for the second host, `content` for the file, `mirror` for a Hub without one."""
+    with ExitStack() as stack:
+
+        def start(*, content: bytes | None = None, mirror: bool = False, token: str | None = None, **cdn: Any) -> Line:
+            path = tmp_path / "content"
+            path.write_bytes(os.urandom(SIZE) if content is None else content)
+            sha256 = sha256_of(path)
+            file = HubFile("model.safetensors", path.stat().st_size, sha256, path.read_bytes() if mirror else None)
+            server = stack.enter_context(FaultyCdn({sha256: path}, **cdn))
+            link = None if mirror else server.link
+            hub = stack.enter_context(FaultyHub({REPO: HubRepo({"main": [file]}, token=token)}, link=link))
+            folder = tmp_path / "target"
+            folder.mkdir()
+            return Line(hub, server, RepoFile(file.path, file.size_bytes, file.blob_sha1, sha256), path, folder)
+
+        yield start
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB, where this user may make one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this user may not mount a small tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
