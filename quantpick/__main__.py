@@ -14,8 +14,8 @@ TERMINATED: Final = 143
 BUG: Final = 1
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: the same as Ctrl-C, with another exit code."""
+class Terminated(BaseException):
+    """SIGTERM came. Not a KeyboardInterrupt, which Typer turns into exit code 130."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,10 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             _print_traceback()
         print_error(error.message, error.hint)
         return error.exit_code
-    except KeyboardInterrupt as interrupt:
-        terminated = isinstance(interrupt, Terminated)
-        print_error("terminated" if terminated else "interrupted")
-        return TERMINATED if terminated else INTERRUPTED
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return INTERRUPTED
+    except Terminated:
+        print_error("terminated")
+        return TERMINATED
     except BrokenPipeError:
         # The reader went away (`quantpick list ... | head`): nothing is wrong, and nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,6 +68,8 @@ def _run(argv: list[str]) -> int:
         return exit_.exit_code
     except Abort as error:
         raise KeyboardInterrupt from error
+    if result == INTERRUPTED:
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

@@ -279,6 +279,7 @@ def download(
         needed = needed_bytes(items)
         return replace(result, planned=True, fetched_bytes=needed, reused_bytes=max(0, result.total_bytes - needed))
     check_disk(items, items[0].final.parent)
+    where.begun(chosen.files)
     started = time.monotonic()
     try:
         fetched = fetch_items(

@@ -57,6 +57,9 @@ class Layout(Protocol):
     def place(self, file: RepoFile) -> Place:
         """Where a file's bytes go, and the lock for it."""
 
+    def begun(self, files: Sequence[RepoFile]) -> None:
+        """Note what is going to be there."""
+
     def placed(self, file: RepoFile) -> None:
         """Note that the file is there, complete."""
 
@@ -87,6 +90,9 @@ class CacheLayout:
         name = file.sha256 or file.blob_sha1
         blob = self._repo / "blobs" / name
         return Place(blob, blob.with_name(name + _PARTIAL), self._locks / f"{name}.lock")
+
+    def begun(self, files: Sequence[RepoFile]) -> None:
+        """Nothing: until the branch is whole its name means what it meant."""
 
     def placed(self, file: RepoFile) -> None:
         """Show the blob in the snapshot: by a link, or a copy where there are none."""
@@ -160,15 +166,18 @@ class FolderLayout:
         partial = f"{which}.{file.sha256 or file.blob_sha1}{_PARTIAL}"
         return Place(paths.file_path, self._notes / partial, paths.lock_path)
 
+    def begun(self, files: Sequence[RepoFile]) -> None:
+        """Note which branch is coming here."""
+        _keep_record(self.path / _RECORD, Holding(self._repo_id, self._branch, self._commit, tuple(files)))
+
     def placed(self, file: RepoFile) -> None:
         """Tell huggingface_hub which version of the file this is."""
         write_download_metadata(self.path, file.path, self._commit, file.sha256 or file.blob_sha1)
 
     def finished(self, files: Sequence[RepoFile]) -> None:
-        """Note which branch is here, and drop what an earlier version of it had left half done."""
+        """Drop what an earlier version of the branch had left half done."""
         for leftover in self._notes.glob(f"*{_PARTIAL}*"):
             leftover.unlink(missing_ok=True)
-        _keep_record(self.path / _RECORD, Holding(self._repo_id, self._branch, self._commit, tuple(files)))
 
 
 def folder_holding(folder: Path) -> Holding | None:

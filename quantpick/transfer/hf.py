@@ -8,6 +8,7 @@ full disk and keeps no account of its chunks, so what it wrote is read off the f
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Final
 
 from quantpick.core.units import MIB
 from quantpick.transfer.gate import Gate
+from quantpick.transfer.journal import BLOCK_BYTES
 from quantpick.transfer.partial import PartialFile, disk_errors
 from quantpick.transfer.patience import Patience, Stopped
 from quantpick.transfer.progress import Progress
@@ -87,7 +89,7 @@ def fetch_chunks(
 def _watch(
     child: "subprocess.Popen[bytes]", partial: PartialFile, gate: Gate, patience: Patience, progress: Progress
 ) -> None:
-    """Until the child ends, stalls, gets no links or is to be stopped."""
+    """Until the child ends, stalls, gets no links, has filled the disk (which it would not notice) or is to stop."""
     seen: set[int] = set()
     last_seen = time.monotonic()
     stall_s = min(STALL_S, patience.retry_for_s)
@@ -100,7 +102,8 @@ def _watch(
         now_seen = _adopt(partial, seen, patience, progress)
         if now_seen - seen:
             last_seen = time.monotonic()
-        if time.monotonic() - last_seen > stall_s:
+        is_full = shutil.disk_usage(partial.path.parent).free < BLOCK_BYTES
+        if is_full or time.monotonic() - last_seen > stall_s:
             return
         seen = now_seen
         partial.sync_now_and_then()

@@ -9,7 +9,8 @@ from quantpick.errors import TransferError
 
 DEFAULT_RETRY_FOR_S: Final = 300.0
 _FIRST_WAIT_S: Final = 0.25
-_LONGEST_WAIT_S: Final = 20.0
+_LONGEST_WAIT_S: Final = 5.0
+"""Of a single connection: the others go on meanwhile, and an outage should not be outlasted by long."""
 
 
 class Stopped(Exception):
