@@ -12,17 +12,9 @@ $(VENV)/.installed: pyproject.toml requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# The main job on the branch table of TheBloke/Airoboros-c34B-3.1.2-GPTQ: read it, judge it, pick. No network is used.
-CARD := tests/fixtures/cards/airoboros-c34b-gptq.md
+# The whole job on a Hub on loopback: list, recommend, a download that is killed and resumed, verify. No network is used.
 demo: $(VENV)/.installed
-	@echo; echo '$$ quantpick list --card $(CARD)'; $(BIN)/quantpick list --card $(CARD)
-	@echo; echo '$$ quantpick recommend --card $(CARD) --gpu "RTX 4090" --loader exllamav2'; \
-		$(BIN)/quantpick recommend --card $(CARD) --gpu "RTX 4090" --loader exllamav2
-	@echo; echo '$$ quantpick recommend --card $(CARD) --gpu "RTX 4090" --loader vllm -q'; \
-		$(BIN)/quantpick recommend --card $(CARD) --gpu "RTX 4090" --loader vllm -q
-	@echo; echo '$$ quantpick recommend --card $(CARD) --vram 16GiB --loader exllama'; \
-		$(BIN)/quantpick recommend --card $(CARD) --vram 16GiB --loader exllama; \
-		code=$$?; echo "exit $$code"; test $$code -eq 3
+	$(BIN)/quantpick demo
 
 test: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -35,6 +27,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/card_speed.py
 	$(BIN)/python benchmarks/hub_survey.py
+	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/vram_accuracy.py
 
 format: $(VENV)/.installed

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from quantpick.core.fit import Headroom as Headroom
     from quantpick.core.gpu import Gpu as Gpu
     from quantpick.core.memory import VramEstimate as VramEstimate
+    from quantpick.core.outcome import DownloadResult as DownloadResult
+    from quantpick.core.outcome import VerifyReport as VerifyReport
     from quantpick.core.recommend import Choice as Choice
     from quantpick.core.recommend import Recommendation as Recommendation
     from quantpick.core.shape import ModelShape as ModelShape
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
         detect_gpus as detect_gpus,
     )
     from quantpick.workflow import (
+        download as download,
+    )
+    from quantpick.workflow import (
         estimate_vram as estimate_vram,
     )
     from quantpick.workflow import (
@@ -60,6 +65,9 @@ if TYPE_CHECKING:
     )
     from quantpick.workflow import (
         recommend as recommend,
+    )
+    from quantpick.workflow import (
+        verify as verify,
     )
 
 _HOME = {
@@ -80,7 +88,11 @@ _HOME = {
     "NotFoundError": "quantpick.errors",
     "QuantpickError": "quantpick.errors",
     "UsageError": "quantpick.errors",
+    "DownloadResult": "quantpick.core.outcome",
+    "VerifyReport": "quantpick.core.outcome",
     "detect_gpus": "quantpick.workflow",
+    "download": "quantpick.workflow",
+    "verify": "quantpick.workflow",
     "estimate_vram": "quantpick.workflow",
     "list_branches": "quantpick.workflow",
     "recommend": "quantpick.workflow",

@@ -1,1 +1,1 @@
-"""Bytes from the Hub: resumable, verified. Nothing is here yet."""
+"""Bytes from the Hub: resumable, verified, by hf_transfer or by ranges."""

@@ -25,8 +25,8 @@ from quantpick.transfer.patience import Patience, Stopped
 from quantpick.transfer.progress import Progress
 from quantpick.transfer.source import Source
 
-CHUNK_BYTES: Final = 8 * MIB
-"""hf_transfer holds about two chunks per connection in memory: at 16 connections 8 MiB are 260 MiB."""
+CHUNK_BYTES: Final = 6 * MIB
+"""hf_transfer holds about two chunks per connection in memory: 16 connections of 6 MiB are about 200 MiB."""
 STALL_S: Final = 60.0
 """Without a finished chunk for so long, the other transport takes over: hf_transfer would hang for ever on a dead
 connection, and writes nothing before a chunk is whole."""
