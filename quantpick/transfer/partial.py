@@ -235,6 +235,8 @@ def _pread(fd: int, buffer: memoryview, offset: int) -> int:
 
 
 def _remove_stale_links(path: Path) -> None:
-    """Hard links of transfers that were killed: the process that made them is gone."""
+    """Hard links and probes of transfers that were killed: the process that made them is gone."""
+    for probe in path.parent.glob(".probe-*"):
+        probe.unlink(missing_ok=True)
     for link in path.parent.glob(path.name.replace("[", "[[]") + ".link-*"):
         link.unlink(missing_ok=True)
