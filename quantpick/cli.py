@@ -193,7 +193,10 @@ def gpus(as_json: AsJson = False) -> None:
         from quantpick.render import documents
 
         data = {
-            "gpus": documents.gpu_list(found.gpus),
+            "driver_version": found.driver_version,
+            "cuda_version": found.cuda_version,
+            "gpus": documents.detected_gpu_list(found.gpus),
+            "hidden": documents.hidden_gpu_list(found.hidden),
             "problem": found.problem,
             "ram_total_bytes": ram.total_bytes,
             "ram_available_bytes": ram.available_bytes,
@@ -202,7 +205,15 @@ def gpus(as_json: AsJson = False) -> None:
     else:
         from quantpick.render import screen
 
-        screen.show_gpus(found.gpus, found.problem, ram.total_bytes, ram.available_bytes)
+        screen.show_gpus(
+            found.gpus,
+            found.hidden,
+            driver_version=found.driver_version,
+            cuda_version=found.cuda_version,
+            problem=found.problem,
+            ram_total_bytes=ram.total_bytes,
+            ram_available_bytes=ram.available_bytes,
+        )
 
 
 _REPO: Final = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")

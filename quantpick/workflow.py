@@ -17,6 +17,7 @@ from quantpick.core import assume, loaders, merge
 from quantpick.core.branch import Branch, BranchWarning, QuantSpec
 from quantpick.core.card import read_card
 from quantpick.core.fit import DEFAULT_HEADROOM, Headroom, VramBasis
+from quantpick.core.foreign import foreign_process_warnings
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
 from quantpick.core.memory import VramEstimate, estimate
@@ -115,7 +116,9 @@ def recommend(
     machine = detect_gpus() if gpus is None else tuple(gpus)
     table = list_branches(repo_id, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())
-    return replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=(*table.warnings, *answer.warnings))
+    held = foreign_process_warnings(answer, table.branches, loader_table())
+    warnings = (*table.warnings, *answer.warnings, *held)
+    return replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=warnings)
 
 
 def nothing_fits(answer: Recommendation) -> tuple[str, str]:

@@ -1,0 +1,149 @@
+"""Which of a machine's GPUs a CUDA program would see, and under which numbers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from quantpick.core.gpu import Gpu
+
+PCI_BUS_ID: Final = "PCI_BUS_ID"
+"""The value of ``CUDA_DEVICE_ORDER`` that keeps NVML's order; CUDA's default is ``FASTEST_FIRST``."""
+
+MANY_MIG_DRIVER: Final = 570
+"""The first driver under which a process may use several MIG instances (NVIDIA MIG User Guide, "Running CUDA
+Applications on Bare-Metal", "CUDA Device Enumeration")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What CUDA can use as one device: a whole GPU, or one MIG instance of it.
+
+    Args:
+        gpu: its facts.
+        gpu_instance: for a MIG instance its ``MIG-GPU-<UUID>/<GPU instance>``: those of one GPU instance share its
+            memory. None for a whole GPU.
+        compute_instance: the number of a MIG instance within that.
+    """
+
+    gpu: Gpu
+    gpu_instance: str | None = None
+    compute_instance: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What ``CUDA_VISIBLE_DEVICES`` may call it, numbers aside."""
+        path = None if self.gpu_instance is None else f"{self.gpu_instance}/{self.compute_instance}"
+        return tuple(filter(None, (self.gpu.uuid, path)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A GPU as NVML counts them.
+
+    Args:
+        uuid: NVML's UUID, or None when it does not tell.
+        devices: the GPU itself, or with MIG on its instances, of which there may be none.
+        speed: cores times the highest clock in MHz, or None when NVML does not tell.
+    """
+
+    uuid: str | None
+    devices: tuple[Device, ...]
+    speed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a CUDA program sees.
+
+    Args:
+        gpus: the GPUs, `Gpu.index` being CUDA's number.
+        hidden: the others, with NVML's number of the card.
+        note: one sentence on why some are hidden, or None.
+    """
+
+    gpus: tuple[Gpu, ...]
+    hidden: tuple[Gpu, ...] = ()
+    note: str | None = None
+
+
+def as_cuda_sees(cards: Sequence[Card], *, mask: str | None, order: str | None, many_mig: bool) -> View:
+    """The GPUs that CUDA would show, in its order.
+
+    Sources: NVIDIA, CUDA Programming Guide, "CUDA Environment Variables"; for MIG the MIG User Guide, "CUDA Device
+    Enumeration". CUDA's heuristic behind ``FASTEST_FIRST`` is not published; cores times clock is the measure of
+    NVIDIA's own samples (``gpuGetMaxGflopsDeviceId``), and where NVML withholds it for a card the PCI order is kept.
+
+    Args:
+        cards: in NVML's order, which is the PCI bus's.
+        mask: ``CUDA_VISIBLE_DEVICES``; None when it is not set.
+        order: ``CUDA_DEVICE_ORDER``; None when it is not set.
+        many_mig: whether the driver lets a process use several MIG instances (`MANY_MIG_DRIVER` and newer).
+    """
+    ordered = list(cards) if order == PCI_BUS_ID else _fastest_first(cards)
+    every = [device for card in ordered for device in card.devices]
+    listed, note = (every, None) if mask is None else _listed(ordered, mask)
+    shown = _usable_together(listed, many_mig=many_mig)
+    if len(shown) < len(listed):
+        note = "CUDA shows a process one of these MIG instances: CUDA_VISIBLE_DEVICES=MIG-... chooses another"
+    return View(
+        gpus=tuple(replace(device.gpu, index=index) for index, device in enumerate(shown)),
+        hidden=tuple(device.gpu for device in every if device not in shown),
+        note=note,
+    )
+
+
+def _fastest_first(cards: Sequence[Card]) -> list[Card]:
+    if any(card.speed is None for card in cards):
+        return list(cards)
+    return sorted(cards, key=lambda card: -(card.speed or 0))
+
+
+def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]:
+    """The devices of ``CUDA_VISIBLE_DEVICES`` up to the first entry that names none, or none when one comes twice."""
+    listed: list[Device] = []
+    what = f"CUDA_VISIBLE_DEVICES=`{mask}`"
+    for entry in (part.strip() for part in mask.split(",")):
+        device = _named(cards, entry)
+        if device is None:
+            return (
+                listed,
+                f"{what}: `{entry}` names no GPU, CUDA stops reading there" if listed else f"{what} shows none",
+            )
+        if device in listed:
+            return [], f"{what} names a GPU twice, so CUDA shows none"
+        listed.append(device)
+    return listed, None if len(listed) == len(cards) else f"{what} hides the others"
+
+
+def _named(cards: Sequence[Card], entry: str) -> Device | None:
+    """The device of one entry: a card's number, or enough of the beginning of a UUID to mean one.
+
+    A card with MIG on stands for its first instance.
+    """
+    if entry.isascii() and entry.isdigit():
+        return next(iter(cards[int(entry)].devices), None) if int(entry) < len(cards) else None
+    if entry.startswith("GPU-"):
+        found = _beginning(entry, ((card.uuid or "", card.devices[:1]) for card in cards))
+    elif entry.startswith("MIG-"):
+        devices = (device for card in cards for device in card.devices)
+        found = _beginning(entry, ((name, (device,)) for device in devices for name in device.names))
+    else:
+        found = ()
+    return found[0] if found else None
+
+
+def _beginning(entry: str, names: Iterable[tuple[str, tuple[Device, ...]]]) -> tuple[Device, ...]:
+    """What bears the name `entry`; else the one thing whose name begins with it."""
+    near = [(name, devices) for name, devices in names if name.startswith(entry)]
+    exact = [devices for name, devices in near if name == entry]
+    meant = exact or list(dict.fromkeys(devices for _, devices in near))
+    return meant[0] if len(meant) == 1 else ()
+
+
+def _usable_together(devices: Sequence[Device], *, many_mig: bool) -> list[Device]:
+    """The first MIG instance of each GPU instance; under an older driver the first of all, and then no whole GPU."""
+    mig = [device for device in devices if device.gpu_instance is not None]
+    if mig and not many_mig:
+        return mig[:1]
+    firsts = {device.gpu_instance: device for device in reversed(mig)}
+    return [device for device in devices if device.gpu_instance is None or firsts[device.gpu_instance] == device]
