@@ -113,11 +113,11 @@ def recommend(
         vram_basis=vram_basis,
         headroom=headroom,
     )
-    machine = detect_gpus() if gpus is None else tuple(gpus)
+    machine, doubts = _detected() if gpus is None else (tuple(gpus), ())
     table = list_branches(repo_id, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())
     held = foreign_process_warnings(answer, table.branches, loader_table())
-    warnings = (*table.warnings, *answer.warnings, *held)
+    warnings = (*doubts, *table.warnings, *answer.warnings, *held)
     return replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=warnings)
 
 
@@ -159,12 +159,17 @@ def detect_gpus() -> tuple[Gpu, ...]:
     Raises:
         UsageError: there are none, with NVML's reason.
     """
+    return _detected()[0]
+
+
+def _detected() -> tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]:
+    """The GPUs of `detect_gpus`, and a warning where they are not all there is to say."""
     from quantpick.hardware.nvml import detect
 
     found = detect()
     if not found.gpus:
         raise UsageError(f"{found.problem}", hint='name the machine to ask about: --vram 24GiB, or --gpu "RTX 4090"')
-    return found.gpus
+    return found.gpus, () if found.problem is None else (BranchWarning("gpu-problem", None, found.problem),)
 
 
 def estimate_vram(

@@ -1,5 +1,6 @@
 """Which of a machine's GPUs a CUDA program would see, and under which numbers."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,6 +13,8 @@ PCI_BUS_ID: Final = "PCI_BUS_ID"
 MANY_MIG_DRIVER: Final = 570
 """The first driver under which a process may use several MIG instances (NVIDIA MIG User Guide, "Running CUDA
 Applications on Bare-Metal", "CUDA Device Enumeration")."""
+
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class View:
     Args:
         gpus: the GPUs, `Gpu.index` being CUDA's number.
         hidden: the others, with NVML's number of the card.
-        note: one sentence on why some are hidden, or None.
+        note: one sentence where CUDA does not do what was asked of it, or shows nothing; else None.
     """
 
     gpus: tuple[Gpu, ...]
@@ -84,7 +87,8 @@ def as_cuda_sees(cards: Sequence[Card], *, mask: str | None, order: str | None, 
     listed, note = (every, None) if mask is None else _listed(ordered, mask)
     shown = _usable_together(listed, many_mig=many_mig)
     if len(shown) < len(listed):
-        note = "CUDA shows a process one of these MIG instances: CUDA_VISIBLE_DEVICES=MIG-... chooses another"
+        what = "one MIG instance of those that share memory" if many_mig else "one MIG instance, and then no whole GPU"
+        note = f"CUDA shows a process {what}: CUDA_VISIBLE_DEVICES=MIG-... chooses"
     return View(
         gpus=tuple(replace(device.gpu, index=index) for index, device in enumerate(shown)),
         hidden=tuple(device.gpu for device in every if device not in shown),
@@ -112,7 +116,7 @@ def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]
         if device in listed:
             return [], f"{what} names a GPU twice, so CUDA shows none"
         listed.append(device)
-    return listed, None if len(listed) == len(cards) else f"{what} hides the others"
+    return listed, None
 
 
 def _named(cards: Sequence[Card], entry: str) -> Device | None:
@@ -120,7 +124,7 @@ def _named(cards: Sequence[Card], entry: str) -> Device | None:
 
     A card with MIG on stands for its first instance.
     """
-    if entry.isascii() and entry.isdigit():
+    if _NUMBER.fullmatch(entry):
         return next(iter(cards[int(entry)].devices), None) if int(entry) < len(cards) else None
     if entry.startswith("GPU-"):
         found = _beginning(entry, ((card.uuid or "", card.devices[:1]) for card in cards))

@@ -85,6 +85,8 @@ def show_gpus(
                 held = "?" if process.used_bytes is None else f"-{format_gib(process.used_bytes)}"
                 grid.add_row("", f"  {printable(process.name)} ({process.pid})", held, "", "", style="dim")
         console.print(grid)
+    if hidden:
+        console.print(Text("- is not shown to CUDA programs", style="dim"))
     if problem is not None:
         console.print(Text(printable(problem)))
     console.print(Text(f"RAM: {format_gib(ram_available_bytes)} available of {format_gib(ram_total_bytes)}"))

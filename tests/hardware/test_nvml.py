@@ -219,6 +219,9 @@ def test_lost_gpu_is_named_and_the_others_still_answer(failing: str, machine: Ma
     data = machine.gpus(DRIVER + lost + RTX_4090)
     assert [gpu["name"] for gpu in data["gpus"]] == ["NVIDIA GeForce RTX 4090"]
     assert "GPU 0 is left out" in data["problem"]
+    asked = machine.run(lost + RTX_4090, "recommend", "--card", CARD, "--loader", "exllama")
+    assert asked.returncode == 0
+    assert "GPU 0 is left out" in asked.stderr
 
 
 def test_gpu_without_memory_of_its_own_has_the_hosts_and_says_so(machine: Machine) -> None:
@@ -251,7 +254,7 @@ def test_gpus_are_those_of_cuda_in_its_order(environment: dict[str, str], names:
 def test_gpu_that_cuda_hides_is_still_listed_without_a_number(machine: Machine) -> None:
     data = machine.gpus(RTX_3060 + RTX_4090, CUDA_VISIBLE_DEVICES="0")
     assert [(gpu["index"], gpu["name"]) for gpu in data["hidden"]] == [(None, "NVIDIA GeForce RTX 3060")]
-    assert "CUDA_VISIBLE_DEVICES=`0`" in data["problem"]
+    assert data["problem"] is None
 
 
 def test_mig_instances_are_gpus_with_their_own_memory_and_the_cards_capability(machine: Machine) -> None:
@@ -330,3 +333,4 @@ def test_screen_says_it_in_80_columns(machine: Machine) -> None:
     assert max(map(len, lines)) <= 80
     assert lines[0] == "NVIDIA driver 550.54.14, CUDA up to 12.4"
     assert any(line.startswith("-    NVIDIA") for line in lines)
+    assert "- is not shown to CUDA programs" in lines
