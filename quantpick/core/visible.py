@@ -1,7 +1,7 @@
 """Which of a machine's GPUs a CUDA program would see, and under which numbers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,7 +14,10 @@ MANY_MIG_DRIVER: Final = 570
 """The first driver under which a process may use several MIG instances (NVIDIA MIG User Guide, "Running CUDA
 Applications on Bare-Metal", "CUDA Device Enumeration")."""
 
-_NUMBER: Final = re.compile("[0-9]{1,9}")
+_NUMBER: Final = re.compile(r"\s*([+-]?[0-9]{1,9})")
+"""A number as C's ``strtol`` reads one: blanks before it and anything behind it are let pass."""
+
+_UUID_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,9 @@ def as_cuda_sees(cards: Sequence[Card], *, mask: str | None, order: str | None, 
     """The GPUs that CUDA would show, in its order.
 
     Sources: NVIDIA, CUDA Programming Guide, "CUDA Environment Variables"; for MIG the MIG User Guide, "CUDA Device
-    Enumeration". CUDA's heuristic behind ``FASTEST_FIRST`` is not published; cores times clock is the measure of
-    NVIDIA's own samples (``gpuGetMaxGflopsDeviceId``), and where NVML withholds it for a card the PCI order is kept.
+    Enumeration"; for the spellings these leave open, what ``cuInit`` of driver 580.159 made of them. CUDA's heuristic
+    behind ``FASTEST_FIRST`` is not published: cores times clock is the measure of NVIDIA's own samples
+    (``gpuGetMaxGflopsDeviceId``), and where NVML withholds it for one card the PCI order is kept.
 
     Args:
         cards: in NVML's order, which is the PCI bus's.
@@ -103,11 +107,15 @@ def _fastest_first(cards: Sequence[Card]) -> list[Card]:
 
 
 def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]:
-    """The devices of ``CUDA_VISIBLE_DEVICES`` up to the first entry that names none, or none when one comes twice."""
+    """The devices of ``CUDA_VISIBLE_DEVICES`` up to the first entry that names none, or none when one comes twice.
+
+    A list that begins with a number is one of numbers, any other is one of UUIDs.
+    """
     listed: list[Device] = []
     what = f"CUDA_VISIBLE_DEVICES=`{mask}`"
-    for entry in (part.strip() for part in mask.split(",")):
-        device = _named(cards, entry)
+    named = _numbered if _NUMBER.match(mask) else _with_uuid
+    for entry in mask.split(","):
+        device = named(cards, entry)
         if device is None:
             return (
                 listed,
@@ -119,29 +127,34 @@ def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]
     return listed, None
 
 
-def _named(cards: Sequence[Card], entry: str) -> Device | None:
-    """The device of one entry: a card's number, or enough of the beginning of a UUID to mean one.
+def _numbered(cards: Sequence[Card], entry: str) -> Device | None:
+    """The device of a card's number; a card with MIG on stands for its first instance."""
+    number = _NUMBER.match(entry)
+    if number is None or not 0 <= int(number[1]) < len(cards):
+        return None
+    return next(iter(cards[int(number[1])].devices), None)
 
-    A card with MIG on stands for its first instance.
+
+def _with_uuid(cards: Sequence[Card], entry: str) -> Device | None:
+    """The one device whose name begins as the entry does, or that is named exactly so; a card stands for its first."""
+    if not entry.startswith(("GPU-", "MIG-")) or not entry[4:]:
+        return None
+    names = [(_folded(card.uuid or ""), device) for card in cards for device in card.devices[:1]]
+    names += [(_folded(name), device) for card in cards for device in card.devices for name in device.names]
+    near = [(name, device) for name, device in names if name.startswith(_folded(entry))]
+    exact = [device for name, device in near if name == _folded(entry)]
+    meant = set(exact or (device for _, device in near))
+    return meant.pop() if len(meant) == 1 else None
+
+
+def _folded(name: str) -> str:
+    """A UUID as CUDA compares it: without hyphens and case, and without what follows its last digit.
+
+    >>> _folded("GPU-8932F937-d72c-4106-c12f-20bd9faed9f6, I think"), _folded("MIG-GPU-8932f937/1/0")
+    ('GPU-8932f937d72c4106c12f20bd9faed9f6', 'MIG-gpu8932f937/1/0')
     """
-    if _NUMBER.fullmatch(entry):
-        return next(iter(cards[int(entry)].devices), None) if int(entry) < len(cards) else None
-    if entry.startswith("GPU-"):
-        found = _beginning(entry, ((card.uuid or "", card.devices[:1]) for card in cards))
-    elif entry.startswith("MIG-"):
-        devices = (device for card in cards for device in card.devices)
-        found = _beginning(entry, ((name, (device,)) for device in devices for name in device.names))
-    else:
-        found = ()
-    return found[0] if found else None
-
-
-def _beginning(entry: str, names: Iterable[tuple[str, tuple[Device, ...]]]) -> tuple[Device, ...]:
-    """What bears the name `entry`; else the one thing whose name begins with it."""
-    near = [(name, devices) for name, devices in names if name.startswith(entry)]
-    exact = [devices for name, devices in near if name == entry]
-    meant = exact or list(dict.fromkeys(devices for _, devices in near))
-    return meant[0] if len(meant) == 1 else ()
+    digits = name[4:].replace("-", "").lower()
+    return name[:4] + (digits if "/" in digits else digits[:_UUID_DIGITS])
 
 
 def _usable_together(devices: Sequence[Device], *, many_mig: bool) -> list[Device]:

@@ -45,10 +45,19 @@ def seen(cards: list[Card], mask: str | None, *, many_mig: bool = True) -> View:
         ("0,3,1", [0]),
         ("0,,1", [0]),
         ("0,one,1", [0]),
-        ("1,GPU-8932f937,2", [1, 0, 2]),
+        ("1,GPU-8932f937,2", [1]),
+        ("GPU-8932f937,1", [0]),
+        ("GPU-8932F937,GPU-C12F20BD9", [0, 2]),
+        ("GPU-c,GPU-8932f937,GPU-zz,GPU-8932a", [2, 0]),
+        ("GPU-c, GPU-8932f937", [2]),
+        ("GPU-c,GPU-c12f", []),
+        ("gpu-c", []),
+        ("02,0x1", [2, 0]),
+        ("1st,2nd", [1, 2]),
+        ("+1", [1]),
         ("GPU-c", [2]),
         ("GPU-8932", []),
-        ("2,GPU-8932,0", [2]),
+        ("GPU-c,GPU-8932", [2]),
         ("GPU-8932f937-d72c-and-more", []),
         ("8932f937", []),
         ("GPU", []),
@@ -56,7 +65,7 @@ def seen(cards: list[Card], mask: str | None, *, many_mig: bool = True) -> View:
         ("-1", []),
         ("none", []),
         ("0,0", []),
-        ("0,1,GPU-8932f", []),
+        ("1,2,01", []),
         ("²", []),
         ("99999999999999999999", []),
         ("MIG-aa11", []),
@@ -109,7 +118,7 @@ def test_fastest_comes_first_where_every_speed_is_known(
         ("MIG-cc44", ["MIG-cc44"]),
         ("MIG-a", []),
         ("MIG-GPU-d0d0/2/0", ["MIG-bb33"]),
-        ("MIG-GPU-d0d0/2/10,1", ["MIG-cc44", "card 2"]),
+        ("MIG-GPU-d0d0/2/10,GPU-c", ["MIG-cc44", "card 2"]),
         ("MIG-GPU-d0d0/1/1,MIG-bb", ["MIG-aa22", "MIG-bb33"]),
         ("MIG-GPU-d0d0/2", []),
     ],
@@ -119,7 +128,8 @@ def test_mig_instances_that_share_memory_are_shown_once(mask: str | None, shown:
 
 
 @pytest.mark.parametrize(
-    ("mask", "shown"), [(None, ["MIG-aa11"]), ("1", ["card 2"]), ("1,0", ["MIG-aa11"]), ("MIG-bb33,1", ["MIG-bb33"])]
+    ("mask", "shown"),
+    [(None, ["MIG-aa11"]), ("1", ["card 2"]), ("1,0", ["MIG-aa11"]), ("MIG-bb33,GPU-c", ["MIG-bb33"])],
 )
 def test_older_driver_shows_one_mig_instance_and_then_no_whole_gpu(mask: str | None, shown: list[str]) -> None:
     view = seen([SPLIT, CARDS[2]], mask, many_mig=False)
