@@ -117,10 +117,7 @@ def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]
     for entry in mask.split(","):
         device = named(cards, entry)
         if device is None:
-            return (
-                listed,
-                f"{what}: `{entry}` names no GPU, CUDA stops reading there" if listed else f"{what} shows none",
-            )
+            return listed, f"{what}: CUDA stops at `{entry}`, which names no GPU" if listed else f"{what} shows none"
         if device in listed:
             return [], f"{what} names a GPU twice, so CUDA shows none"
         listed.append(device)
