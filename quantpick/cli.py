@@ -1,6 +1,7 @@
 """The commands: parse options, call the workflow, hand the answer to render."""
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,6 +12,7 @@ from quantpick.core.units import parse_bytes
 from quantpick.errors import DamagedError, UsageError
 
 if TYPE_CHECKING:
+    from quantpick.core.branch import BranchWarning
     from quantpick.core.fit import Headroom
     from quantpick.core.gpu import Gpu
 
@@ -135,6 +137,8 @@ def recommend(
         card=card,
         config=config,
     )
+    assumed = _assumed(gpu)
+    answer = replace(answer, warnings=(*answer.warnings, *assumed))
     best = answer.recommended
     if as_json:
         from quantpick.render import documents
@@ -150,8 +154,7 @@ def recommend(
     if not as_json:
         from quantpick.render.notes import print_error, print_warnings
 
-        if not quiet:
-            print_warnings(answer.warnings)
+        print_warnings(assumed if quiet else answer.warnings)
         if best is None:
             print_error(*workflow.nothing_fits(answer))
     if best is None:
@@ -318,7 +321,10 @@ def gpus(as_json: AsJson = False) -> None:
         from quantpick.render import documents
 
         data = {
-            "gpus": documents.gpu_list(found.gpus),
+            "driver_version": found.driver_version,
+            "cuda_version": found.cuda_version,
+            "gpus": documents.detected_gpu_list(found.gpus),
+            "hidden": documents.hidden_gpu_list(found.hidden),
             "problem": found.problem,
             "ram_total_bytes": ram.total_bytes,
             "ram_available_bytes": ram.available_bytes,
@@ -327,7 +333,15 @@ def gpus(as_json: AsJson = False) -> None:
     else:
         from quantpick.render import screen
 
-        screen.show_gpus(found.gpus, found.problem, ram.total_bytes, ram.available_bytes)
+        screen.show_gpus(
+            found.gpus,
+            found.hidden,
+            driver_version=found.driver_version,
+            cuda_version=found.cuda_version,
+            problem=found.problem,
+            ram_total_bytes=ram.total_bytes,
+            ram_available_bytes=ram.available_bytes,
+        )
 
 
 def _context(text: str) -> int | None:
@@ -365,6 +379,16 @@ def _gpus(vram: str | None, gpu: str | None, capability: float | None, index: st
     if vram is not None:
         return tuple(_vram_gpu(at, size, capability) for at, size in enumerate(vram.split(",")))
     return None if index is None else _indexed(index)
+
+
+def _assumed(gpu: str | None) -> "tuple[BranchWarning, ...]":
+    """What was taken for granted about the GPUs named; said even where warnings are not asked for."""
+    if gpu is None:
+        return ()
+    from quantpick.core.branch import BranchWarning
+    from quantpick.hardware.known import assumed_memories
+
+    return tuple(BranchWarning("assumed-gpu", None, sentence) for sentence in assumed_memories(gpu))
 
 
 def _vram_gpu(index: int, text: str, capability: float | None) -> "Gpu":

@@ -20,6 +20,7 @@ from quantpick.core.branch import Branch, BranchWarning, QuantSpec
 from quantpick.core.branch_table import BranchTable
 from quantpick.core.card import read_card
 from quantpick.core.fit import DEFAULT_HEADROOM, Headroom, VramBasis
+from quantpick.core.foreign import foreign_process_warnings
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
 from quantpick.core.memory import VramEstimate, estimate
@@ -175,10 +176,12 @@ def recommend(
         vram_basis=vram_basis,
         headroom=headroom,
     )
-    machine = detect_gpus() if gpus is None else tuple(gpus)
+    machine, doubts = _detected() if gpus is None else (tuple(gpus), ())
     table = list_branches(repo, token=token, offline=offline, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())
-    return replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=(*table.warnings, *answer.warnings))
+    held = foreign_process_warnings(answer, table.branches, loader_table())
+    warnings = (*doubts, *table.warnings, *answer.warnings, *held)
+    return replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=warnings)
 
 
 def download(
@@ -463,12 +466,17 @@ def detect_gpus() -> tuple[Gpu, ...]:
     Raises:
         UsageError: there are none, with NVML's reason.
     """
+    return _detected()[0]
+
+
+def _detected() -> tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]:
+    """The GPUs of `detect_gpus`, and a warning where they are not all there is to say."""
     from quantpick.hardware.nvml import detect
 
     found = detect()
     if not found.gpus:
         raise UsageError(f"{found.problem}", hint='name the machine to ask about: --vram 24GiB, or --gpu "RTX 4090"')
-    return found.gpus
+    return found.gpus, () if found.problem is None else (BranchWarning("gpu-problem", None, found.problem),)
 
 
 def estimate_vram(

@@ -167,7 +167,15 @@ def test_list_json_has_its_keys_and_the_cards_facts(capsys: pytest.CaptureFixtur
 
 def test_gpus_without_a_driver_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     data = run_json(capsys, "gpus")
-    assert set(data) == {"gpus", "problem", "ram_total_bytes", "ram_available_bytes"}
+    assert set(data) == {
+        "driver_version",
+        "cuda_version",
+        "gpus",
+        "hidden",
+        "problem",
+        "ram_total_bytes",
+        "ram_available_bytes",
+    }
     assert bool(data["gpus"]) or isinstance(data["problem"], str)
     assert data["ram_total_bytes"] > 0
     assert main(["gpus"]) == 0

@@ -4,6 +4,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """A process that holds VRAM.
+
+    Args:
+        pid: its process id, as the driver sees it.
+        name: its program's name without the folder, or ``pid N`` where the driver does not tell.
+        used_bytes: VRAM it holds on this GPU; None where the driver does not tell (Windows, WSL).
+    """
+
+    pid: int
+    name: str
+    used_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
     """One GPU, detected or named.
 
@@ -14,6 +29,8 @@ class Gpu:
         free_bytes: VRAM nobody holds now; equals `total_bytes` for a GPU that was only named.
         compute_capability: CUDA compute capability (8.9 for Ada), or None when nobody said.
         uuid: NVML's UUID, or None for a GPU that was only named.
+        used_bytes: VRAM that processes hold now, without what the driver keeps for itself.
+        processes: those of them that the driver names; a container is shown none but its own.
     """
 
     index: int
@@ -22,3 +39,5 @@ class Gpu:
     free_bytes: int
     compute_capability: float | None = None
     uuid: str | None = None
+    used_bytes: int = 0
+    processes: tuple[GpuProcess, ...] = ()

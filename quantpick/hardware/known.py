@@ -2,14 +2,43 @@
 
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 from quantpick.core.gpu import Gpu
-from quantpick.core.units import MIB
+from quantpick.core.units import MIB, format_gib
 from quantpick.errors import UsageError
 
 _COUNT = re.compile(r"(\d{1,2})\s*[xX]\s*(?=\D)")
-_MAKER = re.compile(r"nvidia|geforce|tesla|quadro|\s|-|_")
+_FILLER = re.compile(
+    r"nvidia|geforce|tesla|quadro|generation|(workstation|server) edition|gpu|sxm\d?|pcie|hbm\d?e?|\s|-|_"
+)
+_MEMORY = re.compile(r" \d+GB$")
+
+_OTHER_MAKERS: Final = {
+    "AMD": re.compile(r"amd|radeon|instinct|rx\d{3,4}|mi\d{2,3}x?|w[67]\d00|(ryzen)?aimax|strixhalo"),
+    "Apple": re.compile(r"apple|m[1-9](pro|max|ultra)?$|mac"),
+    "Intel": re.compile(r"intel|arc|a(310|380|580|750|770)|b(570|580)"),
+}
+"""How names of GPUs begin that are not NVIDIA's, as `_key` writes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A row of ``gpus.toml``."""
+
+    name: str
+    total_bytes: int
+    compute_capability: float
+    other_names: tuple[str, ...]
+
+    @property
+    def bare_name(self) -> str:
+        """The name without the memory, which several cards may share."""
+        return _MEMORY.sub("", self.name)
 
 
 def named_gpus(text: str) -> tuple[Gpu, ...]:
@@ -21,45 +50,97 @@ def named_gpus(text: str) -> tuple[Gpu, ...]:
     >>> [gpu.name for gpu in named_gpus("2xA6000, rtx-4090")]
     ['RTX A6000', 'RTX A6000', 'GeForce RTX 4090']
     """
-    known = _known()
-    found: list[tuple[str, int, float]] = []
-    for item in filter(None, (part.strip() for part in text.split(","))):
-        count = _COUNT.match(item)
-        name = item[count.end() :] if count else item
-        if _key(name) not in known:
-            raise UsageError(f"no known GPU is called `{name}`", hint=_hint(name, known))
-        found += [known[_key(name)]] * (int(count[1]) if count else 1)
+    found = [card for name, count in _items(text) for card in [_find(name)] * count]
     if not found:
         raise UsageError("`--gpu` names no GPU")
     return tuple(
-        Gpu(index=index, name=name, total_bytes=size, free_bytes=size, compute_capability=capability)
-        for index, (name, size, capability) in enumerate(found)
+        Gpu(
+            index=index,
+            name=card.name,
+            total_bytes=card.total_bytes,
+            free_bytes=card.total_bytes,
+            compute_capability=card.compute_capability,
+        )
+        for index, card in enumerate(found)
     )
 
 
-def _key(name: str) -> str:
-    """A name without what people leave out: maker, brand, blanks, hyphens, case.
+def assumed_memories(text: str) -> tuple[str, ...]:
+    """A sentence for each name in such a list that several cards bear, on which of them was taken.
 
-    >>> _key("NVIDIA GeForce RTX 3060 12GB"), _key("3060-12gb")
-    ('rtx306012gb', '306012gb')
+    >>> assumed_memories("RTX 4090, 3060")
+    ('`3060` is taken to be the GeForce RTX 3060 12GB; there is the GeForce RTX 3060 8GB (8.00 GiB) too',)
     """
-    return _MAKER.sub("", name.lower())
+    sentences = []
+    for name in dict.fromkeys(name for name, _ in _items(text)):
+        taken = _find(name)
+        others = [card for card in _rows() if card.bare_name == taken.bare_name and card != taken]
+        if others and _key(name) in _spellings(taken.bare_name):
+            also = " and ".join(f"the {card.name} ({format_gib(card.total_bytes)})" for card in others)
+            sentences.append(f"`{name}` is taken to be the {taken.name}; there is {also} too")
+    return tuple(sentences)
 
 
-def _known() -> dict[str, tuple[str, int, float]]:
-    """Every way to spell a known card: with and without the RTX or GTX of its name."""
-    rows = tomllib.loads(Path(__file__).with_name("gpus.toml").read_text(encoding="utf-8"))["gpus"]
-    spellings: dict[str, tuple[str, int, float]] = {}
-    for name, (mib, capability, *others) in rows.items():
-        for spelling in (name, *others):
-            for key in (_key(spelling), re.sub("^[rg]tx", "", _key(spelling))):
-                spellings.setdefault(key, (name, mib * MIB, capability))
+def _items(text: str) -> list[tuple[str, int]]:
+    """The names of a list, each with its count."""
+    items = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        count = _COUNT.match(item)
+        items.append((item[count.end() :], int(count[1])) if count else (item, 1))
+    return items
+
+
+def _find(name: str) -> _Known:
+    known = _known()
+    if _key(name) in known:
+        return known[_key(name)]
+    for maker, beginning in _OTHER_MAKERS.items():
+        if beginning.match(_key(name)):
+            raise UsageError(
+                f"`{name}` is a GPU of {maker}'s: quantpick knows the memory and the loaders of NVIDIA's only",
+                hint="its memory alone can be judged, not whether the loader runs on it: --vram 24GiB",
+            )
+    raise UsageError(f"no known GPU is called `{name}`", hint=_hint(name, known))
+
+
+def _key(name: str) -> str:
+    """A name without what people leave out: maker, brand, form, blanks, hyphens, case.
+
+    >>> _key("NVIDIA GeForce RTX 3060 12GB"), _key("3060-12gb"), _key("NVIDIA A100-SXM4-80GB")
+    ('rtx306012gb', '306012gb', 'a10080gb')
+    """
+    return _FILLER.sub("", name.lower().replace("mobile", "laptop").replace("gib", "gb"))
+
+
+def _spellings(name: str) -> Sequence[str]:
+    """The keys of a name: with and without its RTX or GTX."""
+    return _key(name), re.sub("^[rg]tx", "", _key(name))
+
+
+@cache
+def _rows() -> Sequence[_Known]:
+    sections = tomllib.loads(Path(__file__).with_name("gpus.toml").read_text(encoding="utf-8"))
+    return [
+        _Known(name=name, total_bytes=mib * MIB, compute_capability=capability, other_names=tuple(others))
+        for rows in sections.values()
+        for name, (mib, capability, *others) in rows.items()
+    ]
+
+
+@cache
+def _known() -> Mapping[str, _Known]:
+    """Every way to spell a known card."""
+    spellings: dict[str, _Known] = {}
+    for card in _rows():
+        for name in (card.name, *card.other_names):
+            for key in _spellings(name):
+                spellings.setdefault(key, card)
     return spellings
 
 
-def _hint(name: str, known: dict[str, tuple[str, int, float]]) -> str:
+def _hint(name: str, known: Mapping[str, _Known]) -> str:
     from difflib import get_close_matches
 
-    near = list(dict.fromkeys(known[key][0] for key in get_close_matches(_key(name), known, n=3)))
+    near = list(dict.fromkeys(known[key].name for key in get_close_matches(_key(name), known, n=3)))
     say = " or ".join(f'--gpu "{candidate}"' for candidate in near)
     return f"did you mean {say}?" if near else "give its memory instead: --vram 24GiB --gpu-capability 8.9"

@@ -106,6 +106,23 @@ def gpu_list(gpus: Iterable[Gpu]) -> list[Json]:
     ]
 
 
+def detected_gpu_list(gpus: Sequence[Gpu]) -> list[Json]:
+    """The GPU objects of ``quantpick gpus``, which also say who holds memory."""
+    return [
+        document
+        | {
+            "used_bytes": gpu.used_bytes,
+            "processes": [{"pid": one.pid, "name": one.name, "used_bytes": one.used_bytes} for one in gpu.processes],
+        }
+        for document, gpu in zip(gpu_list(gpus), gpus, strict=True)
+    ]
+
+
+def hidden_gpu_list(gpus: Sequence[Gpu]) -> list[Json]:
+    """The same for GPUs that CUDA does not show and so does not number."""
+    return [document | {"index": None} for document in detected_gpu_list(gpus)]
+
+
 def loaders_data(loaders: Sequence[Loader]) -> Json:
     """The ``data`` of ``quantpick loaders``."""
     return {

@@ -100,23 +100,34 @@ def show_verification(reports: Sequence[VerifyReport]) -> None:
         console.print(Text(f"  {sound} of {len(report.files) - len(report.having('extra'))} files are right"))
 
 
-def show_gpus(gpus: Sequence[Gpu], problem: str | None, ram_total_bytes: int, ram_available_bytes: int) -> None:
-    """The GPUs, or why there are none, and the RAM."""
+def show_gpus(
+    gpus: Sequence[Gpu],
+    hidden: Sequence[Gpu],
+    *,
+    driver_version: str | None,
+    cuda_version: str | None,
+    problem: str | None,
+    ram_total_bytes: int,
+    ram_available_bytes: int,
+) -> None:
+    """The GPUs with who holds memory on them, what is wrong, and the RAM; those that CUDA hides have no number."""
     console = _console()
-    if gpus:
-        grid = _grid("GPU", "name", "free", "total", "compute capability", folding=("name",))
-        for gpu in gpus:
+    if driver_version is not None:
+        console.print(Text(f"NVIDIA driver {driver_version}, CUDA up to {cuda_version or '?'}", style="dim"))
+    if gpus or hidden:
+        grid = _grid("GPU", "name", "free", "total", "capability", folding=("name",))
+        for number, style, gpu in [(str(gpu.index), "", gpu) for gpu in gpus] + [("-", "dim", gpu) for gpu in hidden]:
             capability = "?" if gpu.compute_capability is None else f"{gpu.compute_capability:.1f}"
-            grid.add_row(
-                str(gpu.index),
-                printable(gpu.name),
-                format_gib(gpu.free_bytes),
-                format_gib(gpu.total_bytes),
-                capability,
-            )
+            free, total = format_gib(gpu.free_bytes), format_gib(gpu.total_bytes)
+            grid.add_row(number, printable(gpu.name), free, total, capability, style=style)
+            for process in gpu.processes:
+                held = "?" if process.used_bytes is None else f"-{format_gib(process.used_bytes)}"
+                grid.add_row("", f"  {printable(process.name)} ({process.pid})", held, "", "", style="dim")
         console.print(grid)
+    if hidden:
+        console.print(Text("- is not shown to CUDA programs", style="dim"))
     if problem is not None:
-        console.print(Text(problem))
+        console.print(Text(printable(problem)))
     console.print(Text(f"RAM: {format_gib(ram_available_bytes)} available of {format_gib(ram_total_bytes)}"))
 
 

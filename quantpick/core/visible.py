@@ -1,0 +1,163 @@
+"""Which of a machine's GPUs a CUDA program would see, and under which numbers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from quantpick.core.gpu import Gpu
+
+PCI_BUS_ID: Final = "PCI_BUS_ID"
+"""The value of ``CUDA_DEVICE_ORDER`` that keeps NVML's order; CUDA's default is ``FASTEST_FIRST``."""
+
+MANY_MIG_DRIVER: Final = 570
+"""The first driver under which a process may use several MIG instances (NVIDIA MIG User Guide, "Running CUDA
+Applications on Bare-Metal", "CUDA Device Enumeration")."""
+
+_NUMBER: Final = re.compile(r"\s*([+-]?[0-9]{1,9})")
+"""A number as C's ``strtol`` reads one: blanks before it and anything behind it are let pass."""
+
+_UUID_DIGITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What CUDA can use as one device: a whole GPU, or one MIG instance of it.
+
+    Args:
+        gpu: its facts.
+        gpu_instance: for a MIG instance its ``MIG-GPU-<UUID>/<GPU instance>``: those of one GPU instance share its
+            memory. None for a whole GPU.
+        compute_instance: the number of a MIG instance within that.
+    """
+
+    gpu: Gpu
+    gpu_instance: str | None = None
+    compute_instance: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What ``CUDA_VISIBLE_DEVICES`` may call it, numbers aside."""
+        path = None if self.gpu_instance is None else f"{self.gpu_instance}/{self.compute_instance}"
+        return tuple(filter(None, (self.gpu.uuid, path)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A GPU as NVML counts them.
+
+    Args:
+        uuid: NVML's UUID, or None when it does not tell.
+        devices: the GPU itself, or with MIG on its instances, of which there may be none.
+        speed: cores times the highest clock in MHz, or None when NVML does not tell.
+    """
+
+    uuid: str | None
+    devices: tuple[Device, ...]
+    speed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a CUDA program sees.
+
+    Args:
+        gpus: the GPUs, `Gpu.index` being CUDA's number.
+        hidden: the others, with NVML's number of the card.
+        note: one sentence where CUDA does not do what was asked of it, or shows nothing; else None.
+    """
+
+    gpus: tuple[Gpu, ...]
+    hidden: tuple[Gpu, ...] = ()
+    note: str | None = None
+
+
+def as_cuda_sees(cards: Sequence[Card], *, mask: str | None, order: str | None, many_mig: bool) -> View:
+    """The GPUs that CUDA would show, in its order.
+
+    Sources: NVIDIA, CUDA Programming Guide, "CUDA Environment Variables"; for MIG the MIG User Guide, "CUDA Device
+    Enumeration"; for the spellings these leave open, what ``cuInit`` of driver 580.159 made of them. CUDA's heuristic
+    behind ``FASTEST_FIRST`` is not published: cores times clock is the measure of NVIDIA's own samples
+    (``gpuGetMaxGflopsDeviceId``), and where NVML withholds it for one card the PCI order is kept.
+
+    Args:
+        cards: in NVML's order, which is the PCI bus's.
+        mask: ``CUDA_VISIBLE_DEVICES``; None when it is not set.
+        order: ``CUDA_DEVICE_ORDER``; None when it is not set.
+        many_mig: whether the driver lets a process use several MIG instances (`MANY_MIG_DRIVER` and newer).
+    """
+    ordered = list(cards) if order == PCI_BUS_ID else _fastest_first(cards)
+    every = [device for card in ordered for device in card.devices]
+    listed, note = (every, None) if mask is None else _listed(ordered, mask)
+    shown = _usable_together(listed, many_mig=many_mig)
+    if len(shown) < len(listed):
+        what = "one MIG instance of those that share memory" if many_mig else "one MIG instance, and then no whole GPU"
+        note = f"CUDA shows a process {what}: CUDA_VISIBLE_DEVICES=MIG-... chooses"
+    return View(
+        gpus=tuple(replace(device.gpu, index=index) for index, device in enumerate(shown)),
+        hidden=tuple(device.gpu for device in every if device not in shown),
+        note=note,
+    )
+
+
+def _fastest_first(cards: Sequence[Card]) -> list[Card]:
+    if any(card.speed is None for card in cards):
+        return list(cards)
+    return sorted(cards, key=lambda card: -(card.speed or 0))
+
+
+def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]:
+    """The devices of ``CUDA_VISIBLE_DEVICES`` up to the first entry that names none, or none when one comes twice.
+
+    A list that begins with a number is one of numbers, any other is one of UUIDs.
+    """
+    listed: list[Device] = []
+    what = f"CUDA_VISIBLE_DEVICES=`{mask}`"
+    named = _numbered if _NUMBER.match(mask) else _with_uuid
+    for entry in mask.split(","):
+        device = named(cards, entry)
+        if device is None:
+            return listed, f"{what}: CUDA stops at `{entry}`, which names no GPU" if listed else f"{what} shows none"
+        if device in listed:
+            return [], f"{what} names a GPU twice, so CUDA shows none"
+        listed.append(device)
+    return listed, None
+
+
+def _numbered(cards: Sequence[Card], entry: str) -> Device | None:
+    """The device of a card's number; a card with MIG on stands for its first instance."""
+    number = _NUMBER.match(entry)
+    if number is None or not 0 <= int(number[1]) < len(cards):
+        return None
+    return next(iter(cards[int(number[1])].devices), None)
+
+
+def _with_uuid(cards: Sequence[Card], entry: str) -> Device | None:
+    """The one device whose name begins as the entry does, or that is named exactly so; a card stands for its first."""
+    if not entry.startswith(("GPU-", "MIG-")) or not entry[4:]:
+        return None
+    names = [(_folded(card.uuid or ""), device) for card in cards for device in card.devices[:1]]
+    names += [(_folded(name), device) for card in cards for device in card.devices for name in device.names]
+    near = [(name, device) for name, device in names if name.startswith(_folded(entry))]
+    exact = [device for name, device in near if name == _folded(entry)]
+    meant = set(exact or (device for _, device in near))
+    return meant.pop() if len(meant) == 1 else None
+
+
+def _folded(name: str) -> str:
+    """A UUID as CUDA compares it: without hyphens and case, and without what follows its last digit.
+
+    >>> _folded("GPU-8932F937-d72c-4106-c12f-20bd9faed9f6, I think"), _folded("MIG-GPU-8932f937/1/0")
+    ('GPU-8932f937d72c4106c12f20bd9faed9f6', 'MIG-gpu8932f937/1/0')
+    """
+    digits = name[4:].replace("-", "").lower()
+    return name[:4] + (digits if "/" in digits else digits[:_UUID_DIGITS])
+
+
+def _usable_together(devices: Sequence[Device], *, many_mig: bool) -> list[Device]:
+    """The first MIG instance of each GPU instance; under an older driver the first of all, and then no whole GPU."""
+    mig = [device for device in devices if device.gpu_instance is not None]
+    if mig and not many_mig:
+        return mig[:1]
+    firsts = {device.gpu_instance: device for device in reversed(mig)}
+    return [device for device in devices if device.gpu_instance is None or firsts[device.gpu_instance] == device]
