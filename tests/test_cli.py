@@ -83,7 +83,7 @@ def test_nothing_that_fits_is_exit_3_with_an_answer_on_stdout_and_one_error_line
 ) -> None:
     assert main([*ASK, "--vram", "16GiB", "--loader", "exllama"]) == 3
     captured = capsys.readouterr()
-    assert "more than the 15.68 GiB usable" in " ".join(captured.out.split())
+    assert "more than the 15.84 GiB usable" in " ".join(captured.out.split())
     assert sum(line.startswith("error: ") for line in captured.err.splitlines()) == 1
     assert main([*ASK, "--vram", "16GiB", "--loader", "exllama", "-q"]) == 3
     assert capsys.readouterr().out == ""
@@ -338,7 +338,7 @@ def test_heavy_libraries_are_imported_only_when_used() -> None:
     ("argv", "hint"),
     [
         (["--vram", "19.5GiB", "--loader", "exllama", "-n", "16384"], "--context "),
-        (["--vram", "18.6GiB", "--loader", "exllamav2"], "--kv-dtype q"),
+        (["--vram", "18.8GiB", "--loader", "exllamav2"], "--kv-dtype q"),
         (["--vram", "8GiB", "--loader", "exllama"], "a larger or second GPU"),
         (["--vram", "80GiB", "--loader", "exllamav3"], "quantpick loaders"),
     ],

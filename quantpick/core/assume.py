@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from quantpick.core.branch import QuantSpec
-from quantpick.core.memory import weights_file_size
 from quantpick.core.shape import ModelShape
+from quantpick.core.weights import weights_file_size
 
 SIZE_TOLERANCE: Final = 0.03
 """Computed file sizes of the right shape are within 0.5 % of the stated ones; wrong ones of a family are 5 % off or

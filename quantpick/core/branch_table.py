@@ -7,13 +7,13 @@ from typing import Final
 from quantpick.core.branch import Branch, BranchWarning, QuantFacts, QuantSpec
 from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.card import Card, CardRow, Sibling, read_card
-from quantpick.core.memory import weights_file_size
 from quantpick.core.merge import merge_branch
 from quantpick.core.quant_config import ConfigFacts, read_configs
 from quantpick.core.repo import BranchFiles, RepoFacts
 from quantpick.core.shape import ModelShape
 from quantpick.core.tree import NoWeights, Weights, find_weights
 from quantpick.core.units import format_gb
+from quantpick.core.weights import weights_file_size
 
 _SIXTEEN_BIT: Final = 0.9
 """Weights of at least this share of the computed 16-bit size are 16-bit: 8-bit files, the next smaller, have about

@@ -30,8 +30,9 @@ class Headroom:
         return self.size_bytes + round(self.fraction * gpu.total_bytes)
 
 
-DEFAULT_HEADROOM: Final = Headroom(fraction=0.02)
-"""2 % of each GPU: room for the allocator's fragmentation. Not measured; a choice, and an option."""
+DEFAULT_HEADROOM: Final = Headroom(fraction=0.01)
+"""1 % of each GPU: what a desktop or a driver takes meanwhile. Not measured: a choice, and an option. What torch's
+allocator needs is part of the estimate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,10 @@ class Job:
     Args:
         quant, shape: the weights.
         size_bytes: bytes of the weight files; None has them computed.
-        engine: the memory model, a key of `memory.ENGINES`.
+        engine: the memory model, a key of `engines.ENGINES`.
+        version: the engine's version, None for the newest.
         split: how the loader uses several GPUs.
+        heads_divisible: whether a tensor split needs attention heads that divide by the number of GPUs.
         unequal_gpus: whether a layer split may fill unequal GPUs unequally.
         fraction: the part of the memory a pre-allocating server takes, or None for what is needed.
         kv_bytes: bytes per element of the KV cache.
@@ -56,7 +59,9 @@ class Job:
     shape: ModelShape
     size_bytes: int | None
     engine: str
+    version: str | None
     split: Split
+    heads_divisible: bool
     unequal_gpus: bool
     fraction: MemoryFraction | None
     kv_bytes: float
@@ -133,7 +138,9 @@ def _ways(job: Job) -> Iterator[tuple[int, int]]:
 
 def _shards_evenly(job: Job, count: int) -> bool:
     heads, mlp = job.shape.num_attention_heads, job.shape.intermediate_size
-    return heads % count == 0 and mlp % count == 0 and mlp // count % (job.quant.group_size or 1) == 0
+    if job.heads_divisible and heads % count:
+        return False
+    return mlp % count == 0 and mlp // count % (job.quant.group_size or 1) == 0
 
 
 def _share(job: Job, gpu: Gpu) -> int:
@@ -160,10 +167,12 @@ def _estimate(job: Job, count: int, context_tokens: int) -> VramEstimate:
         job.shape,
         engine=job.engine,
         context_tokens=context_tokens,
-        kv_bytes_per_element=job.kv_bytes * copies,
+        kv_bytes_per_element=job.kv_bytes,
         batch=job.batch,
         weights_file_bytes=job.size_bytes,
+        version=job.version,
         gpus=count,
+        kv_copies=copies,
     )
 
 

@@ -160,7 +160,6 @@ class Loader:
         architectures: the config's ``model_type`` of what it runs; None makes no statement.
         architectures_strict: whether it runs no other (else others are tried, with a warning).
         card_column: whether the "ExLlama" column of model cards speaks of it.
-        requires_safetensors: whether it reads no other weight files.
         memory_fractions: what it allocates, per version range; empty takes what it needs.
         rules: what it takes, the preferred kernel first.
     """
@@ -185,7 +184,6 @@ class Loader:
     architectures: tuple[str, ...] | None = None
     architectures_strict: bool = False
     card_column: bool = False
-    requires_safetensors: bool = False
     memory_fractions: tuple[MemoryFraction, ...] = ()
     note: str | None = None
 
@@ -699,6 +697,18 @@ def memory_fraction(loader: Loader, version: str | None) -> MemoryFraction | Non
     """
     judged, _ = _judged_version(loader, version)
     return next((fraction for fraction, _ in _holding(loader.memory_fractions, judged)), None)
+
+
+def engine_version(loader: Loader, engine: str, version: str | None) -> str | None:
+    """The version of the engine under a loader, None for the newest: known only where the loader is the engine itself.
+
+    Args:
+        loader: the loader.
+        engine: its engine for a quantization.
+        version: the loader's version, judged as in `check`; None is the newest known.
+    """
+    judged, _ = _judged_version(loader, version)
+    return str(judged) if judged is not None and engine == loader.id else None
 
 
 _KV_PAIR: Final = re.compile(r"q?([2-8])(?:\s*[,_]\s*q?([2-8]))?")

@@ -10,9 +10,9 @@ from quantpick.core.card import Sibling
 from quantpick.core.fit import DEFAULT_HEADROOM, Fit, Headroom, Job, VramBasis, fit
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import BadKvDtype, Loader, LoaderTable, Rule
-from quantpick.core.memory import weights_file_size
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import format_gb, format_gib
+from quantpick.core.weights import weights_file_size
 
 Prefer = Literal["quality", "speed", "context"]
 
@@ -246,12 +246,15 @@ def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         return choice
     size_bytes, size_doubts = _plausible_size(branch, branch.shape)
     rule = choice.rule
+    engine = (rule.engine if rule else None) or loader.engine
     job = Job(
         quant=branch.quant,
         shape=branch.shape,
         size_bytes=size_bytes,
-        engine=(rule.engine if rule else None) or loader.engine,
+        engine=engine,
+        version=rules.engine_version(loader, engine, choice.loader.version),
         split=(rule.split if rule else None) or loader.split,
+        heads_divisible=loader.heads_divisible,
         unequal_gpus=loader.unequal_gpus,
         fraction=rules.memory_fraction(loader, choice.loader.version),
         kv_bytes=kv_bytes,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "num_hidden_layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
@@ -20,6 +20,26 @@ _UNGATED: Final = frozenset(
 """Families whose MLP is two matrices, without a gate."""
 
 _MAX_DIMENSION: Final = 2**24
+_MAX_LAYERS: Final = 4096
+
+LayerKind = Literal["full", "sliding", "state", "none"]
+"""What a block keeps per sequence: a cache of the whole context or of a window, a state of fixed size, or nothing."""
+
+_LAYER_KINDS: Final[Mapping[str, LayerKind]] = {
+    **dict.fromkeys(("full_attention", "attention", "global", "global_attention", "*", "1"), "full"),
+    **dict.fromkeys(("sliding_attention", "chunked_attention", "local", "local_attention"), "sliding"),
+    **dict.fromkeys(("linear_attention", "lightning_attention", "mamba", "mamba2", "recurrent", "conv", "M"), "state"),
+    "0": "state",
+    **dict.fromkeys(("mlp", "moe", "-", "E"), "none"),
+}
+"""The words of ``layer_types`` (Transformers), ``layers_block_type`` (Jamba, Bamba), ``block_types`` (RecurrentGemma),
+the letters of ``hybrid_override_pattern`` (Nemotron-H), the numbers of ``attn_type_list`` (MiniMax)."""
+
+_WINDOW_EVERYWHERE: Final = frozenset({"mistral", "mixtral", "phi3", "starcoder2"})
+"""Families in which every layer has the config's ``sliding_window``."""
+
+_FULL_EVERY: Final[Mapping[str, int]] = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4}
+"""Families in which every so-manieth layer sees the whole context, where ``sliding_window_pattern`` does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,19 @@ class ModelShape:
         max_position_embeddings: the longest context the model was made for, in tokens, or None.
         model_type: the config's ``model_type``, or None.
         mlp_matrices: weight matrices per MLP: 3 with a gate (Llama), 2 without (GPT-2, Falcon, Phi).
+        num_experts_per_tok: experts that each token passes.
+        shared_intermediate_size: width of the MLP that every token of a mixture of experts passes besides, or 0.
+        num_dense_layers: blocks of a mixture of experts that have one dense MLP instead.
+        dense_intermediate_size: width of that MLP.
+        sliding_window: tokens that the sliding layers see, or None.
+        num_sliding_layers: blocks that see only the window.
+        num_state_layers: blocks that keep no cache: a state of fixed size, or nothing.
+        state_elements: elements of all those states, per sequence.
+        kv_lora_rank: width of the compressed cache of multi-head latent attention (MLA), or 0.
+        q_lora_rank: width of MLA's compressed queries, or 0.
+        qk_rope_head_dim: elements that MLA caches uncompressed.
+        v_head_dim: elements of a value head where they are not `head_dim`, or 0.
+        doubts: what the config does not say clearly, and what is taken instead, in sentences.
     """
 
     num_hidden_layers: int
@@ -53,13 +86,31 @@ class ModelShape:
     max_position_embeddings: int | None = None
     model_type: str | None = None
     mlp_matrices: int = 3
+    num_experts_per_tok: int = 1
+    shared_intermediate_size: int = 0
+    num_dense_layers: int = 0
+    dense_intermediate_size: int = 0
+    sliding_window: int | None = None
+    num_sliding_layers: int = 0
+    num_state_layers: int = 0
+    state_elements: int = 0
+    kv_lora_rank: int = 0
+    q_lora_rank: int = 0
+    qk_rope_head_dim: int = 0
+    v_head_dim: int = 0
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def num_full_layers(self) -> int:
+        """Blocks that keep a cache of the whole context."""
+        return self.num_hidden_layers - self.num_sliding_layers - self.num_state_layers
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The shape that a ``config.json`` of any decoder-only model describes.
 
-        A multimodal config is read in its ``text_config``. Not read yet: sliding windows, hybrid layers and compressed
-        (MLA) caches, which make a real cache smaller than the one reckoned with.
+        A multimodal config is read in the config of its language model. What is not clear is taken as what needs more
+        memory, and said in `doubts`.
 
         Args:
             config: the parsed JSON.
@@ -71,30 +122,148 @@ class ModelShape:
         ...     "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 32000}).head_dim
         128
         """
-        nested = config.get("text_config")
-        if isinstance(nested, Mapping) and _first(config, "hidden_size") is None:
-            config = {**{key: value for key, value in config.items() if key != "text_config"}, **nested}
+        config = _language_model(config)
         found = {name: _first(config, name) for name in _NAMES}
         longest = found.pop("max_position_embeddings")
         missing = [name for name, value in found.items() if value is None]
         if missing:
             raise ValueError(f"the config does not say {', '.join(missing)}")
         layers, hidden, heads, vocab = (value for value in found.values() if value is not None)
+        if layers > _MAX_LAYERS:
+            raise ValueError(f"the config says {layers} layers")
         model_type = config.get("model_type")
+        kinds, doubts = _layer_kinds(config, layers)
+        window = _number(config, "sliding_window", "sliding_window_size", "attention_chunk_size")
+        sliding = kinds.count("sliding") if window else 0
+        states, state_doubts = _state_elements(config, kinds.count("state"), hidden)
+        latent = _number(config, "kv_lora_rank") or 0
+        rope = (_number(config, "qk_rope_head_dim") or 0) if latent else 0
+        head_dim = _number(config, "head_dim", "kv_channels", "attention_head_dim") or max(1, hidden // heads)
+        experts = _number(config, "num_local_experts", "num_experts", "n_routed_experts") or 1
+        width = _intermediate_size(config, hidden)
         return cls(
             num_hidden_layers=layers,
             hidden_size=hidden,
             num_attention_heads=heads,
             num_key_value_heads=_key_value_heads(config, heads),
-            head_dim=_number(config, "head_dim", "kv_channels", "attention_head_dim") or max(1, hidden // heads),
-            intermediate_size=_intermediate_size(config, hidden),
+            head_dim=(_number(config, "qk_nope_head_dim") or 0) + rope if latent else head_dim,
+            intermediate_size=width,
             vocab_size=vocab,
             tie_word_embeddings=config.get("tie_word_embeddings") is True,
-            num_local_experts=_number(config, "num_local_experts", "num_experts", "n_routed_experts") or 1,
+            num_local_experts=experts,
             max_position_embeddings=longest,
             model_type=model_type if isinstance(model_type, str) else None,
             mlp_matrices=2 if isinstance(model_type, str) and model_type in _UNGATED else 3,
+            num_experts_per_tok=_number(config, "num_experts_per_tok", "num_experts_per_token", "moe_topk") or 1,
+            shared_intermediate_size=_shared_width(config, width) if experts > 1 else 0,
+            num_dense_layers=min(layers, _number(config, "first_k_dense_replace") or 0) if experts > 1 else 0,
+            dense_intermediate_size=_number(config, "intermediate_size") or width if experts > 1 else 0,
+            sliding_window=window if sliding else None,
+            num_sliding_layers=sliding,
+            num_state_layers=kinds.count("state") + kinds.count("none"),
+            state_elements=states,
+            kv_lora_rank=latent,
+            q_lora_rank=(_number(config, "q_lora_rank") or 0) if latent else 0,
+            qk_rope_head_dim=rope,
+            v_head_dim=(_number(config, "v_head_dim") or 0) if latent else 0,
+            doubts=(*doubts, *state_doubts),
         )
+
+
+def _language_model(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config that holds the dimensions: itself, or the language model's within a multimodal one."""
+    for name in ("text_config", "llm_config", "language_config", "thinker_config"):
+        nested = config.get(name)
+        if isinstance(nested, Mapping) and _first(config, "hidden_size") is None:
+            rest = {key: value for key, value in config.items() if key != name}
+            return _language_model({**rest, **nested})
+    return config
+
+
+def _layer_kinds(config: Mapping[str, Any], layers: int) -> tuple[list[LayerKind], tuple[str, ...]]:
+    """What each block keeps, and a sentence for what is not understood."""
+    words = _layer_words(config, layers)
+    if words is None:
+        return _kinds_by_window(config, layers), ()
+    if len(words) != layers:
+        return ["full"] * layers, (f"it names the kinds of {len(words)} of {layers} layers: all count as attention",)
+    strange = sorted({word for word in words if word not in _LAYER_KINDS})
+    doubts = tuple(f"`{word[:40]}` is no known kind of layer: counted as attention" for word in strange)
+    return [_LAYER_KINDS.get(word, "full") for word in words], doubts
+
+
+def _layer_words(config: Mapping[str, Any], layers: int) -> list[str] | None:
+    """The kind of each block in the config's own words, or None where it has none."""
+    for name in ("layer_types", "layers_block_type", "attn_type_list"):
+        listed = config.get(name)
+        if isinstance(listed, list):
+            return [str(one) for one in listed]
+    cycle = config.get("block_types")
+    if isinstance(cycle, list) and cycle:
+        return [str(cycle[layer % len(cycle)]) for layer in range(layers)]
+    letters = config.get("hybrid_override_pattern")
+    if isinstance(letters, str):
+        return list(letters)
+    blocks = config.get("block_configs")
+    if isinstance(blocks, list):
+        return ["mlp" if _has_no_attention(block) else "attention" for block in blocks]
+    indices = config.get("attn_layer_indices")
+    if isinstance(indices, list):
+        return ["attention" if layer in indices else "mamba" for layer in range(layers)]
+    period = _number(config, "attn_layer_period")
+    if period is not None:
+        offset = _number(config, "attn_layer_offset") or 0
+        return ["attention" if layer % period == offset else "mamba" for layer in range(layers)]
+    interval = _number(config, "full_attention_interval")
+    if interval is not None:
+        return ["linear_attention" if (layer + 1) % interval else "attention" for layer in range(layers)]
+    return None
+
+
+def _has_no_attention(block: object) -> bool:
+    """Whether a block of ``block_configs`` (DeciLM, Nemotron) leaves attention out or replaces it."""
+    attention = block.get("attention") if isinstance(block, Mapping) else None
+    return isinstance(attention, Mapping) and bool(attention.get("no_op") or attention.get("replace_with_linear"))
+
+
+def _kinds_by_window(config: Mapping[str, Any], layers: int) -> list[LayerKind]:
+    """The kinds where no list gives them: by the family's habit with its window."""
+    family = str(config.get("model_type"))
+    if config.get("use_sliding_window") is False:
+        return ["full"] * layers
+    if config.get("use_sliding_window") is True:
+        first = _number(config, "max_window_layers") or 0
+        return ["sliding" if layer >= first else "full" for layer in range(layers)]
+    if family in _WINDOW_EVERYWHERE:
+        return ["sliding"] * layers
+    every = _number(config, "sliding_window_pattern") or _FULL_EVERY.get(family)
+    return ["sliding" if every and (layer + 1) % every else "full" for layer in range(layers)]
+
+
+def _state_elements(config: Mapping[str, Any], count: int, hidden: int) -> tuple[int, tuple[str, ...]]:
+    """Elements of the states of `count` blocks: gated delta net, Mamba 2, Mamba 1 (their modules in Transformers)."""
+    if not count:
+        return 0, ()
+
+    def get(*names: str) -> int:
+        return _number(config, *names) or 0
+
+    heads = get("linear_num_value_heads")
+    if heads:
+        keys, values = get("linear_key_head_dim"), get("linear_value_head_dim")
+        channels = 2 * get("linear_num_key_heads") * keys + heads * values
+        one = heads * keys * values + channels * get("linear_conv_kernel_dim")
+    else:
+        inner = get("mamba_n_heads", "mamba_num_heads") * get("mamba_d_head", "mamba_head_dim")
+        inner = inner or get("mamba_expand") * hidden
+        one = inner * (get("mamba_d_state", "ssm_state_size", "state_size") + get("mamba_d_conv", "conv_kernel"))
+    return one * count, () if one else ("it does not say how large the states of its recurrent layers are: 0 is taken",)
+
+
+def _shared_width(config: Mapping[str, Any], width: int) -> int:
+    """Width of the MLP that every token passes in a mixture of experts: Qwen names it, DeepSeek counts experts."""
+    named = _number(config, "shared_expert_intermediate_size", "shared_intermediate_size")
+    return named or width * (_number(config, "n_shared_experts", "num_shared_experts") or 0)
 
 
 def _first(config: Mapping[str, Any], name: str) -> int | None:
@@ -111,7 +280,17 @@ def _number(config: Mapping[str, Any], *names: str) -> int | None:
 
 
 def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
-    """Key/value heads; Falcon and StarCoder say ``multi_query`` for one, ChatGLM for ``multi_query_group_num``."""
+    """Key/value heads; Falcon and StarCoder say ``multi_query`` for one, ChatGLM for ``multi_query_group_num``.
+
+    In MLA every query head has keys and values of its own.
+    """
+    if _number(config, "kv_lora_rank"):
+        return heads
+    blocks = config.get("block_configs")
+    if isinstance(blocks, list):
+        attentions = [block.get("attention") for block in blocks if isinstance(block, Mapping)]
+        groups = [_number(one, "n_heads_in_group") for one in attentions if isinstance(one, Mapping)]
+        return max(1, heads // min((group for group in groups if group), default=1))
     named = _number(config, "num_key_value_heads", "n_head_kv", "multi_query_group_num")
     if named is None and config.get("new_decoder_architecture") is True:
         named = _number(config, "num_kv_heads")

@@ -7,7 +7,7 @@ import pytest
 from quantpick.core import assume as assume_module
 from quantpick.core.assume import KnownShape, assume_shape, parse_shapes
 from quantpick.core.branch import QuantSpec
-from quantpick.core.memory import weights_file_size
+from quantpick.core.weights import weights_file_size
 
 KNOWN = parse_shapes(Path(assume_module.__file__).with_name("known_shapes.toml").read_text(encoding="utf-8"))
 GPTQ_128 = QuantSpec("gptq", 4, 128)

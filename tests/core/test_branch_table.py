@@ -8,9 +8,9 @@ import pytest
 
 from quantpick.core.branch import QuantSpec
 from quantpick.core.branch_table import BranchTable, table_from_repo
-from quantpick.core.memory import weights_file_size
 from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
 from quantpick.core.shape import ModelShape
+from quantpick.core.weights import weights_file_size
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "configs"
 

@@ -14,6 +14,7 @@ from packaging.version import Version
 from quantpick import core
 from quantpick.core import loaders
 from quantpick.core.branch import METHODS, QuantSpec
+from quantpick.core.engines import ENGINES
 from quantpick.core.loaders import BadKvDtype, Loader, LoaderTable, Rule, UnknownLoader, UnknownVersion, Verdict
 
 TOML: Final = Path(core.__file__).parent / "loaders.toml"
@@ -21,17 +22,6 @@ NOTES: Final = Path(__file__).parents[3] / "shared" / "data" / "loaders.json"
 TABLE: Final = loaders.parse_loaders(TOML.read_text(encoding="utf-8"))
 
 ADA: Final = 8.9
-ENGINES: Final = {
-    "exllama",
-    "exllamav2",
-    "exllamav3",
-    "transformers",
-    "vllm",
-    "sglang",
-    "tgi",
-    "lmdeploy",
-    "llama.cpp",
-}
 PLACEHOLDERS: Final = (
     "path",
     "folder",
@@ -678,7 +668,7 @@ def test_every_fact_has_a_source_and_the_date_it_was_read(known: Loader) -> None
 def test_every_loader_is_well_formed(known: Loader) -> None:
     assert known.status in {"active", "maintenance", "dead"}
     assert known.split in {"layers", "tensor", "none"}
-    assert {known.engine, *(rule.engine for rule in known.rules)} <= ENGINES | {None}
+    assert {known.engine, *(rule.engine for rule in known.rules)} <= {*ENGINES, None}
     assert known.kv_dtypes["fp16"] == 2.0
     assert all(0 < size <= 4 for size in known.kv_dtypes.values())
     assert known.launch

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantpick.core.branch import Method, QuantSpec
-from quantpick.core.memory import ENGINES, embedding_bytes, estimate, kv_cache_bytes, weights_file_size
+from quantpick.core.cache import kv_cache_bytes
+from quantpick.core.engines import ENGINES
+from quantpick.core.memory import estimate
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import GIB
+from quantpick.core.weights import embedding_bytes, weights_file_size
 
 CODELLAMA_34B = ModelShape(48, 8192, 64, 8, 128, 22016, 32000)
 LLAMA_30B = ModelShape(60, 6656, 52, 52, 128, 17920, 32000)

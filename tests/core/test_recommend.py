@@ -13,10 +13,10 @@ from quantpick.core.branch import Branch, Method, QuantSpec
 from quantpick.core.fit import Headroom
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import Loader, LoaderTable, parse_loaders
-from quantpick.core.memory import weights_file_size
 from quantpick.core.recommend import LoaderChoice, Prefer, Recommendation, Wish, recommend
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import GIB
+from quantpick.core.weights import weights_file_size
 
 TABLE: LoaderTable = parse_loaders(Path(loaders_module.__file__).with_name("loaders.toml").read_text(encoding="utf-8"))
 CODELLAMA_34B = ModelShape(48, 8192, 64, 8, 128, 22016, 32000)

@@ -107,7 +107,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], ModelShape]] = {
         ModelShape(28, 4096, 32, 2, 128, 13696, 65024, model_type="chatglm"),
     ),
     "Mixtral-8x7B": (
-        LLAMA | {"model_type": "mixtral", "num_local_experts": 8},
+        LLAMA | {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2},
         ModelShape(
             80,
             8192,
@@ -119,6 +119,8 @@ CONFIGS: dict[str, tuple[dict[str, Any], ModelShape]] = {
             num_local_experts=8,
             max_position_embeddings=4096,
             model_type="mixtral",
+            num_experts_per_tok=2,
+            dense_intermediate_size=28672,
         ),
     ),
     "multimodal": (

@@ -1,0 +1,37 @@
+"""What a sequence keeps on the GPU while it is generated: the KV cache, and the states of layers that have none."""
+
+from typing import Final
+
+from quantpick.core.shape import ModelShape
+
+CHUNK_TOKENS: Final = 2048
+"""Tokens prefilled at once: the default of ExLlama, ExLlamaV2 (``max_input_len``), ExLlamaV3 and vLLM."""
+
+_FP32: Final = 4
+
+
+def kv_cache_bytes(
+    shape: ModelShape, tokens: int, bytes_per_element: float, *, windowed: bool = False, latent: bool = False
+) -> int:
+    """What one sequence keeps: keys and values, and the states of layers that have no cache.
+
+    2 x layers x KV heads x head size x tokens (turboderp-org/exllamav2 issue #383). MLA: all heads' keys and values, or
+    the compressed vector and the rotated key per layer (DeepSeek-V2, arXiv 2405.04434, table 1). States are in 32 bits.
+
+    Args:
+        shape: the model.
+        tokens: tokens of context.
+        bytes_per_element: 2 for fp16; K and V averaged.
+        windowed: sliding layers hold no more than their window and one chunk.
+        latent: MLA's cache is kept compressed.
+
+    >>> kv_cache_bytes(ModelShape(48, 8192, 64, 8, 128, 22016, 32000), 4096, 2.0)
+    805306368
+    """
+    if latent and shape.kv_lora_rank:
+        per_token = shape.kv_lora_rank + shape.qk_rope_head_dim
+    else:
+        per_token = shape.num_key_value_heads * (shape.head_dim + (shape.v_head_dim or shape.head_dim))
+    seen = min(tokens, shape.sliding_window + CHUNK_TOKENS) if windowed and shape.sliding_window else tokens
+    cached = per_token * (shape.num_full_layers * tokens + shape.num_sliding_layers * seen)
+    return round(cached * bytes_per_element) + shape.state_elements * _FP32
