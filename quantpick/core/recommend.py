@@ -265,7 +265,9 @@ def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
     )
     sits = fit(job, choice.context_tokens)
     too_large = () if sits.headroom_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
-    return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=(*choice.warnings, *size_doubts))
+    shape_doubts = (BranchWarning("unclear-shape", None, f"the config: {doubt}") for doubt in branch.shape.doubts)
+    warnings = (*choice.warnings, *size_doubts, *shape_doubts)
+    return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=warnings)
 
 
 def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]]:

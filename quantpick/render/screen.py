@@ -15,11 +15,13 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import Loader
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.recommend import Choice, Recommendation
-from quantpick.core.units import format_gb, format_gib
+from quantpick.core.units import GIB, format_gb, format_gib
 from quantpick.render.notes import printable
 
 MAX_BAR_CELLS: Final = 20
 MIN_BAR_CELLS: Final = 6
+_NUMBERS: Final = ("weights", "cache", "scratch", "CUDA", "needs", "max context")
+"""Columns of a branch's memory."""
 
 _BAR: Final = {"weights": ("█", "#", "cyan"), "cache": ("▓", "=", "yellow"), "overhead": ("▒", "-", "magenta")}
 _CONTRADICTIONS: Final = frozenset({"card-mismatch", "name-mismatch", "stale-size", "unread-config"})
@@ -39,8 +41,9 @@ def show_recommendation(answer: Recommendation) -> None:
         console.print(Text("No branch fits.", style="bold red"))
     console.print(_indented(_question(shown, answer), style="dim"))
     console.print()
-    console.print(_verdicts(answer, console))
-    console.print(_legend(console))
+    cells = _bar_cells(answer, console)
+    console.print(_verdicts(answer, cells, console))
+    console.print(_legend(cells, console))
     rejected = [choice for choice in answer.choices if not choice.fits]
     if rejected:
         console.print()
@@ -216,28 +219,39 @@ def _spec(branch: Branch) -> str:
     return ", ".join(words)
 
 
-def _verdicts(answer: Recommendation, console: Console) -> Table:
-    cells = _bar_cells(answer, console)
-    grid = _grid("", "branch", "memory", "needs", "max context", folding=("branch",))
+def _verdicts(answer: Recommendation, cells: int, console: Console) -> Table:
+    """One row per branch: what its memory is made of, in GiB, and a bar of so many cells, if any."""
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    grid.add_column("")
+    grid.add_column("branch", overflow="fold")
+    for header in _NUMBERS:
+        grid.add_column(header, justify="right", no_wrap=True)
+    if cells:
+        grid.add_column("")
     for choice in answer.choices:
         style = "" if choice.fits else "dim"
         mark = str(choice.rank) if choice.fits else _glyph(("✗", "x"), console)
         fit = choice.fit
+        numbers = ["?"] * len(_NUMBERS)
+        if fit is not None:
+            need = fit.estimate
+            parts = (need.weights_bytes, need.kv_cache_bytes, need.scratch_bytes, need.context_bytes, need.total_bytes)
+            numbers = [*(f"{part / GIB:.2f}" for part in parts), f"{fit.max_context_tokens:,}"]
         grid.add_row(
             Text(mark, style="green" if choice.fits else "red"),
             Text(printable(choice.branch.name), style=style),
-            _bar(fit, cells, console) if fit else Text("unknown"),
-            Text(format_gib(fit.estimate.total_bytes) if fit else "?", style=style),
-            Text(f"{fit.max_context_tokens:,}" if fit else "?", style=style),
+            *(Text(number, style=style) for number in numbers),
+            *([_bar(fit, cells, console) if fit else Text("unknown")] if cells else []),
         )
     return grid
 
 
 def _bar_cells(answer: Recommendation, console: Console) -> int:
-    """As long a bar as the longest branch name leaves room for; longer names fold."""
-    others = len("1") + len("99.99 GiB") + len("max context") + 5 * len("  ")
+    """As long a bar as numbers and the longest branch name leave room for, or 0."""
+    others = len("1 ") + len(" ") + sum(len(header) + len(" ") for header in _NUMBERS)
     longest = max(len(choice.branch.name) for choice in answer.choices)
-    return max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, console.width - others - longest))
+    room = min(MAX_BAR_CELLS, console.width - others - longest)
+    return room if room >= MIN_BAR_CELLS else 0
 
 
 def _bar(fit: Fit, cells: int, console: Console) -> Text:
@@ -260,12 +274,15 @@ def _bar(fit: Fit, cells: int, console: Console) -> Text:
     return bar.append(_glyph(_FREE, console) * (cells - filled), style=_FREE[2])
 
 
-def _legend(console: Console) -> Text:
-    legend = Text("   ")
+def _legend(cells: int, console: Console) -> Text:
+    legend = Text("  sizes in GiB", style="dim")
+    if not cells:
+        return legend
+    legend.append("; ")
     for part, (*_, style) in _BAR.items():
-        legend.append(_glyph(_BAR[part], console), style=style).append(f" {part}  ", style="dim")
-    legend.append(_glyph(_FREE, console), style=_FREE[2]).append(" free  ", style="dim")
-    return legend.append(_glyph(_BEYOND, console), style=_BEYOND[2]).append(" too large", style="dim")
+        legend.append(_glyph(_BAR[part], console), style=style).append(f" {part}  ")
+    legend.append(_glyph(_FREE, console), style=_FREE[2]).append(" free  ")
+    return legend.append(_glyph(_BEYOND, console), style=_BEYOND[2]).append(" too large")
 
 
 def _glyph(glyphs: Sequence[str], console: Console) -> str:

@@ -155,3 +155,79 @@ def test_no_config_makes_it_raise_anything_but_a_value_error(config: dict[str, A
     except ValueError:
         return
     assert min(shape.num_key_value_heads, shape.head_dim, shape.intermediate_size, shape.num_local_experts) >= 1
+
+
+# The fields that decide what each family keeps per token, as in its published config.json.
+SIZES = {"num_hidden_layers": 48, "hidden_size": 2048, "num_attention_heads": 16, "vocab_size": 1000}
+SLIDING, FULL, LINEAR = "sliding_attention", "full_attention", "linear_attention"
+KEPT: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
+    # full, sliding, neither
+    "Mistral 0.1, a window everywhere": ({"model_type": "mistral", "sliding_window": 4096}, (0, 48, 0)),
+    "Mistral 0.2, no window": ({"model_type": "mistral", "sliding_window": None}, (48, 0, 0)),
+    "Qwen2, its window not used": ({"use_sliding_window": False, "sliding_window": 131072}, (48, 0, 0)),
+    "Qwen2, its window used above": (
+        {"use_sliding_window": True, "sliding_window": 4096, "max_window_layers": 28},
+        (28, 20, 0),
+    ),
+    "Gemma 2": ({"model_type": "gemma2", "sliding_window": 4096}, (24, 24, 0)),
+    "Gemma 3, five of six": ({"model_type": "gemma3_text", "sliding_window": 1024}, (8, 40, 0)),
+    "Command R7B, three of four": (
+        {"model_type": "cohere2", "sliding_window": 4096, "sliding_window_pattern": 4},
+        (12, 36, 0),
+    ),
+    "gpt-oss, layer by layer": ({"sliding_window": 128, "layer_types": [SLIDING, FULL] * 24}, (24, 24, 0)),
+    "Llama 4, chunks": ({"attention_chunk_size": 8192, "layer_types": ["chunked_attention"] * 48}, (0, 48, 0)),
+    "a window nobody knows the use of": ({"model_type": "new", "sliding_window": 4096}, (48, 0, 0)),
+    "Qwen3-Next": ({"layer_types": [LINEAR, LINEAR, LINEAR, FULL] * 12}, (12, 0, 36)),
+    "Qwen3-Next, by its interval": ({"full_attention_interval": 4}, (12, 0, 36)),
+    "Jamba": ({"attn_layer_period": 8, "attn_layer_offset": 4}, (6, 0, 42)),
+    "Bamba": ({"attn_layer_indices": [9, 18, 27]}, (3, 0, 45)),
+    "Nemotron-H": ({"hybrid_override_pattern": "M-M*" * 12}, (12, 0, 36)),
+    "RecurrentGemma": ({"block_types": ["recurrent", "recurrent", "attention"]}, (16, 0, 32)),
+    "MiniMax": ({"attn_type_list": [0, 0, 0, 1] * 12}, (12, 0, 36)),
+    "DeciLM": (
+        {"block_configs": [{"attention": {"no_op": True}}, {"attention": {"n_heads_in_group": 8}}] * 24},
+        (24, 0, 24),
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "kept"), KEPT.values(), ids=KEPT)
+def test_config_says_which_layers_keep_a_cache(config: dict[str, Any], kept: tuple[int, int, int]) -> None:
+    shape = ModelShape.from_config(SIZES | config)
+    assert (shape.num_full_layers, shape.num_sliding_layers, shape.num_state_layers) == kept
+
+
+def test_unclear_layers_count_as_attention_and_are_said() -> None:
+    strange = ModelShape.from_config(SIZES | {"layer_types": ["full_attention", "holographic"] * 24})
+    assert strange.num_full_layers == 48
+    assert strange.doubts == ("`holographic` is no known kind of layer: counted as attention",)
+    short = ModelShape.from_config(SIZES | {"layer_types": [LINEAR]})
+    assert short.num_full_layers == 48
+    assert short.doubts == ("it names the kinds of 1 of 48 layers: all count as attention",)
+    unstated = ModelShape.from_config(SIZES | {"layer_types": [LINEAR] * 48})
+    assert unstated.doubts == ("it does not say how large the states of its recurrent layers are: 0 is taken",)
+
+
+def test_groups_of_heads_give_the_key_value_heads() -> None:
+    config = SIZES | {"num_key_value_heads": None, "block_configs": [{"attention": {"n_heads_in_group": 8}}] * 48}
+    assert ModelShape.from_config(config).num_key_value_heads == 2
+
+
+@pytest.mark.parametrize("name", ["text_config", "llm_config", "language_config"])
+def test_language_model_of_a_multimodal_config_is_read(name: str) -> None:
+    shape = ModelShape.from_config({"model_type": "multi", "vision_config": {"hidden_size": 64}, name: LLAMA})
+    assert shape == ModelShape.from_config(LLAMA)
+
+
+def test_states_of_linear_attention_are_counted() -> None:
+    # Qwen3-Next-80B-A3B: 32 value heads of 128 x 128, and 8192 channels of a convolution over 4 tokens.
+    linear = {
+        "linear_num_value_heads": 32,
+        "linear_num_key_heads": 16,
+        "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128,
+        "linear_conv_kernel_dim": 4,
+    }
+    shape = ModelShape.from_config(SIZES | linear | {"full_attention_interval": 4})
+    assert shape.state_elements == 36 * (32 * 128 * 128 + 8192 * 4)
