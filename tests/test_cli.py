@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from quantpick.__main__ import main
+from quantpick.core.fit import DEFAULT_HEADROOM
+from quantpick.core.gpu import Gpu
 
 CARD = str(Path(__file__).parent / "fixtures" / "cards" / "airoboros-c34b-gptq.md")
 ASK = ["recommend", "--card", CARD]
@@ -299,7 +301,7 @@ def test_screen_names_every_branch_whole_and_folds_nothing_away(width: str) -> N
         env={**os.environ, "COLUMNS": width, "PYTHONIOENCODING": "utf-8"},
     )
     for name in ("gptq-4bit-32g-actorder_True", "gptq-8bit--1g-actorder_True", "main"):
-        assert re.search(rf"^\S  {name} ", shown.stdout, re.MULTILINE), name
+        assert re.search(rf"^\S {name} ", shown.stdout, re.MULTILINE), name
     assert "…" not in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= int(width)
     assert shown.stdout.splitlines()[0].strip() == "gptq-4bit-32g-actorder_True"
@@ -310,7 +312,7 @@ def test_screen_falls_back_to_ascii_where_the_terminal_has_no_more() -> None:
         [sys.executable, "-m", "quantpick", *ASK, "--vram", "24GiB", "--loader", "exllama"],
         capture_output=True,
         check=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "COLUMNS": "120"},
     )
     assert shown.stdout.isascii()
     assert b"####" in shown.stdout
@@ -359,3 +361,47 @@ def test_no_command_shows_the_help_and_is_exit_2(capsys: pytest.CaptureFixture[s
     captured = capsys.readouterr()
     assert captured.out.startswith("Usage: ")
     assert captured.err == ""
+
+
+def test_config_that_is_not_clear_about_its_layers_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = {
+        "num_hidden_layers": 48,
+        "hidden_size": 8192,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "intermediate_size": 22016,
+        "vocab_size": 32000,
+        "layer_types": ["holographic"] * 48,
+    }
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(shape))
+    assert main([*ASK, "--config", str(config), "--vram", "24GiB", "--loader", "exllama", "--json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["data"]["warnings"]
+    (unclear,) = [warning for warning in warnings if warning["code"] == "unclear-shape"]
+    assert unclear["branch"] is None
+    assert "`holographic` is no known kind of layer" in unclear["message"]
+
+
+def test_headroom_of_the_command_line_is_that_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASK, "--vram", "24GiB", "--loader", "exllama", "--json"]) == 0
+    budget = json.loads(capsys.readouterr().out)["data"]["budget_bytes"]
+    gpu = Gpu(index=0, name="GPU", total_bytes=24 * 2**30, free_bytes=24 * 2**30)
+    assert budget == gpu.free_bytes - DEFAULT_HEADROOM.on(gpu)
+
+
+def test_every_branch_shows_what_its_memory_is_made_of_in_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*ASK, "--vram", "24GiB", "--loader", "exllamav2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (header,) = [line for line in lines if "weights" in line and "max context" in line]
+    assert header.split() == ["branch", "weights", "cache", "scratch", "CUDA", "needs", "max", "context"]
+    rows = [line.split() for line in lines if re.match(r"[1-9x✗] ", line)]
+    assert len(rows) == 7
+    for row in rows:
+        *parts, needs = (float(number) for number in row[2:7])
+        assert sum(parts) == pytest.approx(needs, abs=0.03)
+    assert max(map(len, lines)) <= 80

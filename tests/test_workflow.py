@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,28 @@ def test_estimate_of_what_the_loader_cannot_do_says_what_it_can(loader: str, kv_
     with pytest.raises(UsageError, match=says) as caught:
         quantpick.estimate_vram(QuantSpec("gptq", 4), shape, loader=loader, context_tokens=4096, kv_dtype=kv_dtype)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"context_tokens": 0}, {"prompt_tokens": 0}, {"batch": -1}, {"weights_file_bytes": -1}], ids=str
+)
+def test_estimate_of_a_number_out_of_bounds_is_the_callers_fault(wrong: dict[str, int]) -> None:
+    shape = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
+    asked: dict[str, Any] = {"context_tokens": 4096, "batch": 1} | wrong
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        quantpick.estimate_vram(QuantSpec("gptq", 4), shape, loader="exllamav2", **asked)
+
+
+def test_version_counts_only_where_the_loader_is_the_engine() -> None:
+    shape = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
+    need = {
+        loader: quantpick.estimate_vram(
+            QuantSpec("gptq", 4, 128), shape, loader=loader, context_tokens=4096
+        ).scratch_bytes
+        for loader in ("transformers", "transformers==4.38.2", "gptqmodel", "gptqmodel==2.2.0")
+    }
+    assert need["transformers==4.38.2"] > need["transformers"]
+    assert need["gptqmodel==2.2.0"] == need["gptqmodel"]
 
 
 @pytest.mark.parametrize(("context_tokens", "batch"), [(0, 1), (-5, 1), (4096, 0)])
