@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gpu_process import started
 from shapes import SHAPES
 
 STEP_GIB = 0.125
@@ -174,27 +175,16 @@ def load_exllamav3(folder: str, context: int, kind: str) -> tuple[Callable[..., 
 
 def point(loader: str, folder: str, context: int, kind: str, cap_gib: float) -> dict[str, int]:
     """Load, fill the cache, decode; bytes at each stage."""
-    import pynvml
     import torch
 
-    pynvml.nvmlInit()
-    device = pynvml.nvmlDeviceGetHandleByIndex(0)
-
-    def used() -> int:
-        return int(pynvml.nvmlDeviceGetMemoryInfo(device).used)
-
-    base = used()
-    torch.zeros(1, device="cuda")
-    torch.cuda.synchronize()
-    context_bytes = used() - base
+    held, context_bytes = started()
     if cap_gib:
         torch.cuda.set_per_process_memory_fraction((cap_gib * 2**30 - context_bytes) / torch.cuda.mem_get_info()[1])
     load = {"exllamav2": load_exllamav2, "exllamav3": load_exllamav3}[loader]
     prefill, decode = load(folder, context, kind)
-    torch.cuda.synchronize()
     result = {
         "context": context_bytes,
-        "after_load": used() - base,
+        "after_load": held(),
         "alloc_after_load": torch.cuda.memory_allocated(),
         "peak_load": torch.cuda.max_memory_allocated(),
     }

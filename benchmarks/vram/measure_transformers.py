@@ -11,24 +11,15 @@ import json
 import sys
 import time
 
+from gpu_process import started
 from shapes import SHAPES
 
 
 def main() -> None:
-    import pynvml
     import torch
     import transformers
 
-    pynvml.nvmlInit()
-    device = pynvml.nvmlDeviceGetHandleByIndex(0)
-
-    def used() -> int:
-        return int(pynvml.nvmlDeviceGetMemoryInfo(device).used)
-
-    base = used()
-    torch.zeros(1, device="cuda")
-    torch.cuda.synchronize()
-    context_bytes = used() - base
+    held, context_bytes = started()
     deadline = time.time() + float(sys.argv[1])
     made = model = None
     for spec in sys.argv[2:]:
@@ -75,7 +66,7 @@ def main() -> None:
                     "peak_alloc": torch.cuda.max_memory_allocated(),
                     "peak_reserved": torch.cuda.max_memory_reserved(),
                     "context": context_bytes,
-                    "after_run": used() - base,
+                    "after_run": held(),
                     "loader": f"transformers {transformers.__version__}, torch {torch.__version__}",
                 }
             ),

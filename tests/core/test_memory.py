@@ -152,6 +152,16 @@ def test_what_is_no_version_is_the_newest() -> None:
     assert engine_at("exllamav2", "0.0.1") is engine_at("exllamav2", None)
 
 
+def test_old_vllm_saves_neither_by_windows_nor_by_latent_caches() -> None:
+    engines = [engine_at("vllm", version) for version in ("0.8.5", "0.9.2", "0.10.0", None)]
+    assert [(one.latent, one.windowed) for one in engines] == [
+        (False, False),
+        (True, False),
+        (True, True),
+        (True, True),
+    ]
+
+
 def test_exllama_keeps_the_embedding_in_ram_and_the_others_do_not() -> None:
     spec = QuantSpec("gptq", 4, 128)
     weights = {
