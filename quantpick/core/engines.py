@@ -282,7 +282,9 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ("0.10", Engine(scratch=_server, cache_block_tokens=16, latent=True)),
     ),
 }
-"""Before which version an engine was another, the oldest first. Transformers: cache classes, last-token logits
-(huggingface/transformers #31292), sliding caches. vLLM: ``use_mla`` (docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be
-older) and windows in the hybrid cache manager (docs.vllm.ai, ``design/hybrid_kv_cache_manager``; 0.9.2 may have had
-it)."""
+"""Before which version an engine was another, the oldest first.
+
+Transformers: cache classes, last-token logits (huggingface/transformers #31292), sliding caches. vLLM: ``use_mla``
+(docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older) and windows in the hybrid cache manager (docs.vllm.ai,
+``design/hybrid_kv_cache_manager``; 0.9.2 may have had it).
+"""
