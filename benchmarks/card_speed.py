@@ -6,7 +6,7 @@ python benchmarks/card_speed.py [MB]
 import sys
 import time
 
-from quantpick.core.card import read_card
+from quantpick.core.card.read import read_card
 
 SHAPES = {
     "one line of pipes": lambda size: "|" * size,

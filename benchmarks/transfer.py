@@ -42,11 +42,12 @@ import sys, threading
 from pathlib import Path
 from quantpick.core.progress import FileProgress
 from quantpick.core.repo import RepoFile
-from quantpick.transfer import hf, ranged
-from quantpick.transfer.partial import PartialFile
-from quantpick.transfer.patience import Patience
-from quantpick.transfer.progress import Progress
-from quantpick.transfer.source import Source
+from quantpick.transfer.transports import hf_transfer as hf
+from quantpick.transfer.transports import ranged
+from quantpick.transfer.disk.partial import PartialFile
+from quantpick.transfer.net.patience import Patience
+from quantpick.transfer.net.progress import Progress
+from quantpick.transfer.net.source import Source
 transport, url, path, size = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
 patience = Patience()
 source = Source(url, login={}, size_bytes=size, patience=patience)

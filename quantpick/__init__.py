@@ -14,27 +14,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantpick.core.branch import (
-        Branch as Branch,
-    )
-    from quantpick.core.branch import (
-        BranchWarning as BranchWarning,
-    )
-    from quantpick.core.branch import (
-        QuantSpec as QuantSpec,
-    )
-    from quantpick.core.branch import (
-        Reason as Reason,
-    )
-    from quantpick.core.branch_table import BranchTable as BranchTable
-    from quantpick.core.fit import Fit as Fit
-    from quantpick.core.fit import Headroom as Headroom
+    from quantpick.core.branches.table import BranchTable as BranchTable
+    from quantpick.core.choose.fit import Fit as Fit
+    from quantpick.core.choose.fit import Headroom as Headroom
+    from quantpick.core.choose.recommend import Choice as Choice
+    from quantpick.core.choose.recommend import Recommendation as Recommendation
     from quantpick.core.gpu import Gpu as Gpu
-    from quantpick.core.memory import VramEstimate as VramEstimate
+    from quantpick.core.memory.estimate import VramEstimate as VramEstimate
     from quantpick.core.outcome import DownloadResult as DownloadResult
     from quantpick.core.outcome import VerifyReport as VerifyReport
-    from quantpick.core.recommend import Choice as Choice
-    from quantpick.core.recommend import Recommendation as Recommendation
+    from quantpick.core.quant import (
+        Branch as Branch,
+    )
+    from quantpick.core.quant import (
+        BranchWarning as BranchWarning,
+    )
+    from quantpick.core.quant import (
+        QuantSpec as QuantSpec,
+    )
+    from quantpick.core.quant import (
+        Reason as Reason,
+    )
     from quantpick.core.shape import ModelShape as ModelShape
     from quantpick.errors import (
         AccessError as AccessError,
@@ -71,17 +71,17 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "Branch": "quantpick.core.branch",
-    "BranchWarning": "quantpick.core.branch",
-    "QuantSpec": "quantpick.core.branch",
-    "Reason": "quantpick.core.branch",
-    "Fit": "quantpick.core.fit",
-    "Headroom": "quantpick.core.fit",
+    "Branch": "quantpick.core.quant",
+    "BranchWarning": "quantpick.core.quant",
+    "QuantSpec": "quantpick.core.quant",
+    "Reason": "quantpick.core.quant",
+    "Fit": "quantpick.core.choose.fit",
+    "Headroom": "quantpick.core.choose.fit",
     "Gpu": "quantpick.core.gpu",
-    "VramEstimate": "quantpick.core.memory",
-    "BranchTable": "quantpick.core.branch_table",
-    "Choice": "quantpick.core.recommend",
-    "Recommendation": "quantpick.core.recommend",
+    "VramEstimate": "quantpick.core.memory.estimate",
+    "BranchTable": "quantpick.core.branches.table",
+    "Choice": "quantpick.core.choose.recommend",
+    "Recommendation": "quantpick.core.choose.recommend",
     "ModelShape": "quantpick.core.shape",
     "AccessError": "quantpick.errors",
     "HubError": "quantpick.errors",

@@ -12,9 +12,9 @@ from quantpick.core.units import parse_bytes
 from quantpick.errors import DamagedError, UsageError
 
 if TYPE_CHECKING:
-    from quantpick.core.branch import BranchWarning
-    from quantpick.core.fit import Headroom
+    from quantpick.core.choose.fit import Headroom
     from quantpick.core.gpu import Gpu
+    from quantpick.core.quant import BranchWarning
 
 NOTHING_FITS: Final = 3
 """Exit code of an answer without a recommended branch."""
@@ -313,7 +313,8 @@ def loaders(
 @app.command()
 def gpus(as_json: AsJson = False) -> None:
     """This machine's NVIDIA GPUs and RAM. No driver is an answer, not an error."""
-    from quantpick.hardware import memory, nvml
+    from quantpick.hardware import nvml
+    from quantpick.hardware import ram as memory
 
     found = nvml.detect()
     ram = memory.ram()
@@ -353,7 +354,7 @@ def _context(text: str) -> int | None:
 
 
 def _headroom(text: str) -> "Headroom":
-    from quantpick.core.fit import Headroom
+    from quantpick.core.choose.fit import Headroom
 
     share = re.fullmatch(r"(\d{1,2}(?:\.\d{1,4})?)\s*%", text)
     if share is not None:
@@ -385,7 +386,7 @@ def _assumed(gpu: str | None) -> "tuple[BranchWarning, ...]":
     """What was taken for granted about the GPUs named; said even where warnings are not asked for."""
     if gpu is None:
         return ()
-    from quantpick.core.branch import BranchWarning
+    from quantpick.core.quant import BranchWarning
     from quantpick.hardware.known import assumed_memories
 
     return tuple(BranchWarning("assumed-gpu", None, sentence) for sentence in assumed_memories(gpu))

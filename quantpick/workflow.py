@@ -15,28 +15,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from quantpick import core
-from quantpick.core import assume, branch_table, launch, loaders, selection
-from quantpick.core.branch import Branch, BranchWarning, QuantSpec
-from quantpick.core.branch_table import BranchTable
-from quantpick.core.card import read_card
-from quantpick.core.fit import DEFAULT_HEADROOM, Headroom, VramBasis
-from quantpick.core.foreign import foreign_process_warnings
+from quantpick.core import selection
+from quantpick.core.branches import table as branch_table
+from quantpick.core.branches.config import ConfigFacts, read_config
+from quantpick.core.branches.table import BranchTable
+from quantpick.core.card.read import read_card
+from quantpick.core.choose.fit import DEFAULT_HEADROOM, Headroom, VramBasis
+from quantpick.core.choose.occupied import foreign_process_warnings
+from quantpick.core.choose.recommend import DEFAULT_CONTEXT_TOKENS, Choice, LoaderChoice, Prefer, Recommendation, Wish
+from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
-from quantpick.core.memory import VramEstimate, estimate
+from quantpick.core.loaders import launch
+from quantpick.core.loaders import table as loaders
+from quantpick.core.loaders.table import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
+from quantpick.core.memory import assume
+from quantpick.core.memory.estimate import VramEstimate, estimate
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.progress import DownloadProgress
-from quantpick.core.quant_config import ConfigFacts, read_config
-from quantpick.core.recommend import DEFAULT_CONTEXT_TOKENS, Choice, LoaderChoice, Prefer, Recommendation, Wish
-from quantpick.core.recommend import recommend as judge
+from quantpick.core.quant import Branch, BranchWarning, QuantSpec
 from quantpick.core.repo import RepoFacts, RepoFile
 from quantpick.core.shape import ModelShape
 from quantpick.core.target import Target, parse_target
 from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
 
 if TYPE_CHECKING:
-    from quantpick.hub.layout import Holding
-    from quantpick.transfer.fetch import Transport
+    from quantpick.transfer.disk.places import Holding
+    from quantpick.transfer.transports.fetch import Transport
 
 StrPath = str | os.PathLike[str]
 
@@ -233,10 +237,11 @@ def download(
         DiskError: not enough disk, or the target cannot be written.
         DamagedError: a file differs from the Hub's hash.
     """
-    from quantpick.hub import client, layout
+    from quantpick.hub import client
     from quantpick.hub.survey import survey
+    from quantpick.transfer.disk import places as layout
     from quantpick.transfer.download import Item, check_disk, fetch_items, needed_bytes
-    from quantpick.transfer.patience import Patience, Stopped
+    from quantpick.transfer.net.patience import Patience, Stopped
 
     if not 1 <= connections <= MAX_CONNECTIONS:
         raise UsageError(f"{connections} connections: 1 to {MAX_CONNECTIONS} can be had")
@@ -379,8 +384,8 @@ def verify(
         NotFoundError: nothing of it is there.
         UsageError, AccessError, HubError: as in `list_branches`.
     """
-    from quantpick.hub import layout
-    from quantpick.transfer.verify import verify_folder
+    from quantpick.transfer.disk import places as layout
+    from quantpick.transfer.disk.verify import verify_folder
 
     folder = Path(place).expanduser()
     cache = None if cache_dir is None else Path(cache_dir)
@@ -417,8 +422,8 @@ def _on_the_hub(
     named: Target, cache_dir: Path | None, *, token: str | bool | None, offline: bool
 ) -> "list[tuple[Path, Holding | None, tuple[RepoFile, ...]]]":
     """A branch that another program put into the Hub's cache, with its file list from the Hub."""
-    from quantpick.hub.layout import CacheLayout, Holding
     from quantpick.hub.survey import survey
+    from quantpick.transfer.disk.places import CacheLayout, Holding
 
     facts = survey(replace(named, revision=named.revision or "main"), token=token, offline=offline)
     branch = facts.branches[0]
@@ -535,7 +540,7 @@ def estimate_vram(
 @cache
 def loader_table() -> LoaderTable:
     """The loader rules that come with quantpick."""
-    return loaders.parse_loaders(_core_data("loaders.toml"))
+    return loaders.parse_loaders(_core_data("loaders/loaders.toml"))
 
 
 def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderChoice:
@@ -603,7 +608,7 @@ def _with_shapes(table: BranchTable) -> BranchTable:
     if not shapeless:
         return table
     assumed = assume.assume_shape(
-        assume.parse_shapes(_core_data("known_shapes.toml")),
+        assume.parse_shapes(_core_data("memory/known_shapes.toml")),
         name=table.model_name or table.repo_id,
         model_type=next((branch.model_type for branch in shapeless if branch.model_type), None),
         sizes=[(branch.quant, branch.size_bytes) for branch in table.branches if branch.size_bytes],

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.branch import NO_GROUP, Method, QuantFacts
+from quantpick.core.quant import NO_GROUP, Method, QuantFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from quantpick.core.branches.tree import holds_weights, is_pickle
 from quantpick.core.repo import RepoFile
-from quantpick.core.tree import holds_weights, is_pickle
 
 _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 """Names that Windows gives to devices, with any ending (learn.microsoft.com, "Naming Files, Paths, and Namespaces")."""

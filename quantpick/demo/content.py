@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-from quantpick.core.branch import QuantSpec
+from quantpick.core.memory.weights import weights_file_size
+from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import MIB
-from quantpick.core.weights import weights_file_size
 from quantpick.demo.cdn import sha256_of
 from quantpick.demo.hub import HubFile, HubRepo
 

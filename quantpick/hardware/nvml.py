@@ -1,7 +1,7 @@
 """The NVIDIA GPUs of this machine, through NVML (module ``pynvml``, distribution ``nvidia-ml-py``).
 
-NVML shows the machine, not what CUDA makes of it: `quantpick.core.visible` does that. A call that fails is a value that
-is not known, never an error of quantpick's.
+NVML shows the machine, not what CUDA makes of it: `quantpick.core.cuda_order` does that. A call that fails is a value
+that is not known, never an error of quantpick's.
 """
 
 import os
@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 
 import pynvml
 
+from quantpick.core.cuda_order import MANY_MIG_DRIVER, Card, Device, as_cuda_sees
 from quantpick.core.gpu import Gpu, GpuProcess
-from quantpick.core.visible import MANY_MIG_DRIVER, Card, Device, as_cuda_sees
-from quantpick.hardware.memory import ram
+from quantpick.hardware.ram import ram
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from typing import Final
 
 from huggingface_hub import constants
 
-from quantpick.core.quant_config import MODEL_CONFIG, QUANT_CONFIGS
+from quantpick.core.branches.config import MODEL_CONFIG, QUANT_CONFIGS
+from quantpick.core.branches.tree import NoWeights, find_weights
 from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
 from quantpick.core.target import Target
-from quantpick.core.tree import NoWeights, find_weights
 from quantpick.errors import HubError, NotFoundError
 from quantpick.hub.cache import Cache
 from quantpick.hub.client import MAX_TEXT_BYTES, Client, Refs

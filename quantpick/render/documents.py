@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from quantpick.core.branch import Branch, BranchWarning
-from quantpick.core.branch_table import BranchTable
+from quantpick.core.branches.table import BranchTable
+from quantpick.core.choose.recommend import Choice, LoaderChoice, Recommendation
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders import Loader, Rule
+from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.outcome import DownloadResult, VerifyReport
-from quantpick.core.recommend import Choice, LoaderChoice, Recommendation
+from quantpick.core.quant import Branch, BranchWarning
 
 SCHEMA_VERSION: Final = 1
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 
-from quantpick.core.branch import BranchWarning
+from quantpick.core.quant import BranchWarning
 
 
 def printable(text: str) -> str:

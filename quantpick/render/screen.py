@@ -8,13 +8,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from quantpick.core.branch import Branch
-from quantpick.core.branch_table import BranchTable
-from quantpick.core.fit import Fit
+from quantpick.core.branches.table import BranchTable
+from quantpick.core.choose.fit import Fit
+from quantpick.core.choose.recommend import Choice, Recommendation
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders import Loader
+from quantpick.core.loaders.table import Loader
 from quantpick.core.outcome import DownloadResult, VerifyReport
-from quantpick.core.recommend import Choice, Recommendation
+from quantpick.core.quant import Branch
 from quantpick.core.units import GIB, format_gb, format_gib
 from quantpick.render.notes import printable
 
@@ -203,7 +203,7 @@ def _question(shown: Choice, answer: Recommendation) -> str:
 def _spec(branch: Branch) -> str:
     """The quantization in a person's words.
 
-    >>> from quantpick.core.branch import QuantSpec
+    >>> from quantpick.core.quant import QuantSpec
     >>> _spec(Branch(name="x", quant=QuantSpec("gptq", 4, 32, True), sources={"group_size": "card"}))
     '4-bit GPTQ, group 32, act order'
     """

@@ -16,15 +16,15 @@ from quantpick.core.progress import DownloadProgress, FileProgress
 from quantpick.core.repo import RepoFile
 from quantpick.core.units import MIB, format_gb
 from quantpick.errors import DiskError
-from quantpick.transfer.crew import Crew
-from quantpick.transfer.fetch import Fetched, Transport, fetch_file
-from quantpick.transfer.hashing import file_matches
-from quantpick.transfer.http import Connection
-from quantpick.transfer.partial import PartialFile, allocated_bytes, disk_errors
-from quantpick.transfer.patience import Patience, Stopped
-from quantpick.transfer.progress import Progress
-from quantpick.transfer.small import fetch_small
-from quantpick.transfer.source import Source
+from quantpick.transfer.disk.hashing import file_matches
+from quantpick.transfer.disk.partial import PartialFile, allocated_bytes, disk_errors
+from quantpick.transfer.net.crew import Crew
+from quantpick.transfer.net.http import Connection
+from quantpick.transfer.net.patience import Patience, Stopped
+from quantpick.transfer.net.progress import Progress
+from quantpick.transfer.net.source import Source
+from quantpick.transfer.transports.fetch import Fetched, Transport, fetch_file
+from quantpick.transfer.transports.small import fetch_small
 
 SMALL_BYTES: Final = 4 * MIB
 """Up to this size a file is one request, and several are fetched at once."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantpick.core.branch import NO_GROUP, QuantFacts
 from quantpick.core.branch_name import UnknownName, read_branch_name
+from quantpick.core.quant import NO_GROUP, QuantFacts
 
 GPTQ: dict[str, dict[str, Any]] = {
     "gptq-4bit-32g-actorder_True": {"bits": 4, "group_size": 32, "desc_act": True},

@@ -16,11 +16,11 @@ from quantpick.core.repo import RepoFile
 from quantpick.core.units import MIB
 from quantpick.demo.cdn import sha256_of
 from quantpick.demo.hub import HubFile, HubRepo
-from quantpick.transfer.fetch import Fetched, Transport, fetch_file
-from quantpick.transfer.partial import PartialFile
-from quantpick.transfer.patience import Patience
-from quantpick.transfer.progress import Progress
-from quantpick.transfer.source import Source
+from quantpick.transfer.disk.partial import PartialFile
+from quantpick.transfer.net.patience import Patience
+from quantpick.transfer.net.progress import Progress
+from quantpick.transfer.net.source import Source
+from quantpick.transfer.transports.fetch import Fetched, Transport, fetch_file
 from tests.fakes.cdn import FaultyCdn
 from tests.fakes.hub import FaultyHub
 

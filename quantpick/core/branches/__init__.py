@@ -1,0 +1,1 @@
+"""The sources of a branch made one, contradictions named."""

@@ -1,0 +1,160 @@
+"""Card, name, config and file tree to one `Branch`, with every contradiction named.
+
+Config beats tree beats name beats card. The config is what a loader reads; a name was typed once per branch; a card's
+table was typed by hand, copied between repos, and is where the mistakes are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from quantpick.core.branch_name import UnknownName, read_branch_name
+from quantpick.core.branches.config import ConfigFacts
+from quantpick.core.card.read import Card, CardRow
+from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, QuantFacts, QuantSpec, Source
+from quantpick.core.units import format_gb
+
+_COMPARED: Final[Mapping[str, str]] = {
+    "method": "method",
+    "bits": "bits",
+    "head_bits": "head bits",
+    "group_size": "group size",
+    "desc_act": "act order",
+    "sym": "symmetry",
+}
+"""The fields whose contradictions are worth a warning, in a reader's words: those that decide what loads and how
+well."""
+_SIZE_TOLERANCE: Final = 0.01
+_ROUNDING_BYTES: Final = 10**7
+"""Cards round to 10 MB; and what is within 1 % is not worth a word."""
+
+
+def merge_branch(
+    name: str,
+    *,
+    rows: Sequence[CardRow] = (),
+    config: ConfigFacts | None = None,
+    card: Card | None = None,
+    tree_bytes: int | None = None,
+    commit: str | None = None,
+) -> tuple[Branch, tuple[BranchWarning, ...]]:
+    """One branch from all that was said of it, and a warning for each pair of sources that disagree.
+
+    Args:
+        name: the git branch.
+        rows: the card's rows about it, usually one.
+        config: what its JSON files say.
+        card: the whole card, for what it says of every branch (method, model type).
+        tree_bytes: bytes of the weight files in its tree, or None when the tree was not read.
+        commit: 40 hex digits it is pinned to.
+    """
+    config = config or ConfigFacts()
+    from_name = read_branch_name(name)
+    said: list[tuple[Source, QuantFacts]] = [("config", config.quant)]
+    said += [] if isinstance(from_name, UnknownName) else [("name", from_name)]
+    said += [("card", row.facts) for row in rows]
+    said += [("card", QuantFacts(method=card.method))] if card else []
+
+    facts, sources, warnings = _first_said(name, _trust_finer_bits(said))
+    size_bytes, size_warnings = _size(name, [row.size_bytes for row in rows], tree_bytes)
+    model_type = config.model_type or (card.model_type if card else None)
+    exllama = next((row.exllama for row in rows if row.exllama is not None), None)
+    description = next((row.description for row in rows if row.description), None)
+    others: tuple[tuple[str, object, Source], ...] = (
+        ("size_bytes", size_bytes, "card" if tree_bytes is None else "tree"),
+        ("model_type", model_type, "config" if config.model_type else "card"),
+        ("exllama", exllama, "card"),
+        ("description", description, "card"),
+    )
+    sources |= {field: source for field, value, source in others if value is not None}
+    branch = Branch(
+        name=name,
+        quant=QuantSpec(
+            method=facts.method,
+            bits=facts.bits,
+            group_size=None if facts.group_size == NO_GROUP else facts.group_size,
+            desc_act=facts.desc_act,
+            sym=facts.sym,
+            head_bits=facts.head_bits,
+            bpw=facts.bpw,
+        ),
+        commit=commit,
+        size_bytes=size_bytes,
+        exllama=exllama,
+        description=description,
+        damp_percent=facts.damp_percent,
+        dataset=facts.dataset,
+        seq_len=facts.seq_len,
+        model_type=model_type,
+        shape=config.shape,
+        shape_is_sure=config.shape is not None,
+        sources=sources,
+    )
+    return branch, (*warnings, *size_warnings)
+
+
+def _first_said(
+    name: str, said: Sequence[tuple[Source, QuantFacts]]
+) -> tuple[QuantFacts, dict[str, Source], list[BranchWarning]]:
+    """Each field from the first source that names it, who that was, and a warning for each later one that differs."""
+    found: dict[str, Any] = {}
+    sources: dict[str, Source] = {}
+    warnings: list[BranchWarning] = []
+    for field in fields(QuantFacts):
+        for source, facts in said:
+            value = getattr(facts, field.name)
+            if value is None:
+                continue
+            if field.name not in found:
+                found[field.name], sources[field.name] = value, source
+            elif value != found[field.name] and field.name in _COMPARED:
+                warnings.append(
+                    BranchWarning(
+                        f"{source}-mismatch",
+                        name,
+                        f"{_COMPARED[field.name]}: the {sources[field.name]} says "
+                        f"{_shown(found[field.name])}, the {source} says {_shown(value)}",
+                    )
+                )
+    return QuantFacts(**found), sources, warnings
+
+
+def _trust_finer_bits(said: Sequence[tuple[Source, QuantFacts]]) -> list[tuple[Source, QuantFacts]]:
+    """The same, without EXL2/EXL3 bits of a config that were cut to a whole number.
+
+    The Hub warns that ``quantization_config.bits`` must be an integer, so publishers cut 3.5 to 3: where the name or
+    the card has the same whole part and a fraction, it knows better.
+    """
+    finer = {facts.bits for _, facts in said if facts.bits is not None and facts.bits % 1}
+    return [
+        (source, replace(facts, bits=None))
+        if source == "config" and facts.method in ("exl2", "exl3") and any(facts.bits == int(bits) for bits in finer)
+        else (source, facts)
+        for source, facts in said
+    ]
+
+
+def _size(
+    name: str, from_card: Iterable[int | None], tree_bytes: int | None
+) -> tuple[int | None, tuple[BranchWarning, ...]]:
+    """The weight files' bytes, and a warning when the card's figure is not the tree's."""
+    card_bytes = next((size for size in from_card if size is not None), None)
+    if tree_bytes is None or card_bytes is None:
+        return (card_bytes if tree_bytes is None else tree_bytes), ()
+    if abs(card_bytes - tree_bytes) <= max(_ROUNDING_BYTES, _SIZE_TOLERANCE * tree_bytes):
+        return tree_bytes, ()
+    message = f"size: the files are {format_gb(tree_bytes)}, the card says {format_gb(card_bytes)}"
+    return tree_bytes, (BranchWarning("stale-size", name, message),)
+
+
+def _shown(value: object) -> str:
+    """A value as a sentence names it.
+
+    >>> _shown(-1), _shown(True), _shown(4.0)
+    ('none', 'yes', '4')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value == NO_GROUP:
+        return "none"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,1 @@
+"""Which branch, for these GPUs and this wish."""

@@ -1,0 +1,308 @@
+"""Which branch, for this machine, this loader and this context: rank what fits, reject the rest with a reason."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from quantpick.core.card.read import Sibling
+from quantpick.core.choose.fit import DEFAULT_HEADROOM, Fit, Headroom, Job, VramBasis, fit
+from quantpick.core.gpu import Gpu
+from quantpick.core.loaders import table as rules
+from quantpick.core.loaders.table import BadKvDtype, Loader, LoaderTable, Rule
+from quantpick.core.memory.weights import weights_file_size
+from quantpick.core.quant import Branch, BranchWarning, Method, Reason
+from quantpick.core.shape import ModelShape
+from quantpick.core.units import format_gb, format_gib
+
+Prefer = Literal["quality", "speed", "context"]
+
+DEFAULT_CONTEXT_TOKENS: Final = 4096
+SPEED_FLOOR_BITS: Final = 4
+"""``--prefer speed`` goes below 4 bits only when nothing else fits: there the published perplexities fall off a cliff
+(Llama-1 7B, wikitext2: 5.85 at 4 bits, 6.61 at 3; qwopqwop200/GPTQ-for-LLaMa README at e985b70)."""
+
+_IMPLAUSIBLE_SIZE: Final = 1.15
+"""A stated size this many times below the computed one is a typing error: real files are within 1 % of the formula."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderChoice:
+    """A loader in one version; None is the newest known."""
+
+    loader: Loader
+    version: str | None = None
+
+    @property
+    def shown_version(self) -> str:
+        """The version that was judged."""
+        return self.version or self.loader.newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user wants to run.
+
+    Args:
+        loader: the loader, or None for "any maintained one".
+        context_tokens: tokens of context, at least 1; None is the model's own maximum.
+        kv_dtype: type of the KV cache, in the loader's or the common spelling.
+        batch: sequences at once, at least 1.
+        prefer: what makes one fitting branch better than another.
+        vram_basis: count what is free now, or the whole card.
+        headroom: VRAM to leave alone.
+    """
+
+    loader: LoaderChoice | None = None
+    context_tokens: int | None = DEFAULT_CONTEXT_TOKENS
+    kv_dtype: str = "fp16"
+    batch: int = 1
+    prefer: Prefer = "quality"
+    vram_basis: VramBasis = "free"
+    headroom: Headroom = DEFAULT_HEADROOM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The verdict on one branch.
+
+    Args:
+        branch: the branch.
+        loader: the loader it was judged by.
+        reasons: why it was rejected; empty when it fits.
+        context_tokens: the context it was judged at.
+        fit: how it sits in the memory; None when that could not be estimated.
+        rank: 1 for the best that fits, None when rejected.
+        rule: the loader's rule that took it or came nearest, or None.
+        slow: whether that kernel is known to be slow.
+        warnings: doubts about this verdict.
+    """
+
+    branch: Branch
+    loader: LoaderChoice
+    reasons: tuple[Reason, ...]
+    context_tokens: int
+    fit: Fit | None = None
+    rank: int | None = None
+    rule: Rule | None = None
+    slow: bool = False
+    warnings: tuple[BranchWarning, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be run as wished."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The answer: every branch once, the fitting ones first in rank order, then the rejected.
+
+    Args:
+        choices: the verdicts.
+        gpus: the machine that was asked about.
+        wish: what was asked.
+        warnings: doubts, about branches that fit only.
+        repo_id: the repo, where one was surveyed.
+        siblings: other repos of the same model, to look at when nothing fits.
+    """
+
+    choices: tuple[Choice, ...]
+    gpus: tuple[Gpu, ...]
+    wish: Wish
+    warnings: tuple[BranchWarning, ...] = ()
+    repo_id: str | None = None
+    siblings: tuple[Sibling, ...] = ()
+
+    @property
+    def recommended(self) -> Choice | None:
+        """The best branch that fits, or None."""
+        return self.choices[0] if self.choices and self.choices[0].fits else None
+
+
+def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) -> Recommendation:
+    """Judge every branch and rank those that fit.
+
+    Args:
+        branches: in any order; the answer does not depend on it.
+        gpus: the machine; at least one.
+        wish: what to run.
+        table: the loader rules.
+
+    Quality order inside a repo, best first, and the evidence for it (Llama-1 wikitext2 perplexities unless said;
+    qwopqwop200/GPTQ-for-LLaMa README at e985b70 and the GPTQ paper's repo, IST-DASLab/gptq):
+
+    1. effective bits per weight. Any 4-bit beats any 3-bit (13B: 5.20-5.36 against 5.62-6.63), and at equal bits the
+       scales of smaller groups count in, so group 32 comes before 64, 128 and none (33B act order: 4.52 at 32, 4.55 at
+       128; 4-bit 4.23 at 128, 4.45 at none). Across methods equal effective bits are about equally good
+       (Llama-2-13B: EXL2 4.65 4.321, GPTQ 32g 4.338, EXL2 4.25 4.349, GPTQ 128g 4.358; oobabooga's blog).
+    2. method, at equal bits: EXL3 before EXL2 before the rest (Llama-3.1-8B at 4.0: EXL3 7.729, EXL2 8.094;
+       turboderp-org/exllamav3 at 4f8ad01, ``doc/``).
+    3. act order before none (13B 128g: 4.601 against 4.660; oobabooga's blog).
+
+    The trap in it: 128g *without* act order can be worse than no group at all (7B: 6.545 against 6.478, and 6.288 with
+    act order; same blog). Perplexities of different tables are not comparable; EXL2 below 3 bits is not monotonic.
+    """
+    choices = [_judge(branch, gpus, wish, table) for branch in branches]
+    fitting = sorted((choice for choice in choices if choice.fits), key=_ORDERS[wish.prefer])
+    ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
+    rejected = sorted((choice for choice in choices if not choice.fits), key=_by_quality)
+    return Recommendation(
+        choices=(*ranked, *rejected),
+        gpus=tuple(gpus),
+        wish=wish,
+        warnings=tuple(dict.fromkeys(warning for choice in ranked for warning in choice.warnings)),
+    )
+
+
+_METHOD_RANK: Final[dict[Method | None, int]] = {"exl3": 0, "exl2": 1}
+
+_Key = tuple[object, ...]
+
+
+def _by_quality(choice: Choice) -> _Key:
+    quant = choice.branch.quant
+    return (
+        -(quant.effective_bpw or 0),
+        _METHOD_RANK.get(quant.method, 2),
+        not quant.desc_act,
+        choice.fit.estimate.total_bytes if choice.fit else 0,
+        choice.branch.name,
+    )
+
+
+def _by_speed(choice: Choice) -> _Key:
+    """Smallest first, because decoding reads every weight once a token; below the floor quality decides again."""
+    below_floor = (choice.branch.quant.effective_bpw or 0) < SPEED_FLOOR_BITS
+    weights = choice.fit.estimate.weights_bytes if choice.fit else 0
+    return below_floor, choice.slow, 0 if below_floor else weights, _by_quality(choice)
+
+
+def _by_context(choice: Choice) -> _Key:
+    return -choice.fit.headroom_bytes if choice.fit else 0, _by_quality(choice)
+
+
+_ORDERS: Final[dict[Prefer, Callable[[Choice], Any]]] = {
+    "quality": _by_quality,
+    "speed": _by_speed,
+    "context": _by_context,
+}
+
+
+def _judge(branch: Branch, gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) -> Choice:
+    """The verdict on one branch: by the wished loader, else by the first maintained one under which it fits.
+
+    Where it fits under none: by the first that loads it, else by the first that at least reads its method.
+    """
+    if wish.loader is not None:
+        return _weigh(_rule_on(branch, wish.loader, gpus, wish), gpus, wish)
+    ruled = [_rule_on(branch, LoaderChoice(loader=loader), gpus, wish) for loader in table.maintained()]
+    loading = [_weigh(choice, gpus, wish) for choice in ruled if not choice.reasons]
+    if loading:
+        return next((choice for choice in loading if choice.fits), loading[0])
+    reading = (choice for choice in ruled if all(reason.code != "format" for reason in choice.reasons))
+    return _weigh(next(reading, ruled[0]), gpus, wish)
+
+
+def _rule_on(branch: Branch, chosen: LoaderChoice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
+    """Whether the loader takes the branch, without regard to memory."""
+    capabilities = [gpu.compute_capability for gpu in gpus]
+    verdict = rules.check(
+        chosen.loader,
+        branch.quant,
+        version=chosen.version,
+        unknown=branch.unknown,
+        capability=min((one for one in capabilities if one is not None), default=None),
+        model_type=branch.model_type,
+        exllama=branch.exllama,
+        branch=branch.name,
+    )
+    context_tokens, context_doubts = _context(branch, wish)
+    return Choice(
+        branch=branch,
+        loader=chosen,
+        reasons=(*verdict.reasons, *_on_kv_dtype(chosen.loader, wish.kv_dtype)),
+        context_tokens=context_tokens,
+        rule=verdict.rule,
+        slow=verdict.slow,
+        warnings=(*verdict.warnings, *context_doubts),
+    )
+
+
+def _on_kv_dtype(loader: Loader, kv_dtype: str) -> Iterable[Reason]:
+    size = rules.kv_dtype_bytes(loader, kv_dtype)
+    if isinstance(size, BadKvDtype):
+        yield Reason("kv-dtype", f"{loader.name} has no {kv_dtype} cache; it has {', '.join(size.known)}")
+
+
+def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
+    """The choice with its memory, rejected where that is too much or unknown."""
+    branch, loader = choice.branch, choice.loader.loader
+    if branch.shape is None or (branch.size_bytes is None and branch.quant.bits is None):
+        missing = "the model's shape" if branch.shape is None else "its size and its bits"
+        reason = Reason("unknown-size", f"nobody says {missing}, so the VRAM it needs cannot be estimated")
+        return replace(choice, reasons=(*choice.reasons, reason))
+    kv_bytes = rules.kv_dtype_bytes(loader, wish.kv_dtype)
+    if isinstance(kv_bytes, BadKvDtype):
+        return choice
+    size_bytes, size_doubts = _plausible_size(branch, branch.shape)
+    rule = choice.rule
+    engine = (rule.engine if rule else None) or loader.engine
+    job = Job(
+        quant=branch.quant,
+        shape=branch.shape,
+        size_bytes=size_bytes,
+        engine=engine,
+        version=rules.engine_version(loader, engine, choice.loader.version),
+        split=(rule.split if rule else None) or loader.split,
+        heads_divisible=loader.heads_divisible,
+        unequal_gpus=loader.unequal_gpus,
+        fraction=rules.memory_fraction(loader, choice.loader.version),
+        kv_bytes=kv_bytes,
+        batch=wish.batch,
+        gpus=gpus,
+        vram_basis=wish.vram_basis,
+        headroom=wish.headroom,
+    )
+    sits = fit(job, choice.context_tokens)
+    too_large = () if sits.headroom_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
+    shape_doubts = (BranchWarning("unclear-shape", None, f"the config: {doubt}") for doubt in branch.shape.doubts)
+    warnings = (*choice.warnings, *size_doubts, *shape_doubts)
+    return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=warnings)
+
+
+def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]]:
+    """The context to judge at, in tokens, and a warning where it is not what the model was made for."""
+    limit = branch.shape.max_position_embeddings if branch.shape else None
+    if wish.context_tokens is None:
+        if limit is not None:
+            return limit, ()
+        message = f"the model's own maximum context is not known: judged at {DEFAULT_CONTEXT_TOKENS} tokens"
+        return DEFAULT_CONTEXT_TOKENS, (BranchWarning("unknown-context", branch.name, message),)
+    if limit is None or wish.context_tokens <= limit:
+        return wish.context_tokens, ()
+    message = f"{wish.context_tokens} tokens are more than the {limit} the model was made for"
+    return wish.context_tokens, (BranchWarning("long-context", branch.name, message),)
+
+
+def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tuple[BranchWarning, ...]]:
+    """The size to reckon with: the stated one, or the computed one where the stated cannot be true, with a warning."""
+    checkable = branch.shape_is_sure and shape.num_local_experts == 1
+    if branch.size_bytes is None or branch.quant.bits is None or not checkable:
+        return branch.size_bytes, ()
+    computed = weights_file_size(branch.quant, shape)
+    if computed <= _IMPLAUSIBLE_SIZE * branch.size_bytes:
+        return branch.size_bytes, ()
+    message = (
+        f"the stated {format_gb(branch.size_bytes)} are too few for {branch.quant.bits:g} bits: "
+        f"judged by the computed {format_gb(computed)}"
+    )
+    return computed, (BranchWarning("implausible-size", branch.name, message),)
+
+
+def _too_large(sits: Fit, context_tokens: int) -> Reason:
+    where = "" if sits.gpus_used == 1 else f" of {sits.gpus_used} GPUs"
+    return Reason(
+        "vram",
+        f"needs {format_gib(sits.estimate.total_bytes)} at {context_tokens} tokens, "
+        f"{format_gib(-sits.headroom_bytes)} more than the {format_gib(sits.budget_bytes)} usable{where}",
+    )

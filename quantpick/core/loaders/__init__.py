@@ -1,0 +1,1 @@
+"""What each loader takes, by version."""

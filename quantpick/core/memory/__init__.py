@@ -1,0 +1,1 @@
+"""How much VRAM a branch needs."""

@@ -1,0 +1,290 @@
+"""What each inference engine takes beside weights and cache: its buffers, its prefill's peak, its CUDA context.
+
+`ENGINES` has one row per engine; a loader's rules name the row. Every formula says what it stands for and where it was
+read or measured; ``benchmarks/vram_accuracy.py`` sets them beside measurements.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from quantpick.core.memory.kv_cache import CHUNK_TOKENS, kv_cache_bytes
+from quantpick.core.memory.weights import linears
+from quantpick.core.quant import QuantSpec
+from quantpick.core.shape import ModelShape
+from quantpick.core.units import MIB
+
+CUDA_CONTEXT_BYTES: Final = 743_000_000
+"""What a CUDA process holds beside what torch allocates: its context before the first allocation (647,561,216 to
+650,969,088 bytes) and the kernels it loads while it runs (78 to 92 MB more). Measured on an H100 with driver 580,
+torch 2.11 and CUDA 13; smaller cards hold less, so this never promises too much."""
+
+OLD_CUDA_CONTEXT_BYTES: Final = 1_470_000_000
+"""The same before CUDA loaded kernels only when called: device memory less torch's reserved memory in eight runs on an
+A100 with torch 2.1 and CUDA 11.8 and 12.1 (huggingface/optimum-benchmark, running-llamas), 1.46 to 1.48 GB."""
+
+_FP16: Final = 2
+_FP32: Final = 4
+_LOGITS: Final = _FP16 + _FP32
+"""Bytes per logit where they are computed in 16 and converted to 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One job as the scratch formulas see it: tokens of context and of the longest prompt, sequences at once."""
+
+    quant: QuantSpec
+    shape: ModelShape
+    context_tokens: int
+    prompt_tokens: int
+    batch: int
+    kv_bytes_per_element: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """How one inference engine takes its memory.
+
+    Args:
+        scratch: buffers and prefill peak on one GPU, in bytes.
+        embedding_in_ram: whether the embedding stays in system RAM.
+        cache_block_tokens: the cache is made in blocks of so many tokens.
+        cache_least_tokens: the cache is made for so many tokens at least, over all sequences.
+        windowed: whether a sliding layer's cache holds no more than its window (and a chunk).
+        latent: whether MLA's compressed cache is kept as it is, not unpacked to keys and values.
+        context_bytes: CUDA context and kernels on one GPU.
+    """
+
+    scratch: Callable[[Load], int]
+    embedding_in_ram: bool = False
+    cache_block_tokens: int = 1
+    cache_least_tokens: int = 1
+    windowed: bool = False
+    latent: bool = False
+    context_bytes: int = CUDA_CONTEXT_BYTES
+
+
+def engine_at(name: str, version: str | None) -> "Engine":
+    """The engine as it was in a version; None, or what is no version, is the newest."""
+    earlier = EARLIER.get(name, ())
+    if version is None or not earlier:
+        return ENGINES[name]
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        asked = Version(version)
+    except InvalidVersion:
+        return ENGINES[name]
+    return next((engine for before, engine in earlier if asked < Version(before)), ENGINES[name])
+
+
+def _exllama(load: Load) -> int:
+    """ExLlama v1: the buffers of ``exllama_ext`` and the attention of one chunk without flash attention.
+
+    temp_state, temp_mlp and temp_dq (turboderp/exllama at 3b013cd, ``model.py``); scores and softmax in fp16, and a
+    chunk is cut so that queries x keys stay under ``max_attention_size`` = 2048 squared. Residuals of the README's
+    table over weights, head and cache: 582, 738, 1064 and 1665 MiB for 7, 13, 33 and 65B; this gives 579, 752, 1029
+    and 1330.
+    """
+    shape, tokens = load.shape, min(load.prompt_tokens, CHUNK_TOKENS)
+    buffers = (CHUNK_TOKENS + 4) * shape.intermediate_size * _FP16
+    dequantized = shape.hidden_size * shape.intermediate_size * _FP16
+    attention = 2 * shape.num_attention_heads * tokens * tokens * _FP16
+    return buffers + dequantized + load.batch * attention
+
+
+def _exllamav2(load: Load) -> int:
+    """ExLlamaV2: its scratch, and the larger of what the last layer needs while loading and the prefill.
+
+    Scratch is the largest of what a layer asks for (turboderp-org/exllamav2 0.3.2, ``scratch_space_fixed`` of
+    ``linear.py``, ``mlp.py``): a matrix in fp16, at most 512 Mi elements, and for an MLP the states of a chunk. A
+    cache of fewer than 16 bits unpacks one layer (``cache.py``, ``touch_device``). ``load_autosplit`` runs a whole
+    chunk through each layer while it holds 192 + 256 MiB back (``model.py``), the head's logits in fp16 included:
+    within 1 MB of the peak measured on an H100 in 13 runs. The prefill without flash attention copies grouped keys
+    and values to every head (``attn.py``, ``repeat_kv``) and has five states of a chunk: 0 to 131 MB above the same
+    runs. With flash attention it needs less. 35 MiB and the rotary tables stay besides.
+    """
+    shape = load.shape
+    hidden, width = shape.hidden_size, shape.intermediate_size
+    keys = shape.num_key_value_heads * shape.head_dim
+    queries = shape.num_attention_heads * shape.head_dim
+    chunk = min(CHUNK_TOKENS, load.context_tokens)
+    largest = 512 * MIB
+    matrix = min(hidden * max(shape.vocab_size, width), largest) * _FP16
+    mlp = load.batch * chunk * (hidden + 2 * max(hidden, width)) * _FP16 + min(hidden * width, largest) * _FP16
+    unpacked = 2 * keys * load.context_tokens * load.batch * _FP16 if load.kv_bytes_per_element < _FP16 else 0
+    loading = (192 + 256) * MIB + chunk * (shape.vocab_size + hidden) * _FP16
+    spread = 2 * queries * load.context_tokens * _FP16 if keys < queries else 0
+    prefill = load.batch * (spread + 5 * chunk * hidden * _FP16)
+    rotary = 2 * load.context_tokens * shape.head_dim * _FP16
+    return max(matrix, mlp) + unpacked + max(loading, prefill) + rotary + _rounded_up(load) + 35 * MIB
+
+
+def _rounded_up(load: Load) -> int:
+    """What torch's allocator adds to GPTQ's matrices.
+
+    From 10 MiB it gives multiples of 2 MiB and splits off what is left over from 1 MiB: pytorch
+    ``c10/cuda/CUDACachingAllocator.cpp`` (kMinLargeAlloc, kRoundLarge, kSmallSize); 50 of the 52 MB that a Llama 2 7B
+    holds beyond the sum of its tensors on an H100.
+    """
+    if load.quant.method != "gptq" or load.quant.bits is None:
+        return 0
+    sizes = ((round(rows * columns * load.quant.bits / 8), count) for rows, columns, count in linears(load.shape))
+    return sum(count * (-size % (2 * MIB)) for size, count in sizes if size >= 10 * MIB and -size % (2 * MIB) < MIB)
+
+
+def _exllamav3(load: Load) -> int:
+    """ExLlamaV3: the matrix it reconstructs for a long prompt, and the MLP's states of a chunk; no large logits.
+
+    Measured on an H100 over two shapes: 122 to 130 MB after load beside weights and cache; prefill adds
+    2 x hidden x intermediate for the matrix, and per token of a 2048-token chunk six states of the intermediate and
+    5.5 of the hidden size in fp16 (gate and up are fp32). The head sees only the last token (turboderp-org/exllamav3
+    1.6.5, ``model_ls.py``). 64 MiB are room for what two shapes did not show.
+    """
+    shape = load.shape
+    matrix = shape.hidden_size * shape.intermediate_size * _FP16
+    states = min(CHUNK_TOKENS, load.context_tokens) * (12 * shape.intermediate_size + 11 * shape.hidden_size)
+    return (125 + 64) * MIB + matrix + states
+
+
+_CUBLAS_WORKSPACE: Final = 32 * MIB
+"""torch's default for cuBLAS on Hopper (8 MiB elsewhere); seen as the constant part on an H100."""
+
+_FUSED_GATE: Final = frozenset({"phi3", "glm", "glm4", "chatglm"})
+"""Families whose gate and up projections are one matrix, so that both halves and their product are held at once."""
+
+
+def _activations(load: Load) -> int:
+    """The prompt's states at their peak, in the MLP: gate, up and product, and four hidden states, in 16 bits.
+
+    Measured on an H100 with Transformers 5.17 in 19 runs: Llama and Qwen2 of seven sizes 6 x intermediate + 8.1 x
+    hidden bytes per token at any length and batch, Phi-3's one matrix for gate and up 8 + 8.1; Mixtral 12 x
+    intermediate for each of its two experts; with a sliding window a mask of one byte per pair of tokens where the
+    prompt is longer.
+    """
+    shape, tokens = load.shape, load.batch * load.prompt_tokens
+    if shape.num_local_experts > 1:
+        width = 12 * shape.num_experts_per_tok * shape.intermediate_size + 6 * shape.shared_intermediate_size
+    else:
+        width = (8 if shape.model_type in _FUSED_GATE else 6) * shape.intermediate_size
+    masked = shape.sliding_window is not None and load.prompt_tokens > shape.sliding_window
+    return tokens * (width + 8 * shape.hidden_size) + (tokens * load.prompt_tokens if masked else 0)
+
+
+def _dequantized(load: Load) -> int:
+    """The matrix that a GPTQ or AWQ kernel unpacks to 16 bits for a long prompt.
+
+    0.1 to 0.4 GB more than unquantized models in QwenLM's Qwen2.5 table, growing as hidden x intermediate.
+    """
+    shape = load.shape
+    return shape.hidden_size * shape.intermediate_size * _FP16 if load.quant.method != "none" else 0
+
+
+def _transformers(load: Load) -> int:
+    """Transformers since 4.45, which computes the logits of the last token only."""
+    return _activations(load) + _dequantized(load) + _CUBLAS_WORKSPACE
+
+
+_LONGEST_OF_ITS_TIME: Final = 32768
+"""Positions where nobody says for how many a model was made: Mistral's and Qwen2's, the most that was common then."""
+
+
+def _transformers_all_logits(load: Load) -> int:
+    """Transformers before 4.45: the logits of every prompt position, and each layer's rotary tables for all positions.
+
+    6 bytes x vocabulary per token: 0.5 to 3.3 % median error on QwenLM's Qwen1.5 and Qwen2 tables. The tables: 0.54
+    GB for Mistral's 32,768 positions (huggingface/optimum-benchmark).
+    """
+    shape = load.shape
+    logits = load.batch * load.prompt_tokens * shape.vocab_size * _LOGITS
+    positions = max(load.context_tokens, shape.max_position_embeddings or _LONGEST_OF_ITS_TIME)
+    rotary = 2 * shape.num_hidden_layers * positions * shape.head_dim * _FP16
+    return max(_activations(load), logits) + rotary + _dequantized(load) + _CUBLAS_WORKSPACE
+
+
+def _transformers_copied_cache(load: Load) -> int:
+    """Transformers before 4.36: each new token copies the whole cache while the last one is still held.
+
+    Peak less weights and cache is the cache once more in huggingface/optimum-benchmark's Llama 13B (batch 1 to 8) and
+    in QwenLM's Qwen table (8192 tokens). Attention scores are held in 16 and 32 bits.
+    """
+    shape = load.shape
+    copy = load.batch * kv_cache_bytes(shape, load.context_tokens, load.kv_bytes_per_element)
+    scores = load.batch * shape.num_attention_heads * load.prompt_tokens**2 * _LOGITS
+    return max(_transformers_all_logits(load), copy, scores)
+
+
+def _autogptq(load: Load) -> int:
+    """AutoGPTQ: its Transformers' needs, and for 4 bits the ExLlamaV2 kernel's buffer for 8 sequences of 2048 tokens.
+
+    ``qlinear_exllamav2.py``, ``scratch_space_fixed``: outputs x 2048 x 8 x 4 bytes; 728, 912 and 1352 MB more than
+    the v1 kernel for 7, 13 and 65B (huggingface/optimum-benchmark). Models with code of their own copy the cache for
+    each token.
+    """
+    kernel = 4 * 8 * 2048 * load.shape.intermediate_size if load.quant.bits == 4 else 0
+    return kernel + _transformers_copied_cache(load)
+
+
+def _autoawq(load: Load) -> int:
+    """AutoAWQ with fused layers: attention scores of the whole prompt, or the logits of every position.
+
+    9 bytes per pair of tokens and head. Its own table (casper-hansen/AutoAWQ README): Mistral 7B 1.2 GB per sequence
+    of 2048 tokens, Falcon 7B 2.5 GB, CodeLlama 34B 2.6 GB; Llama 13B needs 1 GB less. The cache is made for 2048
+    tokens at least.
+    """
+    shape = load.shape
+    scores = 9 * load.batch * shape.num_attention_heads * load.prompt_tokens**2
+    logits = load.batch * load.prompt_tokens * shape.vocab_size * _LOGITS
+    return max(scores, logits, _activations(load)) + _dequantized(load) + _CUBLAS_WORKSPACE
+
+
+def _server(load: Load) -> int:
+    """vLLM, SGLang, TGI, LMDeploy: activations of one scheduled chunk, sampling of 256 sequences, CUDA graphs.
+
+    Three states of the intermediate and four of the hidden size in fp16 per scheduled token
+    (``max_num_batched_tokens`` 2048); logits of ``max_num_seqs`` = 256 in fp32, twice; graphs 0.5 GiB, a rule of
+    thumb (logs of 0.5 to 1.5 GiB: vLLM PR #10511, #13109). Not measured here.
+    """
+    chunk = replace(load, prompt_tokens=CHUNK_TOKENS, batch=1)
+    return _activations(chunk) + 2 * 256 * load.shape.vocab_size * _FP32 + 512 * MIB
+
+
+def _llama_cpp(load: Load) -> int:
+    """llama.cpp: the compute buffer of one micro-batch of 512 tokens in fp32 (``-ub``). Not measured yet."""
+    shape = load.shape
+    return 512 * (shape.vocab_size + 3 * shape.intermediate_size + 4 * shape.hidden_size) * _FP32
+
+
+ENGINES: Final[Mapping[str, Engine]] = {
+    "exllama": Engine(scratch=_exllama, embedding_in_ram=True),
+    "exllamav2": Engine(scratch=_exllamav2, embedding_in_ram=True, cache_block_tokens=256),
+    "exllamav3": Engine(scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True),
+    "transformers": Engine(scratch=_transformers, windowed=True),
+    "autogptq": Engine(scratch=_autogptq, context_bytes=OLD_CUDA_CONTEXT_BYTES),
+    "autoawq": Engine(scratch=_autoawq, cache_least_tokens=2048),
+    "gptq-for-llama": Engine(scratch=_transformers_copied_cache),
+    "vllm": Engine(scratch=_server, cache_block_tokens=16, windowed=True, latent=True),
+    "sglang": Engine(scratch=_server, latent=True),
+    "tgi": Engine(scratch=_server),
+    "lmdeploy": Engine(scratch=_server, cache_block_tokens=64),
+    "llama.cpp": Engine(scratch=_llama_cpp, cache_block_tokens=256, windowed=True, latent=True),
+}
+"""One row per engine in its newest version. To add one: write its scratch formula above and name it here."""
+
+EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
+    "transformers": (
+        ("4.36", Engine(scratch=_transformers_copied_cache, context_bytes=OLD_CUDA_CONTEXT_BYTES)),
+        ("4.45", Engine(scratch=_transformers_all_logits, context_bytes=OLD_CUDA_CONTEXT_BYTES)),
+        ("4.56", Engine(scratch=_transformers)),
+    ),
+    "vllm": (
+        ("0.9", Engine(scratch=_server, cache_block_tokens=16)),
+        ("0.10", Engine(scratch=_server, cache_block_tokens=16, latent=True)),
+    ),
+}
+"""Before which version an engine was another, the oldest first.
+
+Transformers: cache classes, last-token logits (huggingface/transformers #31292), sliding caches. vLLM: ``use_mla``
+(docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older) and windows in the hybrid cache manager (docs.vllm.ai,
+``design/hybrid_kv_cache_manager``; 0.9.2 may have had it).
+"""

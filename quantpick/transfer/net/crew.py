@@ -1,0 +1,77 @@
+"""A few threads on one job, each with a connection of its own; the first error of any ends them all."""
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from quantpick.transfer.net.http import Connection
+from quantpick.transfer.net.patience import Patience, Stopped
+
+_LOOK_S: Final = 0.1
+_LAST_S: Final = 0.5
+"""How long a thread that is told to stop is waited for; one that is still connecting writes nothing any more."""
+
+
+class Crew:
+    """The threads of one job.
+
+    Args:
+        patience: its `stop` ends them.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._errors: list[BaseException] = []
+        self._connections: list[Connection] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the threads are to end."""
+        return bool(self._errors) or self._patience.stop.is_set()
+
+    def run(self, count: int, work: Callable[[Connection], None], *, meanwhile: Callable[[], None]) -> None:
+        """Have `count` threads work until each returns.
+
+        Daemon threads, not an executor, whose threads an interrupted program would wait for at its exit.
+
+        Args:
+            count: how many.
+            work: what each does; looks at `is_over` often.
+            meanwhile: called ten times a second.
+
+        Raises:
+            Stopped: the job was told to stop.
+            BaseException: what the first thread to fail raised.
+        """
+        threads = [threading.Thread(target=self._work, args=(work,), daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive() and not self.is_over:
+                    thread.join(_LOOK_S)
+                    meanwhile()
+        except BaseException:
+            self._patience.stop.set()
+            raise
+        finally:
+            for connection in self._connections if self.is_over else ():
+                connection.abort()
+            for thread in threads:
+                thread.join(_LAST_S)
+        if self._errors:
+            raise self._errors[0]
+        if self._patience.stop.is_set():
+            raise Stopped
+
+    def _work(self, work: Callable[[Connection], None]) -> None:
+        connection = Connection()
+        self._connections.append(connection)
+        try:
+            work(connection)
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._errors.append(error)
+        finally:
+            connection.close()

@@ -1,0 +1,160 @@
+"""Where the bytes of a file are: the Hub's address for it, and the signed link behind that, as often as it expires."""
+
+import http.client
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from quantpick.errors import AccessError, HubError, NotFoundError, TransferError
+from quantpick.transfer.net.http import BUSY, Connection, pause_s, redirect_target, same_origin
+from quantpick.transfer.net.patience import Patience
+
+_MAX_REDIRECTS: Final = 5
+_FRESH_S: Final = 1.0
+_MAX_FRESH_REFUSALS: Final = 4
+"""A link younger than this that is refused has not expired; after so many in a row without a byte it is final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An address that bytes can be asked of now.
+
+    Args:
+        url: the address; signed, so never shown.
+        login: headers that it needs; only the Hub itself gets any.
+        resolved_at: when it was given, on the monotonic clock.
+    """
+
+    url: str
+    login: Mapping[str, str] = field(default_factory=dict)
+    resolved_at: float = 0.0
+
+
+class Source:
+    """The one place that asks the Hub for the link of a file; for many threads.
+
+    Args:
+        url: ``<endpoint>/<owner>/<name>/resolve/<commit>/<path>``.
+        login: the Authorization header, or none; sent to the Hub's own origin and nowhere else.
+        size_bytes: the file's size, which the Hub's answer must agree with.
+        patience: how long to try.
+    """
+
+    def __init__(self, url: str, *, login: Mapping[str, str], size_bytes: int, patience: Patience) -> None:
+        self._url = url
+        self._login = login
+        self._size_bytes = size_bytes
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._fresh_refusals = 0
+
+    def link(self) -> Link:
+        """The link to use, asked for when there is none.
+
+        Raises:
+            AccessError, NotFoundError, HubError: the Hub refuses for good.
+            TransferError: patience ended.
+        """
+        with self._lock:
+            if self._link is None:
+                self._link = self._resolve()
+            return self._link
+
+    def expire(self, link: Link) -> None:
+        """Note that this link may not work any more, so that the next is a new one."""
+        with self._lock:
+            if link is self._link:
+                self._link = None
+
+    def refused(self, link: Link, answer: str) -> None:
+        """Note that a server refused this link: as `expire`, and there is an end to it.
+
+        Args:
+            link: the link.
+            answer: status and first words of the answer.
+
+        Raises:
+            TransferError: the Hub's fresh links are refused too.
+        """
+        with self._lock:
+            if link is not self._link:
+                return
+            self._link = None
+            fresh = time.monotonic() - link.resolved_at < _FRESH_S
+            self._fresh_refusals = self._fresh_refusals + 1 if fresh else 0
+            if self._fresh_refusals >= _MAX_FRESH_REFUSALS:
+                raise TransferError(f"the Hub's own links are refused: {answer}")
+
+    def works(self) -> None:
+        """Note that bytes came."""
+        self._fresh_refusals = 0
+
+    def _resolve(self) -> Link:
+        connection = Connection()
+        attempt = 0
+        try:
+            while True:
+                self._patience.wait_for_turn()
+                attempt += 1
+                try:
+                    link = self._ask(connection)
+                except NotNow as answer:
+                    self._patience.failed(str(answer), attempt, pause_s=answer.pause_s)
+                except (OSError, http.client.HTTPException) as error:
+                    self._patience.failed(f"the Hub cannot be reached ({str(error) or type(error).__name__})", attempt)
+                else:
+                    return link
+        finally:
+            connection.close()
+
+    def _ask(self, connection: Connection) -> Link:
+        """Follow the Hub's redirects inside its own origin; the first that leads elsewhere is the link."""
+        url = self._url
+        for _ in range(_MAX_REDIRECTS):
+            response = connection.get(url, self._login, method="HEAD")
+            response.read()
+            target = redirect_target(url, response)
+            if target is not None and same_origin(target, self._url):
+                url = target
+                continue
+            check_answer(response, self._size_bytes)
+            if target is not None:
+                return Link(target, {}, time.monotonic())
+            return Link(url, self._login, time.monotonic())
+        raise HubError("the Hub redirects in a circle")
+
+
+def check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
+    """Turn a refusal of the Hub into what the user can do about it.
+
+    Raises:
+        NotNow: it is for now.
+        AccessError, NotFoundError, HubError: it is for good.
+    """
+    status = response.status
+    code = response.headers.get("X-Error-Code", "")
+    if status in BUSY:
+        raise NotNow(f"the Hub answers {status}", pause_s(response.headers))
+    if status in (401, 403):
+        gated = "gated: its licence must be accepted" if code == "GatedRepo" else f"refused ({status})"
+        raise AccessError(f"access to the file is {gated}", hint="hf auth login")
+    if status == 404:
+        raise NotFoundError("the Hub has no such file any more")
+    if status >= 400:
+        raise HubError(f"the Hub answers {status} about the file")
+    stated = response.headers.get("X-Linked-Size") or (
+        response.headers.get("Content-Length") if status == 200 else None
+    )
+    if stated is not None and stated != str(size_bytes):
+        raise HubError(f"the Hub states {stated} bytes where it listed {size_bytes}")
+
+
+class NotNow(Exception):
+    """A refusal that may pass, and the seconds the Hub asks to wait, or None."""
+
+    def __init__(self, problem: str, pause: float | None) -> None:
+        super().__init__(problem)
+        self.pause_s = pause

@@ -1,0 +1,294 @@
+"""The laws of the choice, asked about machines nobody owns."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantpick.core.choose.fit import Headroom
+from quantpick.core.choose.recommend import LoaderChoice, Prefer, Recommendation, Wish, recommend
+from quantpick.core.gpu import Gpu
+from quantpick.core.loaders import table as loaders_module
+from quantpick.core.loaders.table import Loader, LoaderTable, parse_loaders
+from quantpick.core.memory.weights import weights_file_size
+from quantpick.core.quant import Branch, Method, QuantSpec
+from quantpick.core.shape import ModelShape
+from quantpick.core.units import GIB
+
+TABLE: LoaderTable = parse_loaders(Path(loaders_module.__file__).with_name("loaders.toml").read_text(encoding="utf-8"))
+CODELLAMA_34B = ModelShape(48, 8192, 64, 8, 128, 22016, 32000)
+LLAMA2_13B = ModelShape(40, 5120, 40, 40, 128, 13824, 32000)
+NOTHING = Headroom()
+
+
+def loader(name: str) -> Loader:
+    found = TABLE.find(name)
+    assert isinstance(found, Loader)
+    return found
+
+
+def wish(name: str | None = None, version: str | None = None, **others: object) -> Wish:
+    chosen = None if name is None else LoaderChoice(loader=loader(name), version=version)
+    return replace(Wish(loader=chosen), **others)  # type: ignore[arg-type]
+
+
+def gptq(
+    bits: float,
+    group: int | None,
+    act: bool | None = True,
+    *,
+    shape: ModelShape = CODELLAMA_34B,
+    method: Method = "gptq",
+) -> Branch:
+    quant = QuantSpec(method, bits, group, act)
+    return Branch(
+        name=f"{method}-{bits}bit-{group or -1}g-actorder_{act}",
+        quant=quant,
+        size_bytes=weights_file_size(quant, shape),
+        shape=shape,
+        model_type="llama",
+        sources={"method": "card", "bits": "card", "group_size": "card", "desc_act": "card"},
+    )
+
+
+def gpu(gib: float, index: int = 0, capability: float | None = 8.9) -> Gpu:
+    size = round(gib * GIB)
+    return Gpu(index=index, name="GPU", total_bytes=size, free_bytes=size, compute_capability=capability)
+
+
+REPO = [gptq(4, None), gptq(4, 128), gptq(4, 32), gptq(3, 128), gptq(8, None), gptq(3, 32), gptq(8, 128)]
+
+
+def best(answer: Recommendation) -> str | None:
+    return answer.recommended.branch.name if answer.recommended else None
+
+
+def codes(answer: Recommendation, name: str) -> list[str]:
+    (choice,) = [choice for choice in answer.choices if choice.branch.name == name]
+    return [reason.code for reason in choice.reasons]
+
+
+@pytest.mark.parametrize(
+    ("gib", "name", "version", "expected"),
+    [
+        (24, "exllama", None, "gptq-4bit-32g-actorder_True"),
+        (24, "exllamav2", None, "gptq-4bit-32g-actorder_True"),
+        (16, "exllama", None, None),
+        (24, "vllm", None, "gptq-4bit--1g-actorder_True"),
+        (24, "vllm", "0.29.0", "gptq-4bit-32g-actorder_True"),
+        (48, "gptqmodel", None, "gptq-8bit-128g-actorder_True"),
+        (48, "exllama", None, "gptq-4bit-32g-actorder_True"),
+        (80, "lmdeploy", None, None),
+        (80, "exllamav3", None, None),
+        (80, "tabbyapi", None, None),
+        (80, "tabbyapi", "2026-07-01", "gptq-4bit-32g-actorder_True"),
+    ],
+)
+def test_pick_for_gpu_and_loader(gib: float, name: str, version: str | None, expected: str | None) -> None:
+    assert best(recommend(REPO, [gpu(gib)], wish(name, version), TABLE)) == expected
+
+
+def test_branch_larger_than_every_gpu_is_rejected_with_both_numbers() -> None:
+    answer = recommend([gptq(4, 32)], [gpu(16)], wish("exllama", headroom=NOTHING), TABLE)
+    (reason,) = answer.choices[0].reasons
+    assert reason.code == "vram"
+    assert "16.00 GiB" in reason.message
+    fit = answer.choices[0].fit
+    assert fit is not None
+    assert f"{fit.estimate.total_bytes / GIB:.2f} GiB" in reason.message
+
+
+def test_branch_without_size_and_bits_is_rejected_for_its_unknown_size() -> None:
+    unknown = replace(gptq(4, 32), quant=QuantSpec("gptq", None), size_bytes=None, sources={"method": "card"})
+    assert codes(recommend([unknown], [gpu(80)], wish("gptqmodel"), TABLE), unknown.name) == ["unknown-size"]
+    shapeless = replace(gptq(4, 32), shape=None)
+    assert codes(recommend([shapeless], [gpu(80)], wish("gptqmodel"), TABLE), shapeless.name) == ["unknown-size"]
+
+
+def test_every_reason_is_told_at_once() -> None:
+    answer = recommend([gptq(8, 128)], [gpu(16, capability=5.0)], wish("exllamav2"), TABLE)
+    assert codes(answer, answer.choices[0].branch.name) == ["bits", "compute-capability", "vram"]
+
+
+def test_act_order_without_a_group_loads_where_act_order_with_one_does_not() -> None:
+    answer = recommend([gptq(4, None), gptq(4, 128)], [gpu(80)], wish("vllm"), TABLE)
+    assert best(answer) == "gptq-4bit--1g-actorder_True"
+    assert codes(answer, "gptq-4bit-128g-actorder_True") == ["act-order"]
+
+
+def test_quality_orders_bits_then_group_then_act_order() -> None:
+    branches = [gptq(4, group, act) for group in (None, 128, 64, 32) for act in (False, True)] + [
+        gptq(3, 32),
+        gptq(8, None),
+    ]
+    answer = recommend(branches, [gpu(1000)], wish("gptqmodel"), TABLE)
+    assert [choice.branch.name for choice in answer.choices] == [
+        "gptq-8bit--1g-actorder_True",
+        *(f"gptq-4bit-{group}g-actorder_{act}" for group in (32, 64, 128, -1) for act in (True, False)),
+        "gptq-3bit-32g-actorder_True",
+    ]
+
+
+def test_speed_takes_the_smallest_of_at_least_four_bits_and_goes_below_only_when_it_must() -> None:
+    ample = recommend(REPO, [gpu(48)], wish("gptqmodel", prefer="speed"), TABLE)
+    assert best(ample) == "gptq-4bit--1g-actorder_True"
+    tight = recommend(REPO, [gpu(17)], wish("gptqmodel", prefer="speed", context_tokens=512), TABLE)
+    assert best(tight) == "gptq-3bit-32g-actorder_True"
+
+
+def test_context_takes_what_leaves_the_most_room() -> None:
+    answer = recommend(REPO, [gpu(48)], wish("gptqmodel", prefer="context"), TABLE)
+    assert best(answer) == "gptq-3bit-128g-actorder_True"
+
+
+def test_layer_split_adds_up_unequal_gpus_and_tensor_parallel_takes_equal_shares() -> None:
+    unequal = [gpu(24, 0), gpu(12, 1)]
+    layers = recommend([gptq(8, None)], [gpu(32, 0), gpu(12, 1)], wish("gptqmodel", context_tokens=512), TABLE)
+    assert layers.choices[0].fits
+    assert layers.choices[0].fit is not None
+    assert layers.choices[0].fit.gpus_used == 2
+    plain = gptq(8, 128, False)
+    tensor = recommend([plain], [gpu(32, 0), gpu(12, 1)], wish("vllm", context_tokens=512), TABLE)
+    assert codes(tensor, plain.name) == ["vram"]
+    assert recommend([plain], [gpu(24, 0), gpu(24, 1)], wish("vllm", context_tokens=512), TABLE).recommended
+    assert best(recommend([gptq(4, None)], unequal, wish("vllm"), TABLE)) == "gptq-4bit--1g-actorder_True"
+
+
+def test_tensor_parallel_uses_only_as_many_gpus_as_divide_the_heads() -> None:
+    three = [gpu(14, index) for index in range(3)]
+    answer = recommend([gptq(8, 128, False)], three, wish("vllm", context_tokens=512), TABLE)
+    assert not answer.choices[0].fits
+    assert answer.choices[0].fit is not None
+    assert answer.choices[0].fit.gpus_used == 2
+
+
+def test_server_may_not_use_more_than_its_fraction_of_the_total() -> None:
+    answer = recommend([gptq(4, None)], [gpu(24)], wish("vllm", headroom=NOTHING), TABLE)
+    assert answer.choices[0].fit is not None
+    assert answer.choices[0].fit.budget_bytes == round(0.92 * 24 * GIB)
+    older = recommend([gptq(4, None)], [gpu(24)], wish("vllm", "0.13.0", headroom=NOTHING), TABLE)
+    assert older.choices[0].fit is not None
+    assert older.choices[0].fit.budget_bytes == round(0.9 * 24 * GIB)
+
+
+def test_memory_that_others_hold_counts_unless_the_total_was_asked_for() -> None:
+    busy = [replace(gpu(24), free_bytes=12 * GIB)]
+    assert best(recommend(REPO, busy, wish("exllamav2"), TABLE)) is None
+    assert best(recommend(REPO, busy, wish("exllamav2", vram_basis="total"), TABLE)) == "gptq-4bit-32g-actorder_True"
+
+
+def test_size_that_cannot_be_true_is_replaced_by_the_computed_one_and_told() -> None:
+    wrong = replace(gptq(8, 128), size_bytes=5_740_000_000, shape_is_sure=True)
+    answer = recommend([wrong], [gpu(24)], wish("gptqmodel"), TABLE)
+    assert codes(answer, wrong.name) == ["vram"]
+    assert [warning.code for warning in answer.choices[0].warnings if warning.code == "implausible-size"]
+
+
+def test_size_is_believed_where_the_shape_is_only_guessed() -> None:
+    small = replace(gptq(8, 128), size_bytes=5_740_000_000)
+    assert recommend([small], [gpu(24)], wish("gptqmodel"), TABLE).recommended is not None
+
+
+def test_without_a_loader_a_maintained_one_is_assumed_and_named() -> None:
+    answer = recommend(REPO, [gpu(48)], wish(), TABLE)
+    assert answer.recommended is not None
+    assert answer.recommended.loader.loader.status == "active"
+    exl2 = Branch(
+        name="4.0bpw",
+        quant=QuantSpec("exl2", 4.0),
+        shape=LLAMA2_13B,
+        sources={"method": "card", "bits": "name"},
+    )
+    only_maintenance = recommend([exl2], [gpu(24)], wish(), TABLE)
+    assert only_maintenance.recommended is not None
+    assert only_maintenance.recommended.loader.loader.id == "exllamav2"
+
+
+def test_cache_type_the_loader_lacks_is_a_reason() -> None:
+    assert codes(recommend([gptq(4, 32)], [gpu(80)], wish("gptqmodel", kv_dtype="q4"), TABLE), gptq(4, 32).name) == [
+        "kv-dtype"
+    ]
+
+
+bits_and_groups = st.tuples(st.sampled_from([2, 3, 4, 8]), st.sampled_from([None, 32, 64, 128]), st.booleans())
+repos = st.lists(bits_and_groups, min_size=1, max_size=6, unique=True).map(
+    lambda specs: [gptq(bits, group, act) for bits, group, act in specs]
+)
+machines = st.lists(st.sampled_from([8, 12, 16, 24, 32, 48, 80]), min_size=1, max_size=3).map(
+    lambda sizes: [gpu(size, index) for index, size in enumerate(sizes)]
+)
+loader_names = st.sampled_from([one.id for one in TABLE.loaders] + [None])
+prefers = st.sampled_from(["quality", "speed", "context"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(repos, machines, loader_names, prefers, st.randoms())
+def test_order_of_the_input_never_changes_the_answer(
+    branches: list[Branch], gpus: Sequence[Gpu], name: str | None, prefer: Prefer, random: object
+) -> None:
+    asked = wish(name, prefer=prefer)
+    shuffled = list(branches)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert recommend(branches, gpus, asked, TABLE) == recommend(shuffled, gpus, asked, TABLE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(repos, machines, loader_names, prefers)
+def test_every_branch_is_ranked_or_rejected_once(
+    branches: list[Branch], gpus: Sequence[Gpu], name: str | None, prefer: Prefer
+) -> None:
+    answer = recommend(branches, gpus, wish(name, prefer=prefer), TABLE)
+    assert sorted(choice.branch.name for choice in answer.choices) == sorted(branch.name for branch in branches)
+    ranks = [choice.rank for choice in answer.choices if choice.fits]
+    assert ranks == list(range(1, len(ranks) + 1))
+    assert all((choice.rank is None) == bool(choice.reasons) for choice in answer.choices)
+
+
+@settings(max_examples=60, deadline=None)
+@given(repos, machines, loader_names, st.integers(0, 2), st.integers(1, 64))
+def test_a_bigger_gpu_never_loses_a_fit(
+    branches: list[Branch], gpus: list[Gpu], name: str | None, which: int, more: int
+) -> None:
+    at = which % len(gpus)
+    grown = replace(
+        gpus[at], total_bytes=gpus[at].total_bytes + more * GIB, free_bytes=gpus[at].free_bytes + more * GIB
+    )
+    bigger = [*gpus[:at], grown, *gpus[at + 1 :]]
+    asked = wish(name)
+    fits = {choice.branch.name for choice in recommend(branches, gpus, asked, TABLE).choices if choice.fits}
+    assert fits <= {choice.branch.name for choice in recommend(branches, bigger, asked, TABLE).choices if choice.fits}
+
+
+@settings(max_examples=60, deadline=None)
+@given(repos, machines, loader_names, st.integers(1, 100_000), st.integers(0, 100_000))
+def test_more_context_never_needs_less_memory(
+    branches: list[Branch], gpus: list[Gpu], name: str | None, context: int, more: int
+) -> None:
+    asked = wish(name or "gptqmodel", context_tokens=context)
+    less = {choice.branch.name: choice for choice in recommend(branches, gpus, asked, TABLE).choices}
+    asked = replace(asked, context_tokens=context + more)
+    for choice in recommend(branches, gpus, asked, TABLE).choices:
+        before = less[choice.branch.name]
+        assert not (choice.fits and not before.fits)
+
+
+@settings(max_examples=40, deadline=None)
+@given(repos, machines, loader_names)
+def test_largest_context_fits_and_one_token_more_does_not(
+    branches: list[Branch], gpus: list[Gpu], name: str | None
+) -> None:
+    for choice in recommend(branches, gpus, wish(name or "exllamav2"), TABLE).choices:
+        assert choice.fit is not None
+        longest = choice.fit.max_context_tokens
+
+        def too_large(tokens: int, one: Branch = choice.branch) -> bool:
+            asked = wish(name or "exllamav2", context_tokens=tokens)
+            return "vram" in codes(recommend([one], gpus, asked, TABLE), one.name)
+
+        if longest > 0:
+            assert not too_large(longest)
+        if longest < 2**20:
+            assert too_large(longest + 1)

@@ -1,0 +1,66 @@
+"""What a sequence keeps, beside published figures."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quantpick.core.memory.kv_cache import CHUNK_TOKENS, kv_cache_bytes
+from quantpick.core.shape import ModelShape
+
+DEEPSEEK_V3 = ModelShape.from_config(
+    {
+        "model_type": "deepseek_v3",
+        "num_hidden_layers": 61,
+        "hidden_size": 7168,
+        "num_attention_heads": 128,
+        "num_key_value_heads": 128,
+        "intermediate_size": 18432,
+        "moe_intermediate_size": 2048,
+        "n_routed_experts": 256,
+        "n_shared_experts": 1,
+        "num_experts_per_tok": 8,
+        "first_k_dense_replace": 3,
+        "q_lora_rank": 1536,
+        "kv_lora_rank": 512,
+        "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64,
+        "v_head_dim": 128,
+        "vocab_size": 129280,
+    }
+)
+GEMMA_3_27B = replace(ModelShape(62, 5376, 32, 16, 128, 21504, 262208), sliding_window=1024, num_sliding_layers=52)
+
+
+def test_every_cache_type_is_in_proportion() -> None:
+    llama = ModelShape(48, 8192, 64, 8, 128, 22016, 32000)
+    assert kv_cache_bytes(llama, 4096, 2.0) == 805_306_368
+    assert kv_cache_bytes(llama, 4096, 0.5625) == 226_492_416
+
+
+def test_compressed_cache_of_deepseek_is_70_kb_per_token() -> None:
+    # 576 elements per layer (arXiv 2405.04434): 61 x 576 x 2 bytes.
+    assert kv_cache_bytes(DEEPSEEK_V3, 1000, 2.0, latent=True) == 70_272_000
+    assert kv_cache_bytes(DEEPSEEK_V3, 1000, 2.0) == 61 * 128 * (192 + 128) * 2 * 1000
+
+
+def test_window_bounds_what_sliding_layers_keep() -> None:
+    per_layer = 2 * 16 * 128 * 2
+    kept = kv_cache_bytes(GEMMA_3_27B, 100_000, 2.0, windowed=True)
+    assert kept == per_layer * (10 * 100_000 + 52 * (1024 + CHUNK_TOKENS))
+    # Measured for turboderp's 5.0bpw in ExLlamaV3 0.0.3, which keeps it all: 213 kB per token in 6 bits.
+    assert kv_cache_bytes(GEMMA_3_27B, 1, 0.8125) == pytest.approx(213_000, rel=0.04)
+
+
+def test_layers_without_a_cache_keep_their_state_whatever_the_context() -> None:
+    hybrid = replace(GEMMA_3_27B, num_sliding_layers=0, num_state_layers=62, state_elements=1000)
+    assert kv_cache_bytes(hybrid, 1, 2.0) == kv_cache_bytes(hybrid, 10**6, 2.0) == 4000
+
+
+@given(st.sampled_from([DEEPSEEK_V3, GEMMA_3_27B]), st.integers(1, 10**6), st.integers(0, 10**6))
+def test_more_tokens_never_need_less_and_saving_never_costs(shape: ModelShape, tokens: int, more: int) -> None:
+    full = kv_cache_bytes(shape, tokens, 2.0)
+    saved = kv_cache_bytes(shape, tokens, 2.0, windowed=True, latent=True)
+    assert saved <= full
+    assert saved <= kv_cache_bytes(shape, tokens + more, 2.0, windowed=True, latent=True)

@@ -1,0 +1,304 @@
+"""One file by either transport: whole, verified, resumed, through every fault, and never wrong under its final name."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from quantpick.core.repo import RepoFile
+from quantpick.core.units import MIB
+from quantpick.demo.hub import Response
+from quantpick.errors import AccessError, DamagedError, DiskError, TransferError
+from quantpick.transfer.disk import journal
+from quantpick.transfer.disk.partial import PartialFile, holes_can_be_seen
+from quantpick.transfer.net import http
+from quantpick.transfer.net.patience import Stopped
+from quantpick.transfer.transports import hf_transfer as hf
+from quantpick.transfer.transports.fetch import Transport
+from tests.fakes.cdn import Interference, another_range, answers, outage, resets, stalls, together, whole_file
+from tests.fakes.hub import Fault
+from tests.transfer.conftest import SIZE, Open
+
+BOTH: list[Transport] = ["range", "hf_transfer"]
+SECRET = "hf_notasecretbutlookslikeone"
+
+
+@pytest.fixture(autouse=True)
+def _needs_holes(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    callspec = getattr(request.node, "callspec", None)
+    if callspec and callspec.params.get("transport") == "hf_transfer" and not holes_can_be_seen(tmp_path):
+        pytest.skip("hf_transfer cannot run here: no hard links or no visible holes")
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_file_arrives_whole_and_nothing_is_left_over(line: Open, transport: Transport) -> None:
+    one = line()
+    fetched = one.fetch(transport)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert one.left_over() == set()
+    assert (fetched.transport, fetched.fetched_bytes, fetched.reused_bytes) == (transport, SIZE, 0)
+    assert one.cdn.sent_bytes == SIZE
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_only_what_is_missing_is_asked_for(line: Open, transport: Transport) -> None:
+    one = line()
+    content = one.content.read_bytes()
+    with PartialFile(one.partial, one.file) as partial:
+        for block in range(24):
+            partial.write(block * MIB, memoryview(content)[block * MIB : (block + 1) * MIB])
+    fetched = one.fetch(transport)
+    assert one.final.read_bytes() == content
+    assert fetched.reused_bytes == 24 * MIB
+    assert min(start for start, _ in one.cdn.ranges) == 24 * MIB
+    assert one.cdn.sent_bytes == SIZE - 24 * MIB
+
+
+FAULTS: dict[str, Interference] = {
+    "20% 503": answers(503, 0.2),
+    "429 with Retry-After": answers(429, 0.3, retry_after="1", times=2),
+    "30% resets": resets(0.3),
+    "a stall": stalls(0.15, 1.5),
+    "an outage": outage(2, 1.0),
+    "expired links": answers(403, 0.3),
+    "other ranges at first": answers(416, 0.3),
+    "all at once": together(answers(503, 0.1), resets(0.1), outage(4, 1.0), answers(403, 0.1), answers(429, 0.1)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_range_gets_through_a_fault(line: Open, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "TIMEOUT_S", 1.0)
+    one = line(interference=FAULTS[fault])
+    one.fetch("range", retry_for_s=60)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert one.left_over() == set()
+
+
+@pytest.mark.parametrize("fault", ["20% 503", "30% resets", "expired links", "all at once"])
+def test_hf_transfer_gets_through_a_fault(line: Open, fault: str) -> None:
+    one = line(interference=FAULTS[fault])
+    one.fetch("hf_transfer", retry_for_s=60)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert one.left_over() == set()
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_links_that_live_a_second_are_renewed(line: Open, transport: Transport) -> None:
+    one = line(bytes_per_s=4e6, link_life_s=1.0)
+    one.fetch(transport, connections=2)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert len(one.hub.paths("resolve")) > 1
+
+
+def test_hf_transfer_that_stalls_is_replaced_by_range(line: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that falls silent on hf_transfer hangs it for ever."""
+    monkeypatch.setattr(hf, "STALL_S", 1.5)
+    silent = threading.Event()
+
+    def only_hf(handler: object, start: int, end: int) -> bool:
+        is_hf = "quantpick" not in getattr(handler, "headers", {}).get("User-Agent", "")
+        if is_hf:
+            silent.wait(20)
+        return is_hf
+
+    one = line(interference=only_hf)
+    one.fetch("hf_transfer")
+    silent.set()
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_wrong_byte_never_gets_the_final_name(line: Open, transport: Transport) -> None:
+    one = line()
+    content = bytearray(one.content.read_bytes())
+    content[SIZE // 2] ^= 1
+    one.content.write_bytes(content)
+    with pytest.raises(DamagedError, match="differs from the Hub's hash"):
+        one.fetch(transport)
+    assert list(one.folder.iterdir()) == []
+
+
+def test_prefix_that_rotted_on_the_disk_is_found_out(line: Open) -> None:
+    one = line()
+    content = one.content.read_bytes()
+    with PartialFile(one.partial, one.file) as partial:
+        partial.write(0, memoryview(b"\0" * MIB))
+    with pytest.raises(DamagedError):
+        one.fetch()
+    one.fetch()
+    assert one.final.read_bytes() == content
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_long_zeros_are_no_trap(line: Open, transport: Transport) -> None:
+    one = line(content=os.urandom(4 * MIB) + bytes(24 * MIB) + os.urandom(12 * MIB + 1))
+    one.fetch(transport)
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+def test_server_without_ranges_is_read_in_one_stream(line: Open) -> None:
+    one = line(interference=whole_file)
+    one.fetch()
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+def test_server_that_sends_other_ranges_is_given_up(line: Open) -> None:
+    one = line(interference=another_range)
+    with pytest.raises(TransferError):
+        one.fetch(retry_for_s=2)
+    assert not one.final.exists()
+
+
+@pytest.mark.parametrize("transport", ["auto", "range"])
+def test_mirror_that_serves_the_bytes_itself_works(line: Open, transport: Transport) -> None:
+    one = line(mirror=True)
+    one.fetch(transport)
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+def test_login_goes_to_the_hub_only(line: Open) -> None:
+    one = line(token=SECRET)
+    one.fetch("hf_transfer", login=SECRET)
+    assert {request.headers.get("authorization") for request in one.hub.requests} == {f"Bearer {SECRET}"}
+    assert not any("authorization" in headers for headers in one.cdn.headers_seen)
+
+
+def test_mirror_that_wants_a_login_is_not_for_the_child(line: Open) -> None:
+    one = line(mirror=True, token=SECRET)
+    assert one.fetch("hf_transfer", login=SECRET).transport == "range"
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+def test_hub_that_refuses_is_an_access_error_and_keeps_what_came(line: Open) -> None:
+    one = line(token=SECRET)
+    with PartialFile(one.partial, one.file) as partial:
+        partial.write(0, memoryview(one.content.read_bytes())[: 8 * MIB])
+    with pytest.raises(AccessError):
+        one.fetch()
+    with PartialFile(one.partial, one.file) as partial:
+        assert partial.journal.held_bytes == 8 * MIB
+
+
+def test_outage_longer_than_patience_gives_up_and_keeps_what_came(line: Open) -> None:
+    one = line(interference=outage(3, 60.0), bytes_per_s=20e6)
+    with pytest.raises(TransferError, match="without a byte"):
+        one.fetch(retry_for_s=1.5, connections=2)
+    with PartialFile(one.partial, one.file) as partial:
+        assert partial.journal.held_bytes > 8 * MIB
+        assert partial.journal.unsynced() == []
+
+
+def test_retry_after_beyond_patience_is_not_waited_for(line: Open) -> None:
+    one = line(interference=answers(429, retry_after="3600"))
+    began = time.monotonic()
+    with pytest.raises(TransferError, match="asks to wait 3600 s"):
+        one.fetch(retry_for_s=30)
+    assert time.monotonic() - began < 20
+
+
+def test_hub_that_is_busy_is_asked_again(line: Open) -> None:
+    one = line()
+    busy = {"Retry-After": "0"}
+    one.hub.faults += [
+        Fault("/resolve/", Response(503, b"", busy), times=2),
+        Fault("/resolve/", Response(429), times=1),
+    ]
+    one.fetch()
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_stop_ends_it_and_keeps_what_came(line: Open, transport: Transport) -> None:
+    one = line(bytes_per_s=3e6)
+    timer = threading.Timer(3.5, one.stop.set)
+    timer.start()
+    with pytest.raises(Stopped):
+        one.fetch(transport, connections=2)
+    timer.join()
+    one.stop.clear()
+    one.cdn.bytes_per_s = None
+    assert one.fetch("range").reused_bytes >= 8 * MIB
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+def test_connection_that_is_silent_does_not_hold_up_the_stop(line: Open) -> None:
+    one = line(interference=stalls(1.0, 3.0))
+    timer = threading.Timer(0.5, one.stop.set)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        one.fetch()
+    assert time.monotonic() - began < 2.5
+    timer.join()
+
+
+def test_disk_that_is_full_is_said_so_and_keeps_what_came(line: Open, small_disk: Path) -> None:
+    one = line()
+    one.folder = small_disk
+    with pytest.raises(DiskError, match="No space left"):
+        one.fetch()
+    with PartialFile(one.partial, one.file) as partial:
+        assert partial.journal.held_bytes > 0
+    assert not one.final.exists()
+
+
+def test_full_disk_that_hf_transfer_does_not_notice_is_noticed(line: Open, small_disk: Path) -> None:
+    one = line()
+    one.folder = small_disk
+    with pytest.raises(DiskError):
+        one.fetch("hf_transfer")
+    assert not one.final.exists()
+
+
+class TestJournal:
+    FILE = RepoFile("x", 5 * MIB + 1, "a" * 40, "b" * 64)
+
+    def written(self, path: Path, *blocks: int) -> None:
+        with PartialFile(path, self.FILE) as partial:
+            for block in blocks:
+                partial.write(block * MIB, memoryview(b"x" * (MIB if block < 5 else 1)))
+
+    def held(self, path: Path) -> list[int]:
+        with PartialFile(path, self.FILE) as partial:
+            return [block for block in range(partial.journal.blocks) if partial.journal.holds(block)]
+
+    def test_marks_outlive_the_process(self, tmp_path: Path) -> None:
+        self.written(tmp_path / "part", 0, 3, 5)
+        assert self.held(tmp_path / "part") == [0, 3, 5]
+
+    def test_after_another_boot_only_what_was_synced_counts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with PartialFile(tmp_path / "part", self.FILE) as partial:
+            partial.write(0, memoryview(b"x" * MIB))
+            partial.sync()
+            partial.write(MIB, memoryview(b"x" * MIB))
+        monkeypatch.setattr(journal, "boot_id", lambda: "another boot")
+        assert self.held(tmp_path / "part") == [0]
+
+    @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4102, b"garbage" * 700, b'{"version": 1'])
+    def test_damaged_journal_starts_over(self, tmp_path: Path, damage: bytes) -> None:
+        self.written(tmp_path / "part", 0, 1)
+        (tmp_path / "part.journal").write_bytes(damage)
+        assert self.held(tmp_path / "part") == []
+
+    def test_journal_without_its_file_is_not_believed(self, tmp_path: Path) -> None:
+        self.written(tmp_path / "part", 0, 1)
+        (tmp_path / "part").unlink()
+        assert self.held(tmp_path / "part") == []
+
+    def test_journal_of_another_content_is_not_believed(self, tmp_path: Path) -> None:
+        self.written(tmp_path / "part", 0, 1)
+        with PartialFile(tmp_path / "part", RepoFile("x", 5 * MIB + 1, "a" * 40, "c" * 64)) as partial:
+            assert partial.journal.held_bytes == 0
+
+    def test_block_counts_when_its_last_byte_is_written(self, tmp_path: Path) -> None:
+        with PartialFile(tmp_path / "part", self.FILE) as partial:
+            partial.write(0, memoryview(b"x" * (MIB - 1)))
+            assert partial.journal.held_bytes == 0
+            partial.write(MIB - 1, memoryview(b"x"))
+            assert partial.journal.held_bytes == MIB
+            assert list(partial.journal.missing()) == [(MIB, 5 * MIB + 1)]
