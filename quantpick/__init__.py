@@ -51,24 +51,12 @@ if TYPE_CHECKING:
     from quantpick.errors import (
         UsageError as UsageError,
     )
-    from quantpick.workflow import (
-        detect_gpus as detect_gpus,
-    )
-    from quantpick.workflow import (
-        download as download,
-    )
-    from quantpick.workflow import (
-        estimate_vram as estimate_vram,
-    )
-    from quantpick.workflow import (
-        list_branches as list_branches,
-    )
-    from quantpick.workflow import (
-        recommend as recommend,
-    )
-    from quantpick.workflow import (
-        verify as verify,
-    )
+    from quantpick.workflow.choice import detect_gpus as detect_gpus
+    from quantpick.workflow.download import download as download
+    from quantpick.workflow.estimate import estimate_vram as estimate_vram
+    from quantpick.workflow.recommend import recommend as recommend
+    from quantpick.workflow.survey import list_branches as list_branches
+    from quantpick.workflow.verify import verify as verify
 
 _HOME = {
     "Branch": "quantpick.core.quant",
@@ -90,12 +78,12 @@ _HOME = {
     "UsageError": "quantpick.errors",
     "DownloadResult": "quantpick.core.outcome",
     "VerifyReport": "quantpick.core.outcome",
-    "detect_gpus": "quantpick.workflow",
-    "download": "quantpick.workflow",
-    "verify": "quantpick.workflow",
-    "estimate_vram": "quantpick.workflow",
-    "list_branches": "quantpick.workflow",
-    "recommend": "quantpick.workflow",
+    "detect_gpus": "quantpick.workflow.choice",
+    "download": "quantpick.workflow.download",
+    "verify": "quantpick.workflow.verify",
+    "estimate_vram": "quantpick.workflow.estimate",
+    "list_branches": "quantpick.workflow.survey",
+    "recommend": "quantpick.workflow.recommend",
 }
 
 __all__ = sorted(_HOME)

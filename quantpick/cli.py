@@ -121,9 +121,10 @@ def recommend(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
 ) -> None:
     """Which branch to run on this GPU, and why not the others."""
-    from quantpick import workflow
+    from quantpick.workflow.recommend import nothing_fits
+    from quantpick.workflow.recommend import recommend as recommend_
 
-    answer = workflow.recommend(
+    answer = recommend_(
         repo,
         gpus=_gpus(vram, gpu, gpu_capability, gpu_index),
         loader=loader,
@@ -156,7 +157,7 @@ def recommend(
 
         print_warnings(assumed if quiet else answer.warnings)
         if best is None:
-            print_error(*workflow.nothing_fits(answer))
+            print_error(*nothing_fits(answer))
     if best is None:
         raise typer.Exit(NOTHING_FITS)
 
@@ -195,11 +196,11 @@ def download(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
-    from quantpick import workflow
     from quantpick.render import progress, screen
+    from quantpick.workflow.download import download as download_
 
     with progress.shown(quiet=quiet) as counters:
-        result = workflow.download(
+        result = download_(
             repo,
             revision,
             local_dir=local_dir,
@@ -240,11 +241,11 @@ def verify(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the exit code.")] = False,
 ) -> None:
     """Hash what was downloaded against the Hub's hashes: what is missing, damaged or extra."""
-    from quantpick import workflow
     from quantpick.render import progress
+    from quantpick.workflow.verify import verify as verify_
 
     with progress.shown(quiet=quiet) as counters:
-        reports = workflow.verify(place, cache_dir=cache_dir, progress=counters, offline=offline)
+        reports = verify_(place, cache_dir=cache_dir, progress=counters, offline=offline)
     if as_json:
         from quantpick.render import documents
 
@@ -267,9 +268,9 @@ def list_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one a line.")] = False,
 ) -> None:
     """The branches of a repo and what each holds."""
-    from quantpick import workflow
+    from quantpick.workflow.survey import list_branches
 
-    table = workflow.list_branches(repo, offline=offline, card=card, config=config)
+    table = list_branches(repo, offline=offline, card=card, config=config)
     if as_json:
         from quantpick.render import documents
 
@@ -297,9 +298,9 @@ def loaders(
     as_json: AsJson = False,
 ) -> None:
     """The loaders and what each can read."""
-    from quantpick import workflow
+    from quantpick.workflow.choice import choose_loader, loader_table
 
-    chosen = workflow.loader_table().loaders if name is None else (workflow.choose_loader(name).loader,)
+    chosen = loader_table().loaders if name is None else (choose_loader(name).loader,)
     if as_json:
         from quantpick.render import documents
 
@@ -404,7 +405,7 @@ def _vram_gpu(index: int, text: str, capability: float | None) -> "Gpu":
 
 
 def _indexed(text: str) -> "tuple[Gpu, ...]":
-    from quantpick.workflow import detect_gpus
+    from quantpick.workflow.choice import detect_gpus
 
     found = {str(gpu.index): gpu for gpu in detect_gpus()}
     wanted = [part.strip() for part in text.split(",")]

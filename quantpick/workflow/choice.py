@@ -1,0 +1,88 @@
+"""What the user named, judged once: the repo, the loader at a version, the GPUs."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from quantpick import core
+from quantpick.core.choose.recommend import LoaderChoice
+from quantpick.core.gpu import Gpu
+from quantpick.core.loaders import table as loaders
+from quantpick.core.loaders.table import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
+from quantpick.core.quant import BranchWarning
+from quantpick.core.target import Target, parse_target
+from quantpick.errors import UsageError
+
+
+def target(text: str) -> Target:
+    """The repo, and perhaps the branch, that a user named.
+
+    Raises:
+        UsageError: the text names none.
+    """
+    found = parse_target(text, endpoint=os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if found is None:
+        raise UsageError(f"`{text}` is no repo", hint="a repo is owner/name, for example TheBloke/Mistral-7B-v0.1-GPTQ")
+    return found
+
+
+def detect_gpus() -> tuple[Gpu, ...]:
+    """This machine's NVIDIA GPUs.
+
+    Raises:
+        UsageError: there are none, with NVML's reason.
+    """
+    return _detected()[0]
+
+
+def _detected() -> tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]:
+    """The GPUs of `detect_gpus`, and a warning where they are not all there is to say."""
+    from quantpick.hardware.nvml import detect
+
+    found = detect()
+    if not found.gpus:
+        raise UsageError(f"{found.problem}", hint='name the machine to ask about: --vram 24GiB, or --gpu "RTX 4090"')
+    return found.gpus, () if found.problem is None else (BranchWarning("gpu-problem", None, found.problem),)
+
+
+@cache
+def loader_table() -> LoaderTable:
+    """The loader rules that come with quantpick."""
+    return loaders.parse_loaders(_core_data("loaders/loaders.toml"))
+
+
+def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderChoice:
+    """The loader a user named, checked to be able to do what is asked of it.
+
+    Args:
+        text: ``NAME`` or ``NAME==VERSION``.
+        kv_dtype: the KV type it has to offer.
+
+    Raises:
+        UsageError: unknown loader, version or KV type.
+    """
+    name, version = loaders.parse_choice(text)
+    found = loader_table().find(name)
+    if isinstance(found, UnknownLoader):
+        near = " or ".join(f"--loader {candidate}" for candidate in found.nearest)
+        raise UsageError(
+            f"no known loader is called `{found.name}`", hint=f"did you mean {near}?" if near else "quantpick loaders"
+        )
+    if version is not None:
+        checked = loaders.parse_version(version)
+        if isinstance(checked, UnknownVersion):
+            raise UsageError(f"`{version}` is no version", hint=f"--loader {found.id}=={found.newest}")
+    _kv_bytes(found, kv_dtype)
+    return LoaderChoice(loader=found, version=version)
+
+
+def _kv_bytes(loader: loaders.Loader, kv_dtype: str) -> float:
+    size = kv_dtype_bytes(loader, kv_dtype)
+    if isinstance(size, BadKvDtype):
+        raise UsageError(f"{loader.name} has no KV cache of type `{kv_dtype}`", hint=f"it has {', '.join(size.known)}")
+    return size
+
+
+def _core_data(name: str) -> str:
+    """The text of a data file of core, which does no I/O itself."""
+    return (Path(core.__file__).parent / name).read_text(encoding="utf-8")

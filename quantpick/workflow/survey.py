@@ -1,0 +1,132 @@
+"""What a repo, or a saved card, holds: the branch table."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from quantpick.core.branches import table as branch_table
+from quantpick.core.branches.config import ConfigFacts, read_config
+from quantpick.core.branches.table import BranchTable
+from quantpick.core.card.read import read_card
+from quantpick.core.memory import assume
+from quantpick.core.quant import Branch, BranchWarning
+from quantpick.errors import NotFoundError, UsageError
+from quantpick.workflow.choice import _core_data, target
+
+StrPath = str | os.PathLike[str]
+
+MAX_FILE_BYTES: Final = 8 * 2**20
+"""A card or config larger than this is not read; the largest real cards are under 1 MB."""
+
+
+def list_branches(
+    repo: str | None = None,
+    *,
+    token: str | bool | None = None,
+    offline: bool = False,
+    card: StrPath | None = None,
+    config: StrPath | None = None,
+) -> BranchTable:
+    """The branches of a repo and what each holds.
+
+    Args:
+        repo: ``owner/name``, ``owner/name:branch``, or an address of the Hub; with a card it says whose card it is.
+        token: a token for the Hub instead of the stored login; False sends none.
+        offline: answer from what earlier calls cached.
+        card: a saved model card (the path of a file), read instead of asking the Hub.
+        config: a saved ``config.json`` to go with the card, which gives the model's shape. Without it the shape is
+            assumed from the model's name and sizes, and a warning says so.
+
+    Raises:
+        UsageError: neither repo nor card.
+        NotFoundError: no such repo, branch or file, or no quantized branch in it.
+        AccessError: the repo is gated or private.
+        HubError: the Hub cannot be reached; or offline, and something is not cached.
+    """
+    table = _table_of_repo(repo, token, offline) if card is None else _table_of_card(repo, Path(card), config)
+    return _with_shapes(table)
+
+
+def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool) -> BranchTable:
+    from quantpick.hub.survey import survey
+
+    if repo is None:
+        raise UsageError("no repo", hint="quantpick recommend OWNER/NAME, or --card README.md for a saved model card")
+    table = branch_table.table_from_repo(survey(target(repo), token=token, offline=offline))
+    if not table.branches:
+        why = "; ".join(f"`{skipped.branch}`: {skipped.reason}" for skipped in table.skipped[:3])
+        raise NotFoundError(f"nothing quantized in `{table.repo_id}` ({why})", hint=_where_else(table))
+    return table
+
+
+def _table_of_card(repo: str | None, path: Path, config: StrPath | None) -> BranchTable:
+    if repo is not None and target(repo).revision is not None:
+        raise UsageError("a card is read as a whole: name the repo without a branch")
+    facts = None if config is None else _read_config_file(Path(config))
+    repo_id = None if repo is None else target(repo).repo_id
+    table = branch_table.table_from_card(read_card(_read_text(path, "card"), repo_id=repo_id), facts)
+    if not table.branches:
+        raise NotFoundError(
+            f"no branch table in `{path}`",
+            hint=_where_else(table) or "is it the card of a repo with one branch per quantization?",
+        )
+    return table
+
+
+def _read_text(path: Path, what: str) -> str:
+    """The text of a file that a user named.
+
+    Raises:
+        NotFoundError: there is no such file, or it is not text.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise NotFoundError(f"`{path}` is larger than {MAX_FILE_BYTES} bytes: not a {what}")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotFoundError(f"`{path}` is not UTF-8 text: not a {what}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFoundError(f"cannot read the {what} `{path}`: {reason}") from error
+
+
+def _read_config_file(path: Path) -> ConfigFacts:
+    try:
+        document = json.loads(_read_text(path, "config"))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise NotFoundError(f"`{path}` is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise NotFoundError(f"`{path}` holds no JSON object: not a config.json")
+    return read_config(document)
+
+
+def _with_shapes(table: BranchTable) -> BranchTable:
+    """The table, with a shape assumed for the branches whose config gave none, and a warning that says which."""
+    shapeless = [branch for branch in table.branches if branch.shape is None]
+    if not shapeless:
+        return table
+    assumed = assume.assume_shape(
+        assume.parse_shapes(_core_data("memory/known_shapes.toml")),
+        name=table.model_name or table.repo_id,
+        model_type=next((branch.model_type for branch in shapeless if branch.model_type), None),
+        sizes=[(branch.quant, branch.size_bytes) for branch in table.branches if branch.size_bytes],
+    )
+    if assumed is None:
+        return table
+    warning = BranchWarning("assumed-shape", None, f"no config.json: {assumed.why}")
+    branches = tuple(_shaped(table.branches, assumed))
+    return replace(table, branches=branches, warnings=(*table.warnings, warning))
+
+
+def _shaped(branches: Iterable[Branch], assumed: assume.AssumedShape) -> Iterable[Branch]:
+    for branch in branches:
+        yield branch if branch.shape else replace(branch, shape=assumed.shape, shape_is_sure=assumed.explains_sizes)
+
+
+def _where_else(table: BranchTable) -> str | None:
+    if not table.siblings:
+        return None
+    return "the card names " + ", ".join(sibling.repo_id for sibling in table.siblings[:4])
