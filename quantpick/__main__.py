@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code (README, "Exit codes").
     """
-    from quantpick.render.notes import print_error
+    from quantpick.render.terminal import print_error
 
     try:
         return _run(sys.argv[1:] if argv is None else list(argv))
@@ -56,7 +56,7 @@ def _run(argv: list[str]) -> int:
     """Typer's own outcome as an exit code; its usage errors as ours."""
     from typer.exceptions import Abort, Exit, TyperException
 
-    from quantpick.cli import app
+    from quantpick.cli.app import app
     from quantpick.errors import UsageError
 
     try:

@@ -16,7 +16,7 @@ from quantpick.core.loaders.table import Loader
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch
 from quantpick.core.units import GIB, format_gb, format_gib
-from quantpick.render.notes import printable
+from quantpick.render.terminal import printable
 
 MAX_BAR_CELLS: Final = 20
 MIN_BAR_CELLS: Final = 6

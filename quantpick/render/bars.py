@@ -20,7 +20,7 @@ from rich.progress import (
 
 from quantpick.core.progress import DownloadProgress, FileProgress
 from quantpick.core.units import format_gb
-from quantpick.render.notes import printable
+from quantpick.render.terminal import printable
 
 _LOOK_S: Final = 0.1
 _LINE_EVERY_S: Final = 10.0

@@ -1,0 +1,94 @@
+"""``quantpick download``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quantpick.cli import words
+from quantpick.cli.options import (
+    AsJson,
+    Basis,
+    Batch,
+    Capability,
+    Context,
+    GpuIndex,
+    GpuNames,
+    HeadroomText,
+    KvDtype,
+    Loader,
+    Prefer,
+    Preference,
+    TransportName,
+    Vram,
+    VramBasis,
+)
+
+
+def download(
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address.")],
+    revision: Annotated[
+        str | None, typer.Option("--revision", "--branch", metavar="BRANCH", help="Default: the recommended one.")
+    ] = None,
+    local_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder for the files instead of the Hub's cache.")
+    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A cache instead of HF_HUB_CACHE.")] = None,
+    include: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only these files; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Not these files; repeatable.")] = None,
+    transport: Annotated[TransportName, typer.Option(help="auto: hf_transfer where it can run.")] = TransportName.auto,
+    connections: Annotated[int, typer.Option(metavar="N", help="Connections per file, 1 to 64.")] = 16,
+    retry_for: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Give up after so long without a byte.", min=0.0)
+    ] = 300.0,
+    force: Annotated[bool, typer.Option("--force", help="Put it over another branch in the same folder.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
+    loader: Loader = None,
+    context: Context = "4096",
+    kv_dtype: KvDtype = "fp16",
+    batch: Batch = 1,
+    vram: Vram = None,
+    gpu: GpuNames = None,
+    gpu_capability: Capability = None,
+    gpu_index: GpuIndex = None,
+    vram_basis: VramBasis = Basis.free,
+    headroom: HeadroomText = "1%",
+    prefer: Preference = Prefer.quality,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
+) -> None:
+    """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
+    from quantpick.render import bars, screen
+    from quantpick.workflow.download import download as download_
+
+    with bars.shown(quiet=quiet) as counters:
+        result = download_(
+            repo,
+            revision,
+            local_dir=local_dir,
+            cache_dir=cache_dir,
+            include=include or (),
+            exclude=exclude or (),
+            transport=transport.value,
+            connections=connections,
+            retry_for_s=retry_for,
+            force=force,
+            dry_run=dry_run,
+            progress=counters,
+            loader=loader,
+            context_tokens=words.context(context),
+            gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
+            kv_dtype=kv_dtype,
+            batch=batch,
+            prefer=prefer.value,
+            vram_basis=vram_basis.value,
+            headroom=words.headroom(headroom),
+        )
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("download", documents.download_data(result)))
+    elif not result.planned or quiet:
+        typer.echo(result.path)
+    if not quiet:
+        screen.show_download(result)

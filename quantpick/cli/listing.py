@@ -1,0 +1,32 @@
+"""``quantpick list``."""
+
+from typing import Annotated
+
+import typer
+
+from quantpick.cli.options import AsJson, Card, Config, Offline, Repo
+
+
+def list_command(
+    repo: Repo = None,
+    card: Card = None,
+    config: Config = None,
+    offline: Offline = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one a line.")] = False,
+) -> None:
+    """The branches of a repo and what each holds."""
+    from quantpick.workflow.survey import list_branches
+
+    table = list_branches(repo, offline=offline, card=card, config=config)
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("list", documents.list_data(table)))
+    elif quiet:
+        typer.echo("\n".join(branch.name for branch in table.branches))
+    else:
+        from quantpick.render import screen, terminal
+
+        screen.show_branches(table)
+        terminal.print_warnings(table.warnings)

@@ -1,0 +1,25 @@
+"""``quantpick loaders``."""
+
+from typing import Annotated
+
+import typer
+
+from quantpick.cli.options import AsJson
+
+
+def loaders(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One loader, with its rules and sources.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The loaders and what each can read."""
+    from quantpick.workflow.choice import choose_loader, loader_table
+
+    chosen = loader_table().loaders if name is None else (choose_loader(name).loader,)
+    if as_json:
+        from quantpick.render import documents
+
+        typer.echo(documents.document("loaders", documents.loaders_data(chosen)))
+    else:
+        from quantpick.render import screen
+
+        screen.show_loaders(chosen)

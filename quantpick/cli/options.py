@@ -1,0 +1,61 @@
+"""The options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Prefer(StrEnum):
+    """What makes one fitting branch better than another."""
+
+    quality = "quality"
+    speed = "speed"
+    context = "context"
+
+
+class TransportName(StrEnum):
+    """What brings the large files."""
+
+    auto = "auto"
+    hf_transfer = "hf_transfer"
+    range = "range"
+
+
+class Basis(StrEnum):
+    """Which VRAM counts."""
+
+    free = "free"
+    total = "total"
+
+
+Repo = Annotated[
+    str | None, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address on the Hub.")
+]
+Card = Annotated[Path | None, typer.Option("--card", metavar="FILE", help="A saved model card instead of a repo.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A saved config.json: the model's shape.")
+]
+Loader = Annotated[
+    str | None,
+    typer.Option("--loader", "-l", metavar="NAME[==VERSION]", help="Default: any maintained one; it is named."),
+]
+Context = Annotated[
+    str, typer.Option("--context", "-n", metavar="TOKENS|max", help="max: what the model was made for.")
+]
+KvDtype = Annotated[str, typer.Option("--kv-dtype", help="fp16, fp8, q8, q6, q4 or the loader's own.")]
+Batch = Annotated[int, typer.Option(help="Sequences at once.")]
+Vram = Annotated[
+    str | None, typer.Option(metavar="SIZE[,SIZE]", help="24GiB[,24GiB]: ask about these GPUs, detect none.")
+]
+GpuNames = Annotated[
+    str | None, typer.Option("--gpu", metavar="NAME[,NAME]", help='"RTX 4090", 2xA6000: the same by name.')
+]
+Capability = Annotated[float | None, typer.Option(metavar="X.Y", help="Compute capability of the --vram GPUs.")]
+GpuIndex = Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these of the detected GPUs.")]
+VramBasis = Annotated[Basis, typer.Option(help="Count what is free now, or the whole card.")]
+HeadroomText = Annotated[str, typer.Option("--headroom", metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")]
+Preference = Annotated[Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

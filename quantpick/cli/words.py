@@ -1,0 +1,83 @@
+"""What options say, as the nouns they mean."""
+
+import re
+from typing import TYPE_CHECKING
+
+from quantpick.core.units import parse_bytes
+from quantpick.errors import UsageError
+
+if TYPE_CHECKING:
+    from quantpick.core.choose.fit import Headroom
+    from quantpick.core.gpu import Gpu
+    from quantpick.core.quant import BranchWarning
+
+
+def context(text: str) -> int | None:
+    """Tokens of context; None is the model's own maximum."""
+    if text.lower() == "max":
+        return None
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"`--context {text}`: a number of tokens, 1 or more, or `max`", hint="--context 4096")
+
+
+def headroom(text: str) -> "Headroom":
+    """VRAM to leave alone: a share or a size."""
+    from quantpick.core.choose.fit import Headroom
+
+    share = re.fullmatch(r"(\d{1,2}(?:\.\d{1,4})?)\s*%", text)
+    if share is not None:
+        return Headroom(fraction=float(share[1]) / 100)
+    size_bytes = parse_bytes(text)
+    if size_bytes is None:
+        raise UsageError(f"`--headroom {text}`: a share or a size", hint="--headroom 5% or --headroom 1GiB")
+    return Headroom(size_bytes=size_bytes)
+
+
+def gpus(vram: str | None, gpu: str | None, capability: float | None, index: str | None) -> "tuple[Gpu, ...] | None":
+    """The GPUs the options name; None when they are to be detected."""
+    if vram is not None and gpu is not None:
+        raise UsageError("`--vram` and `--gpu` both name the GPUs: give one of them")
+    if index is not None and (vram is not None or gpu is not None):
+        raise UsageError("`--gpu-index` chooses among detected GPUs: not with `--vram` or `--gpu`")
+    if capability is not None and vram is None:
+        raise UsageError("`--gpu-capability` goes with `--vram`")
+    if gpu is not None:
+        from quantpick.hardware.known import named_gpus
+
+        return named_gpus(gpu)
+    if vram is not None:
+        return tuple(_vram_gpu(at, size, capability) for at, size in enumerate(vram.split(",")))
+    return None if index is None else _indexed(index)
+
+
+def assumed(gpu: str | None) -> "tuple[BranchWarning, ...]":
+    """What was taken for granted about the GPUs named; said even where warnings are not asked for."""
+    if gpu is None:
+        return ()
+    from quantpick.core.quant import BranchWarning
+    from quantpick.hardware.known import assumed_memories
+
+    return tuple(BranchWarning("assumed-gpu", None, sentence) for sentence in assumed_memories(gpu))
+
+
+def _vram_gpu(index: int, text: str, capability: float | None) -> "Gpu":
+    from quantpick.core.gpu import Gpu
+
+    size_bytes = parse_bytes(text)
+    if not size_bytes:
+        raise UsageError(f"`--vram {text}`: a size above zero, in GiB or GB", hint="--vram 24GiB")
+    if capability is not None and not 1 <= capability < 100:
+        raise UsageError(f"`--gpu-capability {capability:g}`: for example 8.9", hint="--gpu-capability 8.9")
+    return Gpu(index=index, name="GPU", total_bytes=size_bytes, free_bytes=size_bytes, compute_capability=capability)
+
+
+def _indexed(text: str) -> "tuple[Gpu, ...]":
+    from quantpick.workflow.choice import detect_gpus
+
+    found = {str(gpu.index): gpu for gpu in detect_gpus()}
+    wanted = [part.strip() for part in text.split(",")]
+    missing = [part for part in wanted if part not in found]
+    if missing:
+        raise UsageError(f"`--gpu-index {text}`: there is no GPU `{missing[0]}`", hint=f"there are {', '.join(found)}")
+    return tuple(found[part] for part in dict.fromkeys(wanted))
