@@ -41,3 +41,38 @@ class Gpu:
     uuid: str | None = None
     used_bytes: int = 0
     processes: tuple[GpuProcess, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What NVML says of this machine.
+
+    Args:
+        gpus: those that CUDA would show, in its order and under its numbers.
+        hidden: those that ``CUDA_VISIBLE_DEVICES`` or the rules of MIG keep from CUDA.
+        problem: sentences on what is missing from the answer, else None.
+        driver_version: for example ``550.54.14``.
+        cuda_version: the newest CUDA that this driver runs, for example ``12.4``.
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    hidden: tuple[Gpu, ...] = ()
+    problem: str | None = None
+    driver_version: str | None = None
+    cuda_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ram:
+    """Bytes of memory: installed, and what a new process could use without swapping."""
+
+    total_bytes: int
+    available_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine's NVIDIA GPUs and its RAM."""
+
+    found: Detection
+    ram: Ram

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import pynvml
 
 from quantpick.core.cuda_order import MANY_MIG_DRIVER, Card, Device, as_cuda_sees
-from quantpick.core.gpu import Gpu, GpuProcess
+from quantpick.core.gpu import Detection, Gpu, GpuProcess
 from quantpick.hardware.ram import ram
 
 T = TypeVar("T")
@@ -30,25 +30,6 @@ _NO_DRIVER: Final = {
     pynvml.NVML_ERROR_NO_PERMISSION: "this user may not use the NVIDIA driver (see the permissions of /dev/nvidia*)",
 }
 """What the errors of ``nvmlInit`` that users meet mean."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detection:
-    """What NVML says of this machine.
-
-    Args:
-        gpus: those that CUDA would show, in its order and under its numbers.
-        hidden: those that ``CUDA_VISIBLE_DEVICES`` or the rules of MIG keep from CUDA.
-        problem: sentences on what is missing from the answer, else None.
-        driver_version: for example ``550.54.14``.
-        cuda_version: the newest CUDA that this driver runs, for example ``12.4``.
-    """
-
-    gpus: tuple[Gpu, ...] = ()
-    hidden: tuple[Gpu, ...] = ()
-    problem: str | None = None
-    driver_version: str | None = None
-    cuda_version: str | None = None
 
 
 def detect() -> Detection:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.choose.recommend import Choice, LoaderChoice, Recommendation
-from quantpick.core.gpu import Gpu
+from quantpick.core.gpu import Gpu, Machine
 from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch, BranchWarning
@@ -42,7 +42,7 @@ def recommend_data(answer: Recommendation) -> Json:
         "loader": _loader_choice(loader),
         "context_tokens": shown.context_tokens if shown else answer.wish.context_tokens,
         "kv_dtype": answer.wish.kv_dtype,
-        "gpus": gpu_list(answer.gpus),
+        "gpus": _gpus(answer.gpus),
         "budget_bytes": shown.fit.budget_bytes if shown and shown.fit else None,
         "recommended": _choice(best) if best else None,
         "branches": [_choice(choice) for choice in answer.choices],
@@ -91,36 +91,30 @@ def verify_data(reports: Sequence[VerifyReport]) -> Json:
     }
 
 
-def gpu_list(gpus: Iterable[Gpu]) -> list[Json]:
-    """The GPU objects."""
-    return [
-        {
-            "index": gpu.index,
-            "uuid": gpu.uuid,
-            "name": gpu.name,
-            "total_bytes": gpu.total_bytes,
-            "free_bytes": gpu.free_bytes,
-            "compute_capability": None if gpu.compute_capability is None else f"{gpu.compute_capability:.1f}",
-        }
-        for gpu in gpus
-    ]
+def gpus_data(machine: Machine) -> Json:
+    """The ``data`` of ``quantpick gpus``. GPUs that CUDA does not show have no index: it does not number them."""
+    found, ram = machine.found, machine.ram
+    return {
+        "driver_version": found.driver_version,
+        "cuda_version": found.cuda_version,
+        "gpus": _detected(found.gpus),
+        "hidden": [gpu | {"index": None} for gpu in _detected(found.hidden)],
+        "problem": found.problem,
+        "ram_total_bytes": ram.total_bytes,
+        "ram_available_bytes": ram.available_bytes,
+    }
 
 
-def detected_gpu_list(gpus: Sequence[Gpu]) -> list[Json]:
-    """The GPU objects of ``quantpick gpus``, which also say who holds memory."""
+def _detected(gpus: Sequence[Gpu]) -> list[Json]:
+    """The GPU objects, with who holds memory on them."""
     return [
         document
         | {
             "used_bytes": gpu.used_bytes,
             "processes": [{"pid": one.pid, "name": one.name, "used_bytes": one.used_bytes} for one in gpu.processes],
         }
-        for document, gpu in zip(gpu_list(gpus), gpus, strict=True)
+        for document, gpu in zip(_gpus(gpus), gpus, strict=True)
     ]
-
-
-def hidden_gpu_list(gpus: Sequence[Gpu]) -> list[Json]:
-    """The same for GPUs that CUDA does not show and so does not number."""
-    return [document | {"index": None} for document in detected_gpu_list(gpus)]
 
 
 def loaders_data(loaders: Sequence[Loader]) -> Json:
@@ -140,6 +134,20 @@ def loaders_data(loaders: Sequence[Loader]) -> Json:
             for loader in loaders
         ]
     }
+
+
+def _gpus(gpus: Iterable[Gpu]) -> list[Json]:
+    return [
+        {
+            "index": gpu.index,
+            "uuid": gpu.uuid,
+            "name": gpu.name,
+            "total_bytes": gpu.total_bytes,
+            "free_bytes": gpu.free_bytes,
+            "compute_capability": None if gpu.compute_capability is None else f"{gpu.compute_capability:.1f}",
+        }
+        for gpu in gpus
+    ]
 
 
 def _rule(rule: Rule) -> Json:

@@ -11,7 +11,7 @@ from rich.text import Text
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.choose.fit import Fit
 from quantpick.core.choose.recommend import Choice, Recommendation
-from quantpick.core.gpu import Gpu
+from quantpick.core.gpu import Machine
 from quantpick.core.loaders.table import Loader
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch
@@ -103,23 +103,19 @@ def show_verification(reports: Sequence[VerifyReport]) -> None:
         console.print(Text(f"  {sound} of {len(report.files) - len(report.having('extra'))} files are right"))
 
 
-def show_gpus(
-    gpus: Sequence[Gpu],
-    hidden: Sequence[Gpu],
-    *,
-    driver_version: str | None,
-    cuda_version: str | None,
-    problem: str | None,
-    ram_total_bytes: int,
-    ram_available_bytes: int,
-) -> None:
+def show_gpus(machine: Machine) -> None:
     """The GPUs with who holds memory on them, what is wrong, and the RAM; those that CUDA hides have no number."""
     console = _console()
-    if driver_version is not None:
-        console.print(Text(f"NVIDIA driver {driver_version}, CUDA up to {cuda_version or '?'}", style="dim"))
-    if gpus or hidden:
+    found, ram = machine.found, machine.ram
+    if found.driver_version is not None:
+        console.print(
+            Text(f"NVIDIA driver {found.driver_version}, CUDA up to {found.cuda_version or '?'}", style="dim")
+        )
+    if found.gpus or found.hidden:
         grid = _grid("GPU", "name", "free", "total", "capability", folding=("name",))
-        for number, style, gpu in [(str(gpu.index), "", gpu) for gpu in gpus] + [("-", "dim", gpu) for gpu in hidden]:
+        for number, style, gpu in [(str(gpu.index), "", gpu) for gpu in found.gpus] + [
+            ("-", "dim", gpu) for gpu in found.hidden
+        ]:
             capability = "?" if gpu.compute_capability is None else f"{gpu.compute_capability:.1f}"
             free, total = format_gib(gpu.free_bytes), format_gib(gpu.total_bytes)
             grid.add_row(number, printable(gpu.name), free, total, capability, style=style)
@@ -127,11 +123,11 @@ def show_gpus(
                 held = "?" if process.used_bytes is None else f"-{format_gib(process.used_bytes)}"
                 grid.add_row("", f"  {printable(process.name)} ({process.pid})", held, "", "", style="dim")
         console.print(grid)
-    if hidden:
+    if found.hidden:
         console.print(Text("- is not shown to CUDA programs", style="dim"))
-    if problem is not None:
-        console.print(Text(printable(problem)))
-    console.print(Text(f"RAM: {format_gib(ram_available_bytes)} available of {format_gib(ram_total_bytes)}"))
+    if found.problem is not None:
+        console.print(Text(printable(found.problem)))
+    console.print(Text(f"RAM: {format_gib(ram.available_bytes)} available of {format_gib(ram.total_bytes)}"))
 
 
 def show_loaders(loaders: Sequence[Loader]) -> None:

@@ -1,12 +1,6 @@
-import shutil
-from pathlib import Path
-
-from quantpick.hardware.ram import free_disk_bytes
+from quantpick.hardware.ram import ram
 
 
-def test_free_disk_of_a_folder_that_does_not_exist_yet_is_that_of_its_nearest_parent(tmp_path: Path) -> None:
-    held = tmp_path / "held"
-    held.write_bytes(b"\0" * 2**20)
-    free = free_disk_bytes(tmp_path / "models" / "not" / "yet")
-    assert 0 < free <= shutil.disk_usage(tmp_path).total
-    assert 0 < free_disk_bytes(held / "below-a-file") <= shutil.disk_usage(tmp_path).total
+def test_available_ram_is_a_part_of_what_is_installed() -> None:
+    now = ram()
+    assert 0 < now.available_bytes <= now.total_bytes
