@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.card.markdown import percent_decode
+from quantpick.core.hub_url import percent_decode
 
 _REPO_ID: Final = re.compile(r"(?!.*(?:--|\.\.))[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
 """The Hub's own rule (huggingface_hub ``utils/_validators.py``), with the owner required."""

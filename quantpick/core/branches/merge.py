@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.branches.config import ConfigFacts
-from quantpick.core.card.read import Card, CardRow
+from quantpick.core.card.read import Card
+from quantpick.core.card.rows import CardRow
 from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, QuantFacts, QuantSpec, Source
 from quantpick.core.units import format_gb
 

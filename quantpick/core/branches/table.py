@@ -8,7 +8,9 @@ from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.branches.config import ConfigFacts, read_configs
 from quantpick.core.branches.merge import merge_branch
 from quantpick.core.branches.tree import NoWeights, Weights, find_weights
-from quantpick.core.card.read import Card, CardRow, Sibling, read_card
+from quantpick.core.card.read import Card, read_card
+from quantpick.core.card.rows import CardRow
+from quantpick.core.card.siblings import Sibling
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, QuantFacts, QuantSpec
 from quantpick.core.repo import BranchFiles, RepoFacts

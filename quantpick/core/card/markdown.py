@@ -1,8 +1,8 @@
-"""Untrusted Markdown to blocks, without a meaning: what is a heading, a table, a line, a link.
+"""Untrusted Markdown to blocks, without a meaning: what is a heading, a table, a line.
 
-`read_document` splits a card into front matter and blocks in one pass over its lines; `read_inline` reads the links,
-code spans and plain text of one line or table cell, and is only called where somebody needs them. What the blocks mean
-is `quantpick.core.card.read`'s business.
+`read_document` splits a card into front matter and blocks in one pass over its lines. `quantpick.core.card.inline`
+reads one line or cell, and is only called where somebody needs it. What the blocks mean is
+`quantpick.core.card.read`'s business.
 
 No Markdown library is used, because a correct one refuses tables that people meant (a delimiter row with one cell too
 many, blank lines between rows, `` |`` scraped onto the end of every line), and those must be read too. For well-formed
@@ -14,6 +14,8 @@ Every step is linear in the text. Patterns use no nested quantifiers but possess
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
+
+from quantpick.core.card.front_matter import read_front_matter
 
 Cells = tuple[str, ...]
 
@@ -75,48 +77,6 @@ class Document(NamedTuple):
     blocks: list[Block]
 
 
-class Link(NamedTuple):
-    """A link and where its label stands in `Inline.text`; the label of a bare URL is empty."""
-
-    label: str
-    url: str
-    start: int
-    end: int
-
-
-class Code(NamedTuple):
-    """A code span and where it stands in `Inline.text`."""
-
-    text: str
-    start: int
-    end: int
-
-
-class Inline(NamedTuple):
-    """One line or cell, read.
-
-    Args:
-        text: what a reader sees: links as their labels, no tags, no backticks. Emphasis marks stay.
-        links: in the order of their ends.
-        codes: code spans, in order.
-    """
-
-    text: str
-    links: tuple[Link, ...] = ()
-    codes: tuple[Code, ...] = ()
-
-    @property
-    def plain(self) -> str:
-        """The text without the emphasis marks around it or doubled within.
-
-        >>> read_inline("<center>**[4.25](x)**</center>").plain, read_inline("`4_25`").plain
-        ('4.25', '4_25')
-        """
-        return self.text.replace("**", "").replace("__", "").strip(" *_~")
-
-
-# --- lines to blocks --------------------------------------------------------------------------------------------------
-
 _MAX_LINES: Final = 200_000
 """Lines that are read; only noise has more. The real cards seen have less than 2,000."""
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -136,7 +96,7 @@ def read_document(text: str) -> Document:
     (('Branch',), [('main',)])
     """
     lines = _drop_scraped_pipes(_split_lines(text))
-    front_matter, body = _read_front_matter(lines)
+    front_matter, body = read_front_matter(lines)
     return Document(front_matter, _Scanner([_strip(line) for line in lines[body:]]).run())
 
 
@@ -192,53 +152,11 @@ def _strip(line: str) -> str:
     return line.lstrip("> \t") if line.startswith(">") else line
 
 
-def _read_front_matter(lines: list[str]) -> tuple[dict[str, Cells], int]:
-    """The top-level keys of the YAML between two ``---``, and the index of the first line behind it.
-
-    Not a YAML reader: nested values are skipped, and the first mention of a key counts.
-    """
-    start = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
-    if start == len(lines) or lines[start].strip() != "---":
-        return {}, 0
-    end = next((i for i in range(start + 1, len(lines)) if lines[i] in ("---", "...")), 0)
-    return (_read_keys(lines[start + 1 : end]), end + 1) if end else ({}, 0)
-
-
-def _read_keys(lines: list[str]) -> dict[str, Cells]:
-    found: dict[str, list[str]] = {}
-    values: list[str] = []
-    quote = ""
-    for raw in lines:
-        line = raw.strip()
-        if quote:
-            quote = "" if line.endswith(quote) else quote
-        elif line.startswith("- "):
-            values.append(_unquote(line[2:]))
-        elif line and not raw[0].isspace() and ":" in line:
-            key, _, value = line.partition(":")
-            value, quote = _open_quote(value.strip())
-            values = _read_values(value)
-            found.setdefault(key.strip(), values)
-    return {key: tuple(values) for key, values in found.items()}
-
-
-def _open_quote(value: str) -> tuple[str, str]:
-    """A value and the quote it leaves open for the lines that follow, or ``""``."""
-    opens = value[:1] in ("'", '"') and (len(value) == 1 or not value.endswith(value[0]))
-    return ("", value[0]) if opens else (value, "")
-
-
-def _read_values(value: str) -> list[str]:
-    if value.startswith("[") and value.endswith("]"):
-        return [_unquote(item) for item in value[1:-1].split(",") if item.strip()]
-    return [] if value[:1] in ("", "|", ">", "#") else [_unquote(value)]
-
-
-def _unquote(value: str) -> str:
-    value = value.strip()
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1].replace("''", "'")
-    return value
+def lines_of(block: Block) -> Sequence[str]:
+    """The lines of a heading or of text; none of a table or code fence."""
+    if isinstance(block, Heading):
+        return [block.text]
+    return block.lines if isinstance(block, Text) else ()
 
 
 class _Scanner:
@@ -407,254 +325,3 @@ def _read_html_rows(markup: str) -> list[Cells]:
             rows = rows or [[]]
             begun = tag.end()
     return [tuple(row) for row in rows if row]
-
-
-# --- one line or cell -------------------------------------------------------------------------------------------------
-
-_TOKEN: Final = re.compile(r"""\\.|`+|!?\[|\]|<[^<>]{1,2000}>|https?://[^\s<>|\])"'`]+|&\#?\w{1,31};""", re.IGNORECASE)
-_TARGET: Final = re.compile(
-    r"""\(\s*+(?:<([^<>]*+)>|((?:[^\s()\\]|\\.|\([^\s()]*+\))*+))(?:\s++(?:"[^"]*+"|'[^']*+'|\([^()]*+\)))?\s*+\)"""
-)
-_HREF: Final = re.compile(r"""\bhref\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
-_MAX_INLINE: Final = 100_000
-"""Characters of one line that are read: several times a whole card, should somebody have lost its line breaks."""
-
-
-def read_inline(raw: str) -> Inline:
-    """The links, code spans and visible text of one line or cell; what stands behind 100,000 characters is not read.
-
-    >>> read_inline("**[4.25](https://x/tree/4_25 'title')** and `main` &amp; <b>more</b>").text
-    '**4.25** and main & more'
-    >>> read_inline('[![badge](b.png)](/o/r/tree/x) <a href="/o/r/tree/y">five</a>').links
-    (Link(label='', url='/o/r/tree/x', start=0, end=0), Link(label='five', url='/o/r/tree/y', start=0, end=4))
-    """
-    return _InlineReader(raw[:_MAX_INLINE]).run()
-
-
-class _InlineReader:
-    """One pass over the tokens of a line; `out` is the visible text so far, in pieces."""
-
-    def __init__(self, raw: str) -> None:
-        self.raw = raw
-        self.at = 0
-        self.out: list[str] = []
-        self.length = 0
-        self.open: list[tuple[bool, int, int]] = []  # brackets: image?, pieces before, characters before
-        self.anchor: tuple[str, int, int] | None = None  # <a>: url, pieces before, characters before
-        self.links: list[Link] = []
-        self.codes: list[Code] = []
-        self.closers = _match_backticks(raw) if "`" in raw else {}
-
-    def run(self) -> Inline:
-        raw = self.raw
-        for token in _TOKEN.finditer(raw):
-            start = token.start()
-            if start >= self.at:
-                self._put(raw[self.at : start])
-                self.at = token.end()
-                self._take(token[0], start)
-        self._put(raw[self.at :])
-        return Inline("".join(self.out).strip(), *self._moved())
-
-    def _moved(self) -> tuple[tuple[Link, ...], tuple[Code, ...]]:
-        """Links and codes, with positions counted after leading blanks are gone."""
-        text = "".join(self.out)
-        gone = len(text) - len(text.lstrip())
-        links = tuple(Link(a, url, max(start - gone, 0), max(end - gone, 0)) for a, url, start, end in self.links)
-        return links, tuple(Code(a, max(start - gone, 0), max(end - gone, 0)) for a, start, end in self.codes)
-
-    def _put(self, piece: str) -> None:
-        if piece:
-            self.out.append(piece)
-            self.length += len(piece)
-
-    def _take(self, token: str, start: int) -> None:
-        kind = token[0]
-        if kind in "[!":
-            self.open.append((kind == "!", len(self.out), self.length))
-            self._put(token)
-        elif kind == "]":
-            self._close(token)
-        elif kind == "`":
-            self._code(token, start)
-        elif kind == "<":
-            self._tag(token)
-        elif kind == "\\":
-            self._put(token[1] if not token[1].isalnum() and not token[1].isspace() else token)
-        elif kind == "&":
-            self._put(_unescape(token))
-        else:
-            url = token.rstrip(".,;:!?*_")
-            self.links.append(Link("", url, self.length, self.length + len(url)))
-            self._put(token)
-
-    def _close(self, token: str) -> None:
-        """A ``]``: the end of a link or image if an opener waits and a ``(target)`` follows."""
-        target = _TARGET.match(self.raw, self.at) if self.open else None
-        if target is None:
-            if self.open:
-                self.open.pop()
-            self._put(token)
-            return
-        image, pieces, length = self.open.pop()
-        self.at = target.end()
-        label = "".join(self.out[pieces + 1 :])
-        del self.out[pieces:]
-        self.length = length
-        while self.links and self.links[-1].start > length:
-            self.links.pop()  # an address within the label
-        inside: list[Code] = []
-        while self.codes and self.codes[-1].start > length:
-            code = self.codes.pop()
-            inside.append(Code(code.text, code.start - 1, code.end - 1))
-        if image:
-            return
-        self.open.clear()  # a link holds no link: brackets still open around it are text
-        self.codes += reversed(inside)
-        self._put(label)
-        url = target[1] if target[1] is not None else target[2]
-        self.links.append(Link(label.strip(" *_~"), url, length, self.length))
-
-    def _code(self, token: str, start: int) -> None:
-        close = self.closers.get(start)
-        if close is None:
-            self._put(token)
-            return
-        text = self.raw[start + len(token) : close].strip()
-        self.codes.append(Code(text, self.length, self.length + len(text)))
-        self._put(text)
-        self.at = close + len(token)
-
-    def _tag(self, token: str) -> None:
-        inner = token[1:-1]
-        name = inner.lstrip("/").split(None, 1)[0].lower().rstrip("/") if inner.strip("/ \t") else ""
-        if "://" in name:
-            self.links.append(Link("", inner, self.length, self.length + len(inner)))
-            self._put(inner)
-        elif name == "a":
-            self._anchor(inner)
-        elif name == "br":
-            self._put(" ")
-        elif not inner[0].isalpha() and inner[0] != "/":
-            self._put(token)
-
-    def _anchor(self, inner: str) -> None:
-        if inner.startswith("/"):
-            if self.anchor is not None:
-                url, pieces, length = self.anchor
-                self.links.append(Link("".join(self.out[pieces:]).strip(" *_~"), url, length, self.length))
-                self.anchor = None
-            return
-        href = _HREF.search(inner)
-        self.anchor = (_unescape(next(filter(None, href.groups()), "")), len(self.out), self.length) if href else None
-
-
-def _match_backticks(raw: str) -> dict[int, int]:
-    """For each run of backticks that opens a code span, where the next run of the same length starts."""
-    closers: dict[int, int] = {}
-    later: dict[int, int] = {}
-    for run in reversed(list(re.finditer("`+", raw))):
-        length = run.end() - run.start()
-        if length in later:
-            closers[run.start()] = later[length]
-        later[length] = run.start()
-    return closers
-
-
-def _unescape(text: str) -> str:
-    if "&" not in text:
-        return text
-    from html import unescape  # 2 ms to import, for what few cards hold
-
-    return unescape(text).replace("\xa0", " ")
-
-
-# --- addresses --------------------------------------------------------------------------------------------------------
-
-_NO_OWNER: Final = frozenset(
-    (
-        "datasets",
-        "spaces",
-        "docs",
-        "papers",
-        "collections",
-        "blog",
-        "models",
-        "join",
-        "settings",
-        "posts",
-        "organizations",
-    )
-)
-_REPO_PART: Final = re.compile(r"[\w][\w.-]{0,95}")
-_GIT_REF: Final = re.compile(r"\w(?:[\w.+=@,/-]{0,198}[\w+=@-])?")
-
-
-class HubUrl(NamedTuple):
-    """An address on the Hub.
-
-    Args:
-        repo_id: ``owner/name``, or None for an address relative to the card's own repo.
-        branch: the branch whose top it shows; None for a repo's front page.
-    """
-
-    repo_id: str | None
-    branch: str | None
-
-
-def read_hub_url(url: str) -> HubUrl | None:
-    """The repo or branch that an address shows; None for a file, a folder, a data set or another site.
-
-    Mirrors count (any host with "hugg" or "hf" in its name), and so do addresses without a host, as the Hub itself
-    resolves them. The branch is percent-decoded.
-
-    >>> read_hub_url("https://huggingface.co/owner/name-exl2/tree/4.0bpw%2Dh6?x=1")
-    HubUrl(repo_id='owner/name-exl2', branch='4.0bpw-h6')
-    >>> read_hub_url("/owner/name/tree/6_5"), read_hub_url("https://huggingface.co/owner/name/")
-    (HubUrl(repo_id='owner/name', branch='6_5'), HubUrl(repo_id='owner/name', branch=None))
-    >>> read_hub_url("https://huggingface.co/o/n/tree/main/8.00bpw"), read_hub_url("https://github.com/o/n/tree/dev")
-    (None, None)
-    """
-    path = re.split(r"[?#]", url.strip(), maxsplit=1)[0]
-    scheme, separator, rest = path.rpartition("://")
-    if separator or path.lower().startswith(("huggingface.co/", "hf.co/")):
-        host, _, path = rest.lstrip("/").partition("/")
-        if len(scheme) > 5 or not re.search("hugg|hf", host, re.IGNORECASE):
-            return None
-    elif not path.startswith("/"):
-        return _read_own_path(path)
-    parts = [percent_decode(part) for part in path.split("/") if part]
-    if len(parts) < 2 or parts[0] in _NO_OWNER or not all(_REPO_PART.fullmatch(part) for part in parts[:2]):
-        return None
-    repo_id = "/".join(parts[:2])
-    if len(parts) == 2:
-        return HubUrl(repo_id, None)
-    return HubUrl(repo_id, parts[3]) if parts[2] == "tree" and len(parts) == 4 and is_git_ref(parts[3]) else None
-
-
-def _read_own_path(path: str) -> HubUrl | None:
-    """``tree/x`` or ``../tree/x``, relative to the repo whose card it is."""
-    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-    if len(parts) == 2 and parts[0] == "tree" and is_git_ref(branch := percent_decode(parts[1])):
-        return HubUrl(None, branch)
-    return None
-
-
-def is_git_ref(text: str) -> bool:
-    """Whether a text could name a branch; stricter than git, so that it is safe in a path and in a command.
-
-    >>> is_git_ref("gptq-8bit--1g-actorder_True"), is_git_ref("More to come"), is_git_ref("../x"), is_git_ref("-rf")
-    (True, False, False, False)
-    """
-    return bool(_GIT_REF.fullmatch(text)) and ".." not in text and "//" not in text and not text.startswith("refs/")
-
-
-def percent_decode(text: str) -> str:
-    r"""``%xx`` as UTF-8, as `urllib.parse.unquote`, which the core may not import.
-
-    >>> percent_decode("4.0bpw%2Dh6"), percent_decode("100%"), percent_decode("%E4%B8%AD")
-    ('4.0bpw-h6', '100%', '中')
-    """
-    return re.sub(
-        r"(?:%[0-9a-fA-F]{2})+", lambda run: bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "replace"), text
-    )

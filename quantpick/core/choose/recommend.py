@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from quantpick.core.card.read import Sibling
+from quantpick.core.card.siblings import Sibling
 from quantpick.core.choose.fit import DEFAULT_HEADROOM, Fit, Headroom, Job, VramBasis, fit
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import table as rules

@@ -7,7 +7,8 @@ import pytest
 from quantpick.core.branches.config import ConfigFacts, read_config
 from quantpick.core.branches.merge import merge_branch
 from quantpick.core.branches.table import table_from_card
-from quantpick.core.card.read import Card, CardRow, read_card
+from quantpick.core.card.read import Card, read_card
+from quantpick.core.card.rows import CardRow
 from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, QuantFacts, QuantSpec
 
 

@@ -4,20 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from quantpick.core.card.markdown import (
-    Code,
-    DetailsEnd,
-    Fence,
-    Heading,
-    HubUrl,
-    Link,
-    Table,
-    Text,
-    read_document,
-    read_hub_url,
-    read_inline,
-    split_row,
-)
+from quantpick.core.card.inline import Code, Link, read_inline
+from quantpick.core.card.markdown import DetailsEnd, Fence, Heading, Table, Text, read_document, split_row
+from quantpick.core.hub_url import HubUrl, read_hub_url
 
 
 def tables(text: str) -> list[list[tuple[str, ...]]]:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quantpick.core.card.read import COLUMNS, Card, CardRow, read_card
+from quantpick.core.card.columns import COLUMNS
+from quantpick.core.card.read import Card, read_card
+from quantpick.core.card.rows import CardRow
 from quantpick.core.quant import QuantFacts
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "cards"

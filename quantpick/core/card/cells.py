@@ -1,0 +1,83 @@
+"""One table cell to a value: a reader for each kind of column; None where the cell says nothing of the kind."""
+
+import re
+from typing import Final
+
+from quantpick.core.card.figures import SIZE, UNITS, read_number, size_bytes_of
+from quantpick.core.card.inline import Inline
+from quantpick.core.hub_url import is_git_ref
+from quantpick.core.quant import NO_GROUP
+
+_NUMBER: Final = re.compile(r"\d{1,9}(?:[._,]\d{1,6})?")
+_YES: Final = ("yes", "true", "y", "✓", "✔", "✅", "☑", "是")
+_NO: Final = ("no", "false", "n", "✗", "✘", "❌", "✖", "否")
+_NOTHING: Final = ("", "-", "--", "—", "–", "?", "tbd", "tba", "n/a", "na", "none", "null")
+
+
+def read_branch(cell: Inline, header: str = "") -> str | None:
+    """A branch name in a cell without a link; a note in brackets behind it ("still uploading") does not count."""
+    name = re.split(r"\s+[*_]{0,2}\(", cell.plain, maxsplit=1)[0].strip(" *")
+    return name if is_git_ref(name) and name.lower() not in _NOTHING and not cell.links else None
+
+
+def read_bits(cell: Inline, header: str) -> float | None:
+    """Bits per weight, up to 32; not a number that has a unit of size."""
+    number = _NUMBER.search(cell.plain[:200])
+    value = read_number(number[0]) if number and not any(size[2] for size in SIZE.finditer(cell.plain[:200])) else None
+    return value if value is not None and 0 < value <= 32 else None
+
+
+def read_group(cell: Inline, header: str) -> int | None:
+    """Weights per scale; `NO_GROUP` where the cell says that there is none."""
+    text = cell.plain.casefold()
+    if text.startswith(("none", "-1", "no group", "per channel", "channel")):
+        return NO_GROUP
+    number = re.match(r"(\d{1,5}) ?g?\b", text)
+    return int(number[1]) if number and int(number[1]) > 8 else None
+
+
+def read_yes_no(cell: Inline, header: str) -> bool | None:
+    """Yes or no, in words or as a mark."""
+    text = cell.plain.casefold()
+    word = re.split(r"[^\w]", text, maxsplit=1)[0] or text[:1]
+    return True if word in _YES or text.startswith("✅") else False if word in _NO else None
+
+
+def read_fraction(cell: Inline, header: str) -> float | None:
+    """Dampening: the "%" of the header is not meant, the one in a cell is."""
+    number = re.fullmatch(r"(\d?\.?\d{1,6})( ?%)?", cell.plain)
+    value = float(number[1]) / (100 if number[2] else 1) if number else 1.0
+    return value if 0 < value < 1 else None
+
+
+def read_name(cell: Inline, header: str) -> str | None:
+    """A name: of a data set or a tool. Not a number, a size, a yes or no, or a sentence."""
+    text = cell.links[0].label.strip() if cell.links and cell.links[0].label else cell.plain
+    if text.casefold() in _NOTHING + _YES + _NO or len(text) > 80 or re.fullmatch(r"[\d.,\s]+([kmgt]i?b)?", text, re.I):
+        return None
+    return text
+
+
+def read_tool(cell: Inline, header: str) -> str | None:
+    """The name of a quantizing tool, by the looks of it: AutoGPTQ, GPTQ-for-LLaMa, exllamav2."""
+    tool = re.fullmatch(r"[\w.-]{0,20}(?:gptq|awq|exllama|llama|transformers)[\w.-]{0,20}", cell.plain, re.IGNORECASE)
+    return cell.plain if tool else None
+
+
+def read_tokens(cell: Inline, header: str) -> int | None:
+    """A length in tokens: 4096, 4,096 or 4k."""
+    match = re.match(r"(\d{1,3}(?:,\d{3})+|\d{1,8}) ?(k\b)?", cell.plain, re.IGNORECASE)
+    value = int(match[1].replace(",", "")) * (1024 if match[2] else 1) if match else 0
+    return value if value >= 64 else None
+
+
+def read_size(cell: Inline, header: str) -> int | None:
+    """Bytes of "4.15 GB", or of "4.15" below a header that names the unit. GB is 10^9, as publishers mean it."""
+    found = list(SIZE.finditer(cell.plain[:200]))
+    with_unit = next((one for one in found if one[2]), found[0] if found else None)
+    return size_bytes_of(with_unit, next((word for word in header.split() if word in UNITS), None))
+
+
+def read_words(cell: Inline, header: str) -> str | None:
+    """The cell's words as they stand."""
+    return cell.text or None

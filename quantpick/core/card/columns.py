@@ -1,0 +1,149 @@
+"""The kinds of column a branch table has, and which cell of a row stands in which column."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from quantpick.core.card.cells import (
+    read_bits,
+    read_branch,
+    read_fraction,
+    read_group,
+    read_name,
+    read_size,
+    read_tokens,
+    read_tool,
+    read_words,
+    read_yes_no,
+)
+from quantpick.core.card.inline import Inline, read_inline
+from quantpick.core.card.limits import MAX_COLUMNS
+from quantpick.core.card.markdown import Cells
+
+Reader = Callable[[Inline, str], Any]
+"""A cell and its column's header to a value; None where the cell says nothing of the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One kind of column.
+
+    Args:
+        field: what it tells: a field of `QuantFacts` or `CardRow`, or one that `tables` knows.
+        headers: phrases, between commas; a header that holds one of them, word for word, is such a column.
+        read: a cell's value.
+        context: only if the header also names a context, like ``VRAM (16k)``.
+    """
+
+    field: str
+    headers: str
+    read: Reader
+    context: bool = False
+
+    def matches(self, header: str) -> bool:
+        """Whether a header, as `_words` gives it, is this kind of column."""
+        held = any(f" {phrase.strip()} " in header for phrase in self.headers.split(","))
+        return held and (not self.context or bool(CONTEXT.search(header)))
+
+
+CONTEXT: Final = re.compile(r"\b\d{1,4} ?k\b", re.IGNORECASE)
+COLUMNS: Final = (
+    # Of two kinds that a header fits, and of two columns for one field, the upper one counts.
+    Column("vram_bytes", "vram, size", read_size, context=True),
+    Column("group_size", "group size, groupsize, gs, group", read_group),
+    Column("size_bytes", "vram size, file size, model size, actual size", read_size),
+    Column(
+        "unused", "vram, ram, context size, ctx size, cache size, vocab size, batch size, original size", read_words
+    ),
+    Column("branch", "branch, revision, 分支", read_branch),
+    Column("desc_act", "act order, desc act, actorder", read_yes_no),
+    Column("damp_percent", "damp", read_fraction),
+    Column("dataset", "dataset, calibration", read_name),
+    Column("seq_len", "seq len, sequence length, seqlen, seq length", read_tokens),
+    Column("head_bits", "lm head, head bits, head bit, head, h bits", read_bits),
+    Column("bits", "actual bpw, actual bits, actual, final bpw, real bpw, measured bpw", read_bits),
+    Column("target_bits", "target", read_bits),
+    Column("bits", "bits, bpw, bitrate, 位元, 比特", read_bits),
+    Column("size_bytes", "size, filesize, gb, gib, mb, mib, 大小, 檔案大小", read_size),
+    Column("exllama", "exllama", read_yes_no),
+    Column("made_with", "made with, quantized with, quantised with", read_name),
+    Column("description", "desc, description, use, notes, note, comment, comments, method, 描述, 说明", read_words),
+)
+"""What a header can say, and how its cells are read. A header that fits none is ignored."""
+_TOOL: Final = Column("made_with", "", read_tool)
+"""The "Made With" cell of a row whose table has no such header."""
+RANKS: Final[Mapping[Column | None, int]] = {column: rank for rank, column in enumerate(COLUMNS)}
+_NOT_QUANT: Final = {"branch", "description", "unused", "dataset", "seq_len", "made_with"}
+QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS) - _NOT_QUANT
+"""The fields one of which a table must have to be about quantizations: checkpoints have branches and data sets too."""
+BRANCH_WORDS: Final = next(column.headers for column in COLUMNS if column.field == "branch").split(", ")
+
+
+class Head(NamedTuple):
+    """A header cell: the kind of its column, if it is known, its words for `Column.matches`, and its text."""
+
+    column: Column | None
+    words: str
+    text: str
+
+    @property
+    def field(self) -> str:
+        """What the column tells; `unused` if nobody knows."""
+        return self.column.field if self.column else "unused"
+
+
+def read_heads(header: Cells) -> list[Head]:
+    """The header cells of a table, each with the kind of its column."""
+    texts = [read_inline(cell[:500]).plain for cell in header[:MAX_COLUMNS]]
+    words = [_words(text) for text in texts]
+    kinds = [next((column for column in COLUMNS if column.matches(one)), None) for one in words]
+    return [Head(*parts) for parts in zip(kinds, words, texts, strict=True)]
+
+
+def _words(header: str) -> str:
+    """A header's words between single blanks, for `Column.matches`.
+
+    >>> _words("Act Order (desc_act)"), _words("VRAM (4k)")
+    (' act order desc act ', ' vram 4k ')
+    """
+    words = re.findall(r"[^\W_]+", header.casefold())
+    return f" {' '.join(words)} "
+
+
+def align_cells(cells: Sequence[Inline], heads: Sequence[Head]) -> list[tuple[Head, Inline]]:
+    """Which cell stands under which header, in a row of another length than its header and with values out of place.
+
+    The order is kept; as many cells as possible go where their kind of value belongs, and leftmost where that is open.
+    A tool's name finds its place also without a header: rows of an older table lived on under a newer header.
+    """
+    heads = list(heads)
+    if not any(head.field == "made_with" for head in heads):
+        at = next((i for i, head in enumerate(heads) if head.field == "description"), len(heads))
+        heads.insert(at, Head(_TOOL, "", ""))
+    gains = [[gain_of(cell, head) for head in heads] for cell in cells]
+    best = [[0] * (len(heads) + 1) for _ in range(len(cells) + 1)]
+    for i in reversed(range(len(cells))):
+        for j in reversed(range(len(heads))):
+            taken = best[i + 1][j + 1] + gains[i][j] if gains[i][j] else 0
+            best[i][j] = max(taken, best[i][j + 1], best[i + 1][j])
+    placed: list[tuple[Head, Inline]] = []
+    i = j = 0
+    while i < len(cells) and j < len(heads):
+        if gains[i][j] and best[i][j] == best[i + 1][j + 1] + gains[i][j]:
+            placed.append((heads[j], cells[i]))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i][j + 1]:
+            j += 1
+        else:
+            i += 1
+    return placed
+
+
+def gain_of(cell: Inline, head: Head) -> int:
+    """How well a cell stands under a header: 4 for a value of its kind, 2 for a description, 1 for anything unknown."""
+    if head.column is None or head.field == "unused" or not cell.text:
+        return 1
+    if head.field == "branch" and cell.links:
+        return 4
+    return 0 if head.column.read(cell, head.words) is None else 2 if head.field == "description" else 4

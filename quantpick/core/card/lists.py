@@ -1,0 +1,129 @@
+"""Branches in lists and lines: links to branches, and branch names without links."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from quantpick.core.branch_name import UnknownName, read_branch_name
+from quantpick.core.card.columns import read_heads
+from quantpick.core.card.figures import SIZE, bits_in, explicit_bits_in, head_bits_in, size_bytes_of
+from quantpick.core.card.inline import read_inline
+from quantpick.core.card.limits import MAX_ROWS, Budget
+from quantpick.core.card.markdown import Block, Fence, Table, lines_of, split_item
+from quantpick.core.card.rows import CardRow, Found
+from quantpick.core.card.tables import read_row
+from quantpick.core.hub_url import is_git_ref, read_hub_url
+from quantpick.core.quant import QuantFacts
+
+
+def linked_lines(blocks: Sequence[Block]) -> Iterator[Found]:
+    """Links to branches: in tables whose header does not say which is the branch, in lists, lines and headings."""
+    budget = Budget()
+    for number, block in enumerate(blocks):
+        if isinstance(block, Table):
+            rows = [block.header, *block.rows(MAX_ROWS)]
+            lines = budget.spend(line for cells in rows if "tree/" in (line := "\n".join(cells)))
+            heads = read_heads(block.header) if lines else []
+            read = [read_row(tuple(line.split("\n")), heads, "", linked=True) for line in lines]
+            found = [one for one in read if one and one.row.facts.bits]
+        else:
+            lines = budget.spend(line for line in lines_of(block) if "tree/" in line)
+            found = [one for line in lines for one in _read_linked_line(line)]
+        for one in found:
+            one.group = number
+            yield one
+
+
+def bare_names(blocks: Sequence[Block]) -> Iterator[Found]:
+    """Branch names without links: code spans and bare names that begin a line or item, or that fill a code fence."""
+    told = any(
+        "branch" in line or "Branch" in line or "revision" in line for block in blocks for line in lines_of(block)
+    )
+    budget = Budget()
+    for block in blocks:
+        if isinstance(block, Fence):
+            names = [name for name in block.lines[:MAX_ROWS] if name]
+            rows = [CardRow(branch=name, facts=facts) for name in names if (facts := _name_facts(name))]
+            yield from (Found(row=row) for row in rows if len(rows) == len(names))
+        else:
+            lines = budget.spend(line for line in lines_of(block) if any(mark in line for mark in _NAME_MARKS))
+            yield from (one for line in lines if (one := _read_named_line(line, told)))
+
+
+_VERSION: Final = re.compile(r"\d+[._]\d+|")
+_NAME_MARKS: Final = ("`", "bpw", "_H", "_h", "bit-", "main")
+_EXPLICIT_NAME: Final = re.compile(r"bpw|gptq|awq|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
+_NAME_LINE: Final = re.compile(r"[*_]{0,2}(?:`([^`\s]{1,200})`|([\w.+-]{1,60})(?=[*_]{0,2}\s*(?:[:(–—]|-\s|--|$)))")
+
+
+def _read_linked_line(line: str) -> Iterator[Found]:
+    """The branches a line links to, with what stands behind each link; a link that says no bits is no quantization."""
+    inline = read_inline(split_item(line)[1])
+    urls = [(read_hub_url(link.url), link) for link in inline.links[:MAX_ROWS]]
+    links = [(url, link) for url, link in urls if url is not None and url.branch is not None]
+    before = 0
+    for index, (url, link) in enumerate(links):
+        end = links[index + 1][1].start if index + 1 < len(links) else len(inline.text)
+        behind = inline.text[link.end : min(end, link.end + 200)]
+        label = link.label or inline.text[max(before, link.start - 100) : link.start]
+        before = link.end
+        facts = _link_facts(url.branch or "", label, behind)
+        if facts.bits is not None:
+            size = _size_behind(label, behind)
+            row = CardRow(branch=url.branch or "", facts=facts, size_bytes=size)
+            unsure = facts.method == "none" or (_VERSION.fullmatch(label) and _VERSION.fullmatch(row.branch))
+            yield Found(row=row, repo=url.repo_id, labelled=bits_in(label) is not None, unsure=bool(unsure))
+
+
+def _link_facts(branch: str, label: str, behind: str) -> QuantFacts:
+    """What a link's label says, else the branch's name, else the words behind the link."""
+    named = read_branch_name(branch)
+    facts = QuantFacts() if isinstance(named, UnknownName) else named
+    bits, head_bits = bits_in(label), head_bits_in(label)
+    if bits is None and facts.bits is None and "measurement" not in behind:
+        bits = explicit_bits_in(behind)
+    return replace(
+        facts,
+        bits=facts.bits if bits is None else bits,
+        head_bits=head_bits or facts.head_bits or head_bits_in(behind),
+    )
+
+
+def _size_behind(label: str, behind: str) -> int | None:
+    """The size directly behind a link, or in its label: "86.376 GiB", "(12 GB)". Not "fits 24 GB"."""
+    direct = re.match(r"[\s\-–—:(|,~≈*]*(?=\d)", behind)
+    match = SIZE.match(behind, direct.end()) if direct else SIZE.search(label)
+    return size_bytes_of(match, None) if match and match[2] else None
+
+
+def _read_named_line(line: str, told: bool) -> Found | None:
+    """The branch a line or item begins with; a bare name needs a card that speaks of branches, or a full grammar."""
+    item, raw = split_item(line)
+    raw = read_inline(raw).plain if raw.startswith("<") else raw
+    match = _NAME_LINE.match(raw)
+    if match is None:
+        return None
+    name = match[1] or match[2]
+    rest = raw[match.end() : match.end() + 200]
+    facts = _name_facts(name)
+    if facts is None and (match[1] or told) and item and name == "main" and "measurement" not in rest:
+        facts = QuantFacts(bits=explicit_bits_in(rest), head_bits=head_bits_in(rest))
+    if facts is None or facts.bits is None or _shows_other_repo(raw):
+        return None
+    if match[2] and not told and facts.head_bits is None and facts.group_size is None:
+        return None
+    if match[1] and not item and not re.match(r"[*_]{0,2}\s*(?:[:(–—,|]|-|$)", rest):
+        return None
+    return Found(row=CardRow(branch=name, facts=replace(facts, head_bits=facts.head_bits or head_bits_in(rest))))
+
+
+def _shows_other_repo(raw: str) -> bool:
+    urls = [read_hub_url(link.url) for link in read_inline(raw).links[:MAX_ROWS]] if "hugg" in raw else []
+    return any(url is not None and url.branch is None for url in urls)
+
+
+def _name_facts(name: str) -> QuantFacts | None:
+    """What a branch's name says, if it can be nothing but a branch's name: not ``8bit``, ``1.1`` or ``Q4_K_M``."""
+    facts = read_branch_name(name) if _EXPLICIT_NAME.search(name) and is_git_ref(name) else None
+    return facts if isinstance(facts, QuantFacts) and facts.method not in ("gguf", "none") else None

@@ -1,0 +1,185 @@
+"""Branches in tables: which tables list some, and one row of such a table."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from quantpick.core.branch_name import UnknownName, read_branch_name
+from quantpick.core.card.cells import read_branch
+from quantpick.core.card.columns import (
+    BRANCH_WORDS,
+    CONTEXT,
+    QUANT_FIELDS,
+    RANKS,
+    Head,
+    align_cells,
+    gain_of,
+    read_heads,
+)
+from quantpick.core.card.figures import bits_in, head_bits_in
+from quantpick.core.card.inline import Inline, read_inline
+from quantpick.core.card.limits import MAX_COLUMNS, MAX_ROWS, MAX_TABLES
+from quantpick.core.card.markdown import Block, Cells, Table, Text, split_item, split_row
+from quantpick.core.card.names import method_in
+from quantpick.core.card.rows import CardRow, Found
+from quantpick.core.hub_url import read_hub_url
+from quantpick.core.quant import QuantFacts
+
+_ABSURD_BYTES: Final = 10**13
+"""10 TB. Above this a "GB" is a byte count: one publisher's script printed 35332232264.00 GB for 35.33 GB."""
+
+
+def branch_tables(blocks: Sequence[Block]) -> Iterator[Found]:
+    """Tables with a column for the branch, linked or plain."""
+    for number, (table, prose) in enumerate(_tables(blocks)):
+        heads = read_heads(table.header)
+        fields = {head.field for head in heads}
+        if "branch" in fields:
+            for cells in table.rows(MAX_ROWS):
+                one = read_row(cells, heads, prose)
+                if one and (fields & QUANT_FIELDS or one.row.facts.bits):
+                    one.group = number
+                    yield one
+
+
+def _tables(blocks: Sequence[Block]) -> Iterator[tuple[Table, str]]:
+    """The tables that could list branches, each with the sentences directly above and below it."""
+    budget = MAX_TABLES
+    for index, block in enumerate(blocks):
+        found: list[tuple[Table, str]] = []
+        if isinstance(block, Table) and _may_list_branches(block.header):
+            found = [(block, _prose_near(blocks, index))]
+        elif isinstance(block, Text):
+            found = [(table, "") for table in _unruled_tables(block.lines)]
+        yield from found[:budget]
+        budget -= len(found)
+        if budget <= 0:
+            return
+
+
+def _may_list_branches(header: Cells) -> bool:
+    text = " ".join(header[:MAX_COLUMNS])[:5000].casefold()
+    return any(word in text for word in BRANCH_WORDS)
+
+
+def _prose_near(blocks: Sequence[Block], index: int) -> str:
+    above = blocks[index - 1] if index else None
+    below = blocks[index + 1] if index + 1 < len(blocks) else None
+    lines = above.lines[-3:] if isinstance(above, Text) else []
+    lines = lines + (below.lines[:3] if isinstance(below, Text) else [])
+    return " ".join(line[:500] for line in lines if not split_item(line)[0])
+
+
+def _unruled_tables(lines: Sequence[str]) -> Iterator[Table]:
+    """Tables that lost the row of dashes below their header: a rendered card, copied as text."""
+    end = 0
+    heads = [i for i, line in enumerate(lines) if "|" in line and _may_list_branches((line,))]
+    for index in heads[:MAX_TABLES]:
+        fields = [head.field for head in read_heads(split_row(lines[index][:5000])) if head.field != "unused"]
+        if index >= end and "branch" in fields and len(fields) > 2:
+            below = lines[index + 1 : index + 1 + MAX_ROWS]
+            below = below[: next((i for i, row in enumerate(below) if "|" not in row), len(below))]
+            end = index + 1 + len(below)
+            yield Table(split_row(lines[index]), below)
+
+
+_VRAM_PROSE: Final = re.compile(r"\bvram\b.{0,80}\b(\d{1,4} ?k)\b|\b(\d{1,4} ?k)\b.{0,80}\bvram\b", re.IGNORECASE)
+
+
+def read_row(cells: Cells, heads: Sequence[Head], prose: str, *, linked: bool = False) -> Found | None:
+    """One row of a table; None where it shows no branch, or a branch that holds no quantization.
+
+    Args:
+        cells: as the author typed them.
+        heads: the table's header.
+        prose: the sentences around the table, which may say that its "Size" is VRAM.
+        linked: whether only a link makes a branch.
+    """
+    read = [read_inline(cell) for cell in cells[:MAX_COLUMNS]]
+    placed = list(zip(heads, read, strict=False))
+    if len(read) != len(heads) and not all(gain_of(cell, head) for head, cell in placed):
+        placed = align_cells(read, heads)
+    branch, repo, label = _branch_in(placed, read, linked)
+    if branch is None:
+        return None
+    values, vram = _values(placed, prose)
+    said = QUANT_FIELDS & values.keys()
+    facts = _complete(_table_facts(values, heads), branch, label)
+    if not said and not vram and facts.bits is None and (repo is None or any("measurement" in cell for cell in cells)):
+        return None
+    size, absurd = values.get("size_bytes"), ""
+    if size is not None and size > _ABSURD_BYTES:
+        absurd = next(cell.plain for head, cell in placed if head.field == "size_bytes" and head.column)
+        size = None
+    row = CardRow(
+        branch=branch,
+        facts=facts,
+        size_bytes=size,
+        exllama=values.get("exllama"),
+        description=values.get("description"),
+        vram_bytes=vram,
+        made_with=values.get("made_with"),
+    )
+    return Found(row=row, repo=repo, absurd=absurd, tabled=True)
+
+
+def _branch_in(
+    placed: Sequence[tuple[Head, Inline]], read: Sequence[Inline], linked: bool
+) -> tuple[str | None, str | None, str]:
+    """The branch a row is about, the repo of its link, and its label."""
+    cell = next((cell for head, cell in placed if head.field == "branch"), None)
+    for one in [cell, *read] if cell else read:
+        for link in one.links:
+            url = read_hub_url(link.url)
+            if url is not None and url.branch is not None:
+                return url.branch, url.repo_id, link.label
+    name = read_branch(cell, "") if cell and not linked else None
+    return name, None, name or ""
+
+
+def _values(placed: Sequence[tuple[Head, Inline]], prose: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """What the cells say, by field, and the VRAM by context; of two columns for one field the upper in `COLUMNS`."""
+    values: dict[str, Any] = {}
+    vram: dict[str, int] = {}
+    is_vram = _VRAM_PROSE.search(prose)
+    for head, cell in sorted(placed, key=lambda one: RANKS.get(one[0].column, 0)):
+        value = head.column.read(cell, head.words) if head.column else None
+        context = CONTEXT.search(head.text) if head.field == "vram_bytes" else None
+        if head.field == "size_bytes" and head.words == " size " and is_vram:
+            context = is_vram
+        if value is None:
+            continue
+        if context:
+            vram.setdefault(context[context.lastindex or 0], value)
+        else:
+            values.setdefault(head.field, value)
+    return values, vram
+
+
+def _table_facts(values: Mapping[str, Any], heads: Sequence[Head]) -> QuantFacts:
+    data_heads = [head.words for head in heads if head.field == "dataset"]
+    return QuantFacts(
+        method=next((method for words in data_heads if (method := method_in(words))), None),
+        bits=values.get("bits", values.get("target_bits")),
+        head_bits=values.get("head_bits"),
+        group_size=values.get("group_size"),
+        desc_act=values.get("desc_act"),
+        damp_percent=values.get("damp_percent"),
+        dataset=values.get("dataset"),
+        seq_len=values.get("seq_len"),
+    )
+
+
+def _complete(facts: QuantFacts, branch: str, label: str) -> QuantFacts:
+    """The facts of a row with the bits and head bits that only its label or branch name tells."""
+    named = read_branch_name(branch)
+    bits, head_bits = bits_in(label), head_bits_in(label)
+    if not isinstance(named, UnknownName):
+        bits = named.bits if bits is None else bits
+        head_bits = named.head_bits if head_bits is None else head_bits
+    return replace(
+        facts,
+        bits=bits if facts.bits is None else facts.bits,
+        head_bits=head_bits if facts.head_bits is None else facts.head_bits,
+    )
