@@ -8,6 +8,7 @@ from quantpick.core.branches.table import BranchTable
 from quantpick.core.choose.recommend import Choice, LoaderChoice, Recommendation
 from quantpick.core.gpu import Gpu, Machine
 from quantpick.core.loaders.table import Loader, Rule
+from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch, BranchWarning
 
@@ -153,8 +154,8 @@ def _gpus(gpus: Iterable[Gpu]) -> list[Json]:
 def _rule(rule: Rule) -> Json:
     return {
         "method": rule.method,
-        "versions": rule.versions,
-        "accepts": rule.accepts,
+        "versions": versions_in_words(rule),
+        "accepts": accepts_in_words(rule),
         "min_compute_capability": None if rule.min_capability is None else f"{rule.min_capability:.1f}",
         "kernel": rule.kernel,
         "source": rule.source,

@@ -13,6 +13,7 @@ from quantpick.core.choose.fit import Fit
 from quantpick.core.choose.recommend import Choice, Recommendation
 from quantpick.core.gpu import Machine
 from quantpick.core.loaders.table import Loader
+from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch
 from quantpick.core.units import GIB, format_gb, format_gib
@@ -150,7 +151,7 @@ def _show_rules(console: Console, loader: Loader) -> None:
         console.print()
         floor = "" if rule.min_capability is None else f", compute capability {rule.min_capability:.1f} or newer"
         doubt = " (unverified)" if rule.unverified else ""
-        console.print(Text(f"{rule.method} {rule.versions}: {rule.accepts}{floor}{doubt}"))
+        console.print(Text(f"{rule.method} {versions_in_words(rule)}: {accepts_in_words(rule)}{floor}{doubt}"))
         console.print(Text(f"  {rule.source} ({rule.checked})", style="dim"))
 
 

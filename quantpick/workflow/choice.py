@@ -7,8 +7,10 @@ from pathlib import Path
 from quantpick import core
 from quantpick.core.choose.recommend import LoaderChoice
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders import table as loaders
-from quantpick.core.loaders.table import BadKvDtype, LoaderTable, UnknownLoader, UnknownVersion, kv_dtype_bytes
+from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
+from quantpick.core.loaders.read import parse_loaders
+from quantpick.core.loaders.table import Loader, LoaderTable, UnknownLoader
+from quantpick.core.loaders.versions import UnknownVersion, parse_choice, parse_version
 from quantpick.core.quant import BranchWarning
 from quantpick.core.target import Target, parse_target
 from quantpick.errors import UsageError
@@ -48,7 +50,7 @@ def _detected() -> tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]:
 @cache
 def loader_table() -> LoaderTable:
     """The loader rules that come with quantpick."""
-    return loaders.parse_loaders(_core_data("loaders/loaders.toml"))
+    return parse_loaders(_core_data("loaders/loaders.toml"))
 
 
 def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderChoice:
@@ -61,7 +63,7 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderChoice:
     Raises:
         UsageError: unknown loader, version or KV type.
     """
-    name, version = loaders.parse_choice(text)
+    name, version = parse_choice(text)
     found = loader_table().find(name)
     if isinstance(found, UnknownLoader):
         near = " or ".join(f"--loader {candidate}" for candidate in found.nearest)
@@ -69,14 +71,14 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderChoice:
             f"no known loader is called `{found.name}`", hint=f"did you mean {near}?" if near else "quantpick loaders"
         )
     if version is not None:
-        checked = loaders.parse_version(version)
+        checked = parse_version(version)
         if isinstance(checked, UnknownVersion):
             raise UsageError(f"`{version}` is no version", hint=f"--loader {found.id}=={found.newest}")
     _kv_bytes(found, kv_dtype)
     return LoaderChoice(loader=found, version=version)
 
 
-def _kv_bytes(loader: loaders.Loader, kv_dtype: str) -> float:
+def _kv_bytes(loader: Loader, kv_dtype: str) -> float:
     size = kv_dtype_bytes(loader, kv_dtype)
     if isinstance(size, BadKvDtype):
         raise UsageError(f"{loader.name} has no KV cache of type `{kv_dtype}`", hint=f"it has {', '.join(size.known)}")

@@ -8,7 +8,7 @@ from quantpick.core.choose.occupied import foreign_process_warnings
 from quantpick.core.choose.recommend import DEFAULT_CONTEXT_TOKENS, Prefer, Recommendation, Wish
 from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders.table import BadKvDtype, kv_dtype_bytes
+from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.errors import UsageError
 from quantpick.workflow.choice import _detected, choose_loader, loader_table
 from quantpick.workflow.survey import StrPath, list_branches

@@ -7,8 +7,10 @@ from typing import Any, Final, Literal
 from quantpick.core.card.siblings import Sibling
 from quantpick.core.choose.fit import DEFAULT_HEADROOM, Fit, Headroom, Job, VramBasis, fit
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders import table as rules
-from quantpick.core.loaders.table import BadKvDtype, Loader, LoaderTable, Rule
+from quantpick.core.loaders.check import check
+from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
+from quantpick.core.loaders.table import Loader, LoaderTable, Rule
+from quantpick.core.loaders.versions import engine_version, memory_fraction
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, Method, Reason
 from quantpick.core.shape import ModelShape
@@ -206,7 +208,7 @@ def _judge(branch: Branch, gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) 
 def _rule_on(branch: Branch, chosen: LoaderChoice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
     """Whether the loader takes the branch, without regard to memory."""
     capabilities = [gpu.compute_capability for gpu in gpus]
-    verdict = rules.check(
+    verdict = check(
         chosen.loader,
         branch.quant,
         version=chosen.version,
@@ -229,7 +231,7 @@ def _rule_on(branch: Branch, chosen: LoaderChoice, gpus: Sequence[Gpu], wish: Wi
 
 
 def _on_kv_dtype(loader: Loader, kv_dtype: str) -> Iterable[Reason]:
-    size = rules.kv_dtype_bytes(loader, kv_dtype)
+    size = kv_dtype_bytes(loader, kv_dtype)
     if isinstance(size, BadKvDtype):
         yield Reason("kv-dtype", f"{loader.name} has no {kv_dtype} cache; it has {', '.join(size.known)}")
 
@@ -241,7 +243,7 @@ def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         missing = "the model's shape" if branch.shape is None else "its size and its bits"
         reason = Reason("unknown-size", f"nobody says {missing}, so the VRAM it needs cannot be estimated")
         return replace(choice, reasons=(*choice.reasons, reason))
-    kv_bytes = rules.kv_dtype_bytes(loader, wish.kv_dtype)
+    kv_bytes = kv_dtype_bytes(loader, wish.kv_dtype)
     if isinstance(kv_bytes, BadKvDtype):
         return choice
     size_bytes, size_doubts = _plausible_size(branch, branch.shape)
@@ -252,11 +254,11 @@ def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         shape=branch.shape,
         size_bytes=size_bytes,
         engine=engine,
-        version=rules.engine_version(loader, engine, choice.loader.version),
+        version=engine_version(loader, engine, choice.loader.version),
         split=(rule.split if rule else None) or loader.split,
         heads_divisible=loader.heads_divisible,
         unequal_gpus=loader.unequal_gpus,
-        fraction=rules.memory_fraction(loader, choice.loader.version),
+        fraction=memory_fraction(loader, choice.loader.version),
         kv_bytes=kv_bytes,
         batch=wish.batch,
         gpus=gpus,

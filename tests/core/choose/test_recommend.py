@@ -12,7 +12,8 @@ from quantpick.core.choose.fit import Headroom
 from quantpick.core.choose.recommend import LoaderChoice, Prefer, Recommendation, Wish, recommend
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import table as loaders_module
-from quantpick.core.loaders.table import Loader, LoaderTable, parse_loaders
+from quantpick.core.loaders.read import parse_loaders
+from quantpick.core.loaders.table import Loader, LoaderTable
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, Method, QuantSpec
 from quantpick.core.shape import ModelShape

@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from quantpick import core
-from quantpick.core.loaders import table as loaders
-from quantpick.core.loaders.table import BadKvDtype, Loader, LoaderTable, Rule, UnknownLoader, UnknownVersion, Verdict
+from quantpick.core.loaders.check import Verdict
+from quantpick.core.loaders.check import check as check_rules
+from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
+from quantpick.core.loaders.read import parse_loaders
+from quantpick.core.loaders.table import Loader, LoaderTable, Rule, UnknownLoader
+from quantpick.core.loaders.versions import UnknownVersion, memory_fraction, parse_choice, parse_version
+from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.memory.engines import ENGINES
 from quantpick.core.quant import METHODS, QuantSpec
 
 TOML: Final = Path(core.__file__).parent / "loaders" / "loaders.toml"
 NOTES: Final = Path(__file__).parents[4] / "shared" / "data" / "loaders.json"
-TABLE: Final = loaders.parse_loaders(TOML.read_text(encoding="utf-8"))
+TABLE: Final = parse_loaders(TOML.read_text(encoding="utf-8"))
 
 ADA: Final = 8.9
 PLACEHOLDERS: Final = (
@@ -49,8 +54,8 @@ def gptq(
 
 
 def check(choice: str, quant: QuantSpec, capability: float | None = ADA, **more: Any) -> Verdict:
-    name, version = loaders.parse_choice(choice)
-    return loaders.check(loader(name), quant, version=version, capability=capability, **more)
+    name, version = parse_choice(choice)
+    return check_rules(loader(name), quant, version=version, capability=capability, **more)
 
 
 def codes(verdict: Verdict) -> set[str]:
@@ -404,8 +409,8 @@ def test_a_version_that_is_newer_than_all_known_is_judged_as_the_newest() -> Non
 def test_no_version_means_the_newest(known: Loader) -> None:
     for method in METHODS:
         quant = QuantSpec(method, 4, 128, True, True)
-        assert loaders.check(known, quant) == loaders.check(known, quant, version=known.newest)
-    assert loaders.memory_fraction(known, None) == loaders.memory_fraction(known, known.newest)
+        assert check_rules(known, quant) == check_rules(known, quant, version=known.newest)
+    assert memory_fraction(known, None) == memory_fraction(known, known.newest)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +429,7 @@ def test_no_version_means_the_newest(known: Loader) -> None:
     ],
 )
 def test_a_text_that_is_no_version_is_a_value_that_says_so(text: str, version: str | None) -> None:
-    parsed = loaders.parse_version(text)
+    parsed = parse_version(text)
     assert parsed == (UnknownVersion(text) if version is None else Version(version))
 
 
@@ -485,7 +490,7 @@ def test_a_name_like_no_other_has_no_nearest(name: str) -> None:
     ],
 )
 def test_a_choice_is_a_name_and_perhaps_a_version(text: str, choice: tuple[str, str | None]) -> None:
-    assert loaders.parse_choice(text) == choice
+    assert parse_choice(text) == choice
 
 
 @pytest.mark.parametrize(
@@ -509,8 +514,8 @@ def test_a_choice_is_a_name_and_perhaps_a_version(text: str, choice: tuple[str, 
 def test_servers_take_their_fraction_and_the_others_what_they_need(
     choice: str, expected: tuple[float, str] | None
 ) -> None:
-    name, version = loaders.parse_choice(choice)
-    fraction = loaders.memory_fraction(loader(name), version)
+    name, version = parse_choice(choice)
+    fraction = memory_fraction(loader(name), version)
     assert (None if fraction is None else (fraction.value, fraction.of)) == expected
 
 
@@ -567,7 +572,7 @@ def test_tgi_does_not_split_exl2() -> None:
     ],
 )
 def test_kv_types_cost_these_bytes_per_element_in_common_and_own_spellings(name: str, text: str, size: float) -> None:
-    assert loaders.kv_dtype_bytes(loader(name), text) == size
+    assert kv_dtype_bytes(loader(name), text) == size
 
 
 @pytest.mark.parametrize(
@@ -582,7 +587,7 @@ def test_kv_types_cost_these_bytes_per_element_in_common_and_own_spellings(name:
     ],
 )
 def test_a_kv_type_a_loader_lacks_is_answered_with_those_it_has(name: str, text: str) -> None:
-    answer = loaders.kv_dtype_bytes(loader(name), text)
+    answer = kv_dtype_bytes(loader(name), text)
     assert isinstance(answer, BadKvDtype)
     assert set(answer.known) >= set(loader(name).kv_dtypes)
 
@@ -611,7 +616,7 @@ def test_without_a_loader_the_active_ones_come_first_and_the_dead_ones_never() -
     ],
 )
 def test_without_a_named_loader_these_are_the_first_to_take_a_method(quant: QuantSpec, first: list[str]) -> None:
-    taking = [known.id for known in TABLE.maintained() if loaders.check(known, quant, capability=ADA).accepted]
+    taking = [known.id for known in TABLE.maintained() if check_rules(known, quant, capability=ADA).accepted]
     assert taking[: len(first)] == first
 
 
@@ -679,15 +684,15 @@ def test_every_loader_is_well_formed(known: Loader) -> None:
 @pytest.mark.parametrize("known", TABLE.loaders, ids=lambda known: known.id)
 def test_every_rule_is_well_formed(known: Loader) -> None:
     versions = {*(rule.since for rule in known.rules), *(rule.before or rule.until for rule in known.rules)} - {None}
-    assert all(isinstance(loaders.parse_version(version or ""), Version) for version in {*versions, known.newest})
+    assert all(isinstance(parse_version(version or ""), Version) for version in {*versions, known.newest})
     for rule in known.rules:
         assert rule.method in METHODS
         assert {rule.act_order_with_group, rule.act_order_without_group} <= {"yes", "slow", "no"}
         assert rule.split in {"layers", "tensor", "none", None}
         assert set(rule.why) <= {"bits", "group-size", "act-order", "sym", "compute-capability", "slow"}
         assert rule.min_capability is None or 5 <= rule.min_capability <= 12
-        assert rule.versions
-        assert rule.accepts
+        assert versions_in_words(rule)
+        assert accepts_in_words(rule)
 
 
 def test_no_two_loaders_share_a_spelling() -> None:
@@ -701,7 +706,7 @@ def test_no_two_loaders_share_a_spelling() -> None:
 def test_a_misspelt_key_in_the_table_is_not_overlooked() -> None:
     text = TOML.read_text(encoding="utf-8").replace("min_capability = 8.0", "min_capabilty = 8.0", 1)
     with pytest.raises(TypeError, match="min_capabilty"):
-        loaders.parse_loaders(text)
+        parse_loaders(text)
 
 
 def test_the_table_stays_small_enough_to_be_read_at_every_start() -> None:
@@ -729,7 +734,7 @@ def test_every_verdict_is_either_accepted_by_a_rule_or_rejected_with_sentences(
     quant: QuantSpec, capability: float | None, version: str | None, unknown: frozenset[str], exllama: bool
 ) -> None:
     for known in TABLE.loaders:
-        verdict = loaders.check(
+        verdict = check_rules(
             known, quant, version=version, capability=capability, unknown=unknown, exllama=exllama, model_type="llama"
         )
         assert verdict.accepted == (not verdict.reasons)
@@ -742,7 +747,7 @@ def test_every_verdict_is_either_accepted_by_a_rule_or_rejected_with_sentences(
 def test_a_newer_gpu_never_loses_a_branch(quant: QuantSpec, version: str | None) -> None:
     for known in TABLE.loaders:
         accepted = [
-            loaders.check(known, quant, version=version, capability=capability).accepted
+            check_rules(known, quant, version=version, capability=capability).accepted
             for capability in (5.2, 6.0, 7.0, 7.5, 8.0, 8.9, 9.0, 12.0)
         ]
         assert accepted == sorted(accepted)
@@ -751,11 +756,11 @@ def test_a_newer_gpu_never_loses_a_branch(quant: QuantSpec, version: str | None)
 @given(quant=quants, capability=capabilities)
 def test_knowing_less_never_rejects(quant: QuantSpec, capability: float | None) -> None:
     for known in TABLE.loaders:
-        if loaders.check(known, quant, capability=capability).accepted:
+        if check_rules(known, quant, capability=capability).accepted:
             vague = QuantSpec(quant.method, quant.bits, quant.group_size, None, None)
-            assert loaders.check(known, vague, unknown=frozenset({"desc_act", "sym"})).accepted
+            assert check_rules(known, vague, unknown=frozenset({"desc_act", "sym"})).accepted
 
 
 def test_the_table_is_a_value() -> None:
     assert isinstance(TABLE, LoaderTable)
-    assert loaders.parse_loaders(TOML.read_text(encoding="utf-8")) == TABLE
+    assert parse_loaders(TOML.read_text(encoding="utf-8")) == TABLE

@@ -1,0 +1,38 @@
+"""The types of KV cache that a loader has, and what an element of each costs."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from quantpick.core.loaders.table import Loader
+
+
+@dataclass(frozen=True, slots=True)
+class BadKvDtype:
+    """A KV cache type that a loader does not have, and those that it has."""
+
+    text: str
+    known: tuple[str, ...]
+
+
+_KV_PAIR: Final = re.compile(r"q?([2-8])(?:\s*[,_]\s*q?([2-8]))?")
+
+
+def kv_dtype_bytes(loader: Loader, text: str) -> float | BadKvDtype:
+    """Bytes per element of a KV cache type, K and V averaged.
+
+    A pair of bit widths costs half a bit more each: one 16-bit scale serves 32 elements (turboderp-org/exllamav3 at
+    4f8ad01, ``cache/quant.py``).
+
+    Args:
+        loader: the loader.
+        text: ``fp16``, ``fp8``, ``q8``, ``q6``, ``q4`` or the loader's own spelling (``fp8_e5m2``, ``q8_0``, ``8,4``).
+    """
+    spelled = text.strip().lower()
+    name = loader.kv_aliases.get(spelled, spelled)
+    if name in loader.kv_dtypes:
+        return loader.kv_dtypes[name]
+    pair = _KV_PAIR.fullmatch(spelled) if loader.kv_pairs else None
+    if pair is not None:
+        return (int(pair[1]) + int(pair[2] or pair[1]) + 1) / 16
+    return BadKvDtype(text, (*loader.kv_dtypes, *(("K,V of 2 to 8 bits each",) if loader.kv_pairs else ())))
