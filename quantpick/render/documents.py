@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from quantpick.core.branches.table import BranchTable
-from quantpick.core.choose.recommend import Choice, LoaderChoice, Recommendation
+from quantpick.core.choose.recommend import Choice, Recommendation
 from quantpick.core.gpu import Gpu, Machine
 from quantpick.core.loaders.table import Loader, Rule
+from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch, BranchWarning
@@ -207,7 +208,7 @@ def _choice(choice: Choice) -> Json:
     }
 
 
-def _loader_choice(choice: LoaderChoice | None) -> Json | None:
+def _loader_choice(choice: LoaderAt | None) -> Json | None:
     return None if choice is None else {"name": choice.loader.id, "version": choice.shown_version}
 
 

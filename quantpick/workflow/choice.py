@@ -5,12 +5,11 @@ from functools import cache
 from pathlib import Path
 
 from quantpick import core
-from quantpick.core.choose.recommend import LoaderChoice
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable, UnknownLoader
-from quantpick.core.loaders.versions import UnknownVersion, parse_choice, parse_version
+from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version, parse_choice
 from quantpick.core.quant import BranchWarning
 from quantpick.core.target import Target, parse_target
 from quantpick.errors import UsageError
@@ -53,7 +52,7 @@ def loader_table() -> LoaderTable:
     return parse_loaders(_core_data("loaders/loaders.toml"))
 
 
-def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderChoice:
+def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
     """The loader a user named, checked to be able to do what is asked of it.
 
     Args:
@@ -70,12 +69,11 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderChoice:
         raise UsageError(
             f"no known loader is called `{found.name}`", hint=f"did you mean {near}?" if near else "quantpick loaders"
         )
-    if version is not None:
-        checked = parse_version(version)
-        if isinstance(checked, UnknownVersion):
-            raise UsageError(f"`{version}` is no version", hint=f"--loader {found.id}=={found.newest}")
+    chosen = at_version(found, version)
+    if isinstance(chosen, UnknownVersion):
+        raise UsageError(f"`{chosen.text}` is no version", hint=f"--loader {found.id}=={found.newest}")
     _kv_bytes(found, kv_dtype)
-    return LoaderChoice(loader=found, version=version)
+    return chosen
 
 
 def _kv_bytes(loader: Loader, kv_dtype: str) -> float:

@@ -1,7 +1,6 @@
 """The VRAM that one quantization needs, asked without a repo."""
 
 from quantpick.core.loaders.check import check
-from quantpick.core.loaders.versions import engine_version
 from quantpick.core.memory.estimate import VramEstimate, estimate
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
@@ -47,13 +46,13 @@ def estimate_vram(
     chosen = choose_loader(loader if version is None else f"{loader}=={version}", kv_dtype)
     if quant.bits is None and weights_file_bytes is None:
         raise UsageError("neither bits nor file size: the weights cannot be estimated")
-    verdict = check(chosen.loader, quant, version=chosen.version)
+    verdict = check(chosen, quant)
     engine = (verdict.rule.engine if verdict.rule else None) or chosen.loader.engine
     return estimate(
         quant,
         shape,
         engine=engine,
-        version=engine_version(chosen.loader, engine, chosen.version),
+        version=chosen.engine_version(engine),
         context_tokens=context_tokens,
         prompt_tokens=prompt_tokens,
         kv_bytes_per_element=_kv_bytes(chosen.loader, kv_dtype),

@@ -10,7 +10,7 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.check import check
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.table import Loader, LoaderTable, Rule
-from quantpick.core.loaders.versions import engine_version, memory_fraction
+from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, Method, Reason
 from quantpick.core.shape import ModelShape
@@ -28,19 +28,6 @@ _IMPLAUSIBLE_SIZE: Final = 1.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoaderChoice:
-    """A loader in one version; None is the newest known."""
-
-    loader: Loader
-    version: str | None = None
-
-    @property
-    def shown_version(self) -> str:
-        """The version that was judged."""
-        return self.version or self.loader.newest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What the user wants to run.
 
@@ -54,7 +41,7 @@ class Wish:
         headroom: VRAM to leave alone.
     """
 
-    loader: LoaderChoice | None = None
+    loader: LoaderAt | None = None
     context_tokens: int | None = DEFAULT_CONTEXT_TOKENS
     kv_dtype: str = "fp16"
     batch: int = 1
@@ -80,7 +67,7 @@ class Choice:
     """
 
     branch: Branch
-    loader: LoaderChoice
+    loader: LoaderAt
     reasons: tuple[Reason, ...]
     context_tokens: int
     fit: Fit | None = None
@@ -148,11 +135,12 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
     fitting = sorted((choice for choice in choices if choice.fits), key=_ORDERS[wish.prefer])
     ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
     rejected = sorted((choice for choice in choices if not choice.fits), key=_by_quality)
+    doubts = wish.loader.doubts if wish.loader else ()
     return Recommendation(
         choices=(*ranked, *rejected),
         gpus=tuple(gpus),
         wish=wish,
-        warnings=tuple(dict.fromkeys(warning for choice in ranked for warning in choice.warnings)),
+        warnings=tuple(dict.fromkeys((*doubts, *(warning for choice in ranked for warning in choice.warnings)))),
     )
 
 
@@ -197,7 +185,7 @@ def _judge(branch: Branch, gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) 
     """
     if wish.loader is not None:
         return _weigh(_rule_on(branch, wish.loader, gpus, wish), gpus, wish)
-    ruled = [_rule_on(branch, LoaderChoice(loader=loader), gpus, wish) for loader in table.maintained()]
+    ruled = [_rule_on(branch, LoaderAt(loader=loader), gpus, wish) for loader in table.maintained()]
     loading = [_weigh(choice, gpus, wish) for choice in ruled if not choice.reasons]
     if loading:
         return next((choice for choice in loading if choice.fits), loading[0])
@@ -205,13 +193,12 @@ def _judge(branch: Branch, gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) 
     return _weigh(next(reading, ruled[0]), gpus, wish)
 
 
-def _rule_on(branch: Branch, chosen: LoaderChoice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
+def _rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -> Choice:
     """Whether the loader takes the branch, without regard to memory."""
     capabilities = [gpu.compute_capability for gpu in gpus]
     verdict = check(
-        chosen.loader,
+        chosen,
         branch.quant,
-        version=chosen.version,
         unknown=branch.unknown,
         capability=min((one for one in capabilities if one is not None), default=None),
         model_type=branch.model_type,
@@ -254,11 +241,11 @@ def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         shape=branch.shape,
         size_bytes=size_bytes,
         engine=engine,
-        version=engine_version(loader, engine, choice.loader.version),
+        version=choice.loader.engine_version(engine),
         split=(rule.split if rule else None) or loader.split,
         heads_divisible=loader.heads_divisible,
         unequal_gpus=loader.unequal_gpus,
-        fraction=memory_fraction(loader, choice.loader.version),
+        fraction=choice.loader.memory_fraction,
         kv_bytes=kv_bytes,
         batch=wish.batch,
         gpus=gpus,

@@ -18,15 +18,12 @@ Reason codes of a rejection: ``format``, ``bits``, ``group-size``, ``act-order``
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from quantpick.core.loaders.table import Answer, Loader, Rule
-from quantpick.core.loaders.versions import holding, judged_version, label_of
+from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.loaders.words import METHOD_NAMES, groups_in_words, listing, quants_in_words
 from quantpick.core.quant import NO_GROUP, BranchWarning, Method, QuantSpec, Reason
-
-if TYPE_CHECKING:
-    from packaging.version import Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +95,9 @@ class _Trial:
 
 
 def check(
-    loader: Loader,
+    chosen: LoaderAt,
     quant: QuantSpec,
     *,
-    version: str | None = None,
     unknown: frozenset[str] = frozenset(),
     capability: float | None = None,
     model_type: str | None = None,
@@ -115,24 +111,22 @@ def check(
     nobody names is presumed to be the loader's first one that the bits allow, with a warning.
 
     Args:
-        loader: the loader.
+        chosen: the loader at a version.
         quant: the quantization.
-        version: the loader's version; None is the newest known, and what is newer or no version is judged as that.
         unknown: fields of `quant` that nobody named; without "group_size" in it a group size of None is "no group".
         capability: CUDA compute capability of the weakest GPU, or None.
         model_type: the config's ``model_type``, or None.
         exllama: what the card's "ExLlama" column says, or None.
         branch: name of the branch, for the warnings.
     """
-    judged, warnings = judged_version(loader, version)
-    label = label_of(loader, None if judged is None else version)
-    method, presumed = _method(loader, quant, judged, branch)
-    rules = [] if method is None else holding([rule for rule in loader.rules if rule.method == method], judged)
+    loader, label, warnings = chosen.loader, chosen.label, chosen.doubts
+    method, presumed = _method(chosen, quant, branch)
+    rules = [] if method is None else chosen.holding([rule for rule in loader.rules if rule.method == method])
     guesses = tuple(rule for rule, guessed in rules if guessed)
     refusing = next((rule for rule, _ in rules if rule.rejects is not None), None)
     peers = tuple(rule for rule, _ in rules if rule.rejects is None)
     if method is None or not peers:
-        reason = _format_reason(loader, label, method, refusing, judged)
+        reason = _format_reason(chosen, method, refusing)
         return Verdict(reasons=(reason,), warnings=warnings, rule=refusing)
     facts = _Facts(
         label=label, method=method, quant=quant, unknown=unknown, capability=capability, branch=branch, peers=peers
@@ -160,9 +154,7 @@ def check(
 _WITHOUT_GROUPS: Final = frozenset({"exl2", "exl3", "gguf", "none"})
 
 
-def _method(
-    loader: Loader, quant: QuantSpec, version: "Version | None", branch: str | None
-) -> tuple[Method | None, tuple[BranchWarning, ...]]:
+def _method(chosen: LoaderAt, quant: QuantSpec, branch: str | None) -> tuple[Method | None, tuple[BranchWarning, ...]]:
     """The quantization's method; where nobody names it, the loader's first that the bits allow, with a warning.
 
     Groups and act order speak against the methods that have none. None when the loader has no such method.
@@ -170,7 +162,7 @@ def _method(
     if quant.method is not None:
         return quant.method, ()
     grouped = quant.group_size is not None or quant.desc_act is not None
-    for rule, _ in holding(loader.rules, version):
+    for rule, _ in chosen.holding(chosen.loader.rules):
         fits = rule.rejects is None and (quant.bits is None or rule.takes_bits(quant.bits))
         if fits and not (grouped and rule.method in _WITHOUT_GROUPS):
             message = f"nobody says how this branch is quantized: judged as {METHOD_NAMES[rule.method]}"
@@ -178,13 +170,12 @@ def _method(
     return None, ()
 
 
-def _format_reason(
-    loader: Loader, label: str, method: Method | None, refusing: Rule | None, version: "Version | None"
-) -> Reason:
+def _format_reason(chosen: LoaderAt, method: Method | None, refusing: Rule | None) -> Reason:
+    label = chosen.label
     what = "a branch of unknown method with these bits" if method is None else METHOD_NAMES[method]
     if refusing is not None:
         return Reason("format", f"{label} does not read {what}: {refusing.rejects}")
-    held = (rule.method for rule, _ in holding(loader.rules, version) if rule.rejects is None)
+    held = (rule.method for rule, _ in chosen.holding(chosen.loader.rules) if rule.rejects is None)
     readable = listing((METHOD_NAMES[readable] for readable in dict.fromkeys(held)), "and")
     return Reason("format", f"{label} does not read {what}, it reads {readable or 'no format that Hub branches hold'}")
 

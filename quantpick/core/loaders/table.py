@@ -145,6 +145,11 @@ class Loader:
     note: str | None = None
 
     @property
+    def has_versions(self) -> bool:
+        """Whether its rules depend on its version."""
+        return any(rule.since or rule.before or rule.until for rule in self.rules)
+
+    @property
     def methods(self) -> tuple[Method, ...]:
         """The methods its newest version reads, in the order of its rules."""
         return tuple(dict.fromkeys(rule.method for rule in self.rules if rule.is_current and rule.rejects is None))

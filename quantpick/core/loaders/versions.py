@@ -90,52 +90,71 @@ def holding(ranged: Sequence[_R], version: "Version | None") -> list[tuple[_R, b
     return [(one, held is None) for one in ranged if (held := holds(one)) is not False]
 
 
-def judged_version(loader: Loader, version: str | None) -> "tuple[Version | None, tuple[BranchWarning, ...]]":
-    """The version to judge, None for the newest known, and a warning where that is not the one that was asked for."""
-    if version is None:
-        return None, ()
-    asked, newest = parse_version(version), parse_version(loader.newest)
-    judged = f"judged as the newest known, {loader.newest}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderAt:
+    """A loader at a version. `at_version` judges the version once; everything after reads it here.
+
+    Args:
+        loader: the loader.
+        version: the version whose rules hold, as it was written; None is the newest known.
+        judged: the same to compare with; None is the newest known.
+        doubts: that this is not the version that was asked for.
+    """
+
+    loader: Loader
+    version: str | None = None
+    judged: "Version | None" = None
+    doubts: tuple[BranchWarning, ...] = ()
+
+    @property
+    def shown_version(self) -> str:
+        """The version that is judged."""
+        return self.version or self.loader.newest
+
+    @property
+    def label(self) -> str:
+        """The loader's name, with the version where its rules depend on it."""
+        return f"{self.loader.name} {self.shown_version}" if self.loader.has_versions else self.loader.name
+
+    def holding(self, ranged: Sequence[_R]) -> list[tuple[_R, bool]]:
+        """Those of the loader's rules (or fractions) that hold, each with whether nobody opened this version."""
+        return holding(ranged, self.judged)
+
+    @property
+    def memory_fraction(self) -> MemoryFraction | None:
+        """The part of a GPU's memory that it takes whatever the model; None when it takes what it needs."""
+        return next((fraction for fraction, _ in self.holding(self.loader.memory_fractions)), None)
+
+    def engine_version(self, engine: str) -> str | None:
+        """The version of the engine under it, None for the newest: known only where it is that engine itself."""
+        return str(self.judged) if self.judged is not None and engine == self.loader.id else None
+
+
+def at_version(loader: Loader, text: str | None) -> LoaderAt | UnknownVersion:
+    """The loader at the version that a user named. What is not to be compared with those known is judged as the newest.
+
+    Args:
+        loader: the loader.
+        text: a version, a date or a build tag; None is the newest known.
+    """
+    if text is None:
+        return LoaderAt(loader=loader)
+    asked, newest = parse_version(text), parse_version(loader.newest)
     if isinstance(asked, UnknownVersion) or isinstance(newest, UnknownVersion):
-        problem = f"`{version}` is no version"
-    elif _is_date(asked) != _is_date(newest):
-        problem = f"version {version} cannot be compared with those known"
+        return UnknownVersion(text)
+    if _is_date(asked) != _is_date(newest):
+        problem = "cannot be compared with those known"
     elif asked > newest:
-        problem = f"version {version} is newer than those known"
+        problem = "is newer than those known"
     else:
-        return asked, ()
-    return None, (BranchWarning("unknown-version", None, f"{loader.name}: {problem}; {judged}"),)
+        return LoaderAt(loader=loader, version=text, judged=asked)
+    message = f"{loader.name}: version {text} {problem}; judged as the newest known, {loader.newest}"
+    return LoaderAt(loader=loader, doubts=(BranchWarning("unknown-version", None, message),))
 
 
 def _is_date(version: "Version") -> bool:
     """Whether a version is a date. llama.cpp's build tags are as large, but have one part."""
-    return len(version.release) > 1 and version.release[0] >= 2000
+    return len(version.release) > 1 and version.release[0] >= _FIRST_YEAR
 
 
-def label_of(loader: Loader, version: str | None) -> str:
-    """The loader's name, with the version where its rules depend on it."""
-    ranged = any(rule.since or rule.before or rule.until for rule in loader.rules)
-    return f"{loader.name} {version or loader.newest}" if ranged else loader.name
-
-
-def memory_fraction(loader: Loader, version: str | None) -> MemoryFraction | None:
-    """The part of a GPU's memory that the loader takes whatever the model; None when it takes what it needs.
-
-    Args:
-        loader: the loader.
-        version: its version, judged as in `check`; None is the newest known.
-    """
-    judged, _ = judged_version(loader, version)
-    return next((fraction for fraction, _ in holding(loader.memory_fractions, judged)), None)
-
-
-def engine_version(loader: Loader, engine: str, version: str | None) -> str | None:
-    """The version of the engine under a loader, None for the newest: known only where the loader is the engine itself.
-
-    Args:
-        loader: the loader.
-        engine: its engine for a quantization.
-        version: the loader's version, judged as in `check`; None is the newest known.
-    """
-    judged, _ = judged_version(loader, version)
-    return str(judged) if judged is not None and engine == loader.id else None
+_FIRST_YEAR: Final = 2000

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantpick.core.choose.fit import Headroom
-from quantpick.core.choose.recommend import LoaderChoice, Prefer, Recommendation, Wish, recommend
+from quantpick.core.choose.recommend import Prefer, Recommendation, Wish, recommend
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import table as loaders_module
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable
+from quantpick.core.loaders.versions import UnknownVersion, at_version
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, Method, QuantSpec
 from quantpick.core.shape import ModelShape
@@ -32,7 +33,8 @@ def loader(name: str) -> Loader:
 
 
 def wish(name: str | None = None, version: str | None = None, **others: object) -> Wish:
-    chosen = None if name is None else LoaderChoice(loader=loader(name), version=version)
+    chosen = None if name is None else at_version(loader(name), version)
+    assert not isinstance(chosen, UnknownVersion)
     return replace(Wish(loader=chosen), **others)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ from quantpick.core.loaders.check import check as check_rules
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable, Rule, UnknownLoader
-from quantpick.core.loaders.versions import UnknownVersion, memory_fraction, parse_choice, parse_version
+from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version, parse_choice, parse_version
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.memory.engines import ENGINES
 from quantpick.core.quant import METHODS, QuantSpec
@@ -53,9 +53,15 @@ def gptq(
     return QuantSpec("gptq", bits, group_size, desc_act, sym)
 
 
-def check(choice: str, quant: QuantSpec, capability: float | None = ADA, **more: Any) -> Verdict:
+def chosen(choice: str) -> LoaderAt:
     name, version = parse_choice(choice)
-    return check_rules(loader(name), quant, version=version, capability=capability, **more)
+    found = at_version(loader(name), version)
+    assert isinstance(found, LoaderAt), found
+    return found
+
+
+def check(choice: str, quant: QuantSpec, capability: float | None = ADA, **more: Any) -> Verdict:
+    return check_rules(chosen(choice), quant, capability=capability, **more)
 
 
 def codes(verdict: Verdict) -> set[str]:
@@ -409,8 +415,8 @@ def test_a_version_that_is_newer_than_all_known_is_judged_as_the_newest() -> Non
 def test_no_version_means_the_newest(known: Loader) -> None:
     for method in METHODS:
         quant = QuantSpec(method, 4, 128, True, True)
-        assert check_rules(known, quant) == check_rules(known, quant, version=known.newest)
-    assert memory_fraction(known, None) == memory_fraction(known, known.newest)
+        assert check(known.id, quant) == check(f"{known.id}=={known.newest}", quant)
+    assert chosen(known.id).memory_fraction == chosen(f"{known.id}=={known.newest}").memory_fraction
 
 
 @pytest.mark.parametrize(
@@ -433,10 +439,15 @@ def test_a_text_that_is_no_version_is_a_value_that_says_so(text: str, version: s
     assert parsed == (UnknownVersion(text) if version is None else Version(version))
 
 
-def test_check_with_no_version_at_all_judges_the_newest_and_says_so() -> None:
-    verdict = check("vllm==foo", gptq(4, None))
-    assert verdict.accepted
-    assert warned(verdict) == {"unknown-version"}
+def test_a_loader_at_what_is_no_version_is_refused_at_the_door() -> None:
+    assert at_version(loader("vllm"), "foo") == UnknownVersion("foo")
+
+
+def test_the_version_that_is_shown_is_the_one_that_was_judged() -> None:
+    newer = chosen("vllm==99.0")
+    assert (newer.shown_version, newer.label) == (loader("vllm").newest, f"vLLM {loader('vllm').newest}")
+    assert "99.0" in newer.doubts[0].message
+    assert chosen("vllm==0.13").shown_version == "0.13"
 
 
 @pytest.mark.parametrize(
@@ -514,8 +525,7 @@ def test_a_choice_is_a_name_and_perhaps_a_version(text: str, choice: tuple[str, 
 def test_servers_take_their_fraction_and_the_others_what_they_need(
     choice: str, expected: tuple[float, str] | None
 ) -> None:
-    name, version = parse_choice(choice)
-    fraction = memory_fraction(loader(name), version)
+    fraction = chosen(choice).memory_fraction
     assert (None if fraction is None else (fraction.value, fraction.of)) == expected
 
 
@@ -616,7 +626,7 @@ def test_without_a_loader_the_active_ones_come_first_and_the_dead_ones_never() -
     ],
 )
 def test_without_a_named_loader_these_are_the_first_to_take_a_method(quant: QuantSpec, first: list[str]) -> None:
-    taking = [known.id for known in TABLE.maintained() if check_rules(known, quant, capability=ADA).accepted]
+    taking = [known.id for known in TABLE.maintained() if check(known.id, quant).accepted]
     assert taking[: len(first)] == first
 
 
@@ -725,18 +735,16 @@ quants = st.builds(
     sym=st.sampled_from([None, True, False]),
 )
 capabilities = st.sampled_from([None, 5.2, 6.1, 7.0, 7.5, 8.0, 8.9, 9.0, 12.0])
-versions = st.sampled_from([None, "0.5.3", "0.13.0", "0.14", "0.21", "4.40", "2026-01-01", "99", "foo"])
+versions = st.sampled_from(["", "==0.5.3", "==0.13.0", "==0.14", "==0.21", "==4.40", "==2026-01-01", "==99"])
 unknowns = st.frozensets(st.sampled_from(["method", "bits", "group_size", "desc_act", "sym"]))
 
 
 @given(quant=quants, capability=capabilities, version=versions, unknown=unknowns, exllama=st.booleans())
 def test_every_verdict_is_either_accepted_by_a_rule_or_rejected_with_sentences(
-    quant: QuantSpec, capability: float | None, version: str | None, unknown: frozenset[str], exllama: bool
+    quant: QuantSpec, capability: float | None, version: str, unknown: frozenset[str], exllama: bool
 ) -> None:
     for known in TABLE.loaders:
-        verdict = check_rules(
-            known, quant, version=version, capability=capability, unknown=unknown, exllama=exllama, model_type="llama"
-        )
+        verdict = check(known.id + version, quant, capability, unknown=unknown, exllama=exllama, model_type="llama")
         assert verdict.accepted == (not verdict.reasons)
         assert not verdict.accepted or (verdict.rule is not None and verdict.rule.rejects is None)
         assert all(reason.message and "None" not in reason.message for reason in verdict.reasons)
@@ -744,10 +752,10 @@ def test_every_verdict_is_either_accepted_by_a_rule_or_rejected_with_sentences(
 
 
 @given(quant=quants, version=versions)
-def test_a_newer_gpu_never_loses_a_branch(quant: QuantSpec, version: str | None) -> None:
+def test_a_newer_gpu_never_loses_a_branch(quant: QuantSpec, version: str) -> None:
     for known in TABLE.loaders:
         accepted = [
-            check_rules(known, quant, version=version, capability=capability).accepted
+            check(known.id + version, quant, capability).accepted
             for capability in (5.2, 6.0, 7.0, 7.5, 8.0, 8.9, 9.0, 12.0)
         ]
         assert accepted == sorted(accepted)
@@ -756,9 +764,9 @@ def test_a_newer_gpu_never_loses_a_branch(quant: QuantSpec, version: str | None)
 @given(quant=quants, capability=capabilities)
 def test_knowing_less_never_rejects(quant: QuantSpec, capability: float | None) -> None:
     for known in TABLE.loaders:
-        if check_rules(known, quant, capability=capability).accepted:
+        if check(known.id, quant, capability).accepted:
             vague = QuantSpec(quant.method, quant.bits, quant.group_size, None, None)
-            assert check_rules(known, vague, unknown=frozenset({"desc_act", "sym"})).accepted
+            assert check(known.id, vague, None, unknown=frozenset({"desc_act", "sym"})).accepted
 
 
 def test_the_table_is_a_value() -> None:
