@@ -1,15 +1,43 @@
-"""What the Hub says of a repo, as values: its branches, the files in each, and the few small files worth reading."""
+"""What the Hub says of a repo, as values: its branches, the files in each, and the few small files worth reading.
 
-from collections.abc import Mapping
+Names, commits, hashes and sizes come from a Hub, a mirror, a cache file or a folder's record, and each of these may be
+written by anyone. `repo_id`, `ref_name`, `commit_id`, `repo_file` and `file_list` are the doors: what passes them is
+what git and the Hub can hold; what does not is a `Refused` with the reason.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+LARGEST_FILE_BYTES: Final = 2**50
+"""No file is larger: chosen far above what the Hub takes, so that a journal of a byte per MiB stays small."""
+MAX_FILES: Final = 100_000
+"""Files of one branch; the Hub recommends fewer in a whole repo (hub-docs, "Storage limits": below 100k)."""
+_MAX_PATH_BYTES: Final = 1024
+_MAX_REF_CHARS: Final = 250
+_REPO_ID: Final = re.compile(r"(?!.*(?:--|\.\.))[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
+"""The Hub's own rule (huggingface_hub ``utils/_validators.py``), with the owner required."""
+_NOT_IN_REFS: Final = re.compile(r"[\s\x00-\x1f\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|(?:^|/)\.|(?:\.lock|\.|/)(?:/|$)|^@$")
+"""What git-check-ref-format forbids in a ref, and a leading hyphen."""
+_SHA1: Final = re.compile(r"[0-9a-f]{40}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A value from outside that is not taken, and why: words that go on after "the branch"."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RepoFile:
-    r"""One file of a branch.
+    r"""One file of a branch. From outside it comes by `repo_file`, which checks it.
 
     Args:
-        path: as the Hub lists it, ``/`` between folders. Not checked: never make a local path of it unseen.
+        path: as the Hub lists it, ``/`` between folders, never out of its folder. Some names that git holds are none
+            for a disk: `selection.unsafe_path` says which.
         size_bytes: its size.
         blob_sha1: 40 hex digits, git's hash of ``blob SIZE\0`` and the content; of the pointer for a large file.
         sha256: 64 hex digits of the content of a large (LFS) file, else None.
@@ -19,6 +47,11 @@ class RepoFile:
     size_bytes: int
     blob_sha1: str
     sha256: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The hash that its content must have: hex digits, so a name for a file on any disk."""
+        return self.sha256 or self.blob_sha1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +82,7 @@ class RepoFacts:
         names: every branch there is, read or not.
         conversions: refs that the Hub itself keeps (``refs/convert/...``, ``refs/pr/...``), which are no branches.
         card: the model card of ``main``, or None when there is none.
+        unread: branches whose facts could not be taken, each with the reason.
     """
 
     repo_id: str
@@ -57,3 +91,95 @@ class RepoFacts:
     names: tuple[str, ...]
     conversions: tuple[str, ...] = ()
     card: str | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
+def repo_id(value: object) -> str | Refused:
+    """A repo's name.
+
+    >>> repo_id("TheBloke/Mistral-7B-v0.1-GPTQ"), repo_id("../etc/passwd")
+    ('TheBloke/Mistral-7B-v0.1-GPTQ', Refused(reason='is of no repo: its name is not owner/name'))
+    """
+    if isinstance(value, str) and _REPO_ID.fullmatch(value):
+        return value
+    return Refused("is of no repo: its name is not owner/name")
+
+
+def ref_name(value: object) -> str | Refused:
+    """The name of a branch or tag, or the full name of another ref; a relative path on any disk.
+
+    >>> ref_name("gptq-4bit-32g-actorder_True"), ref_name("exp/6.0bpw"), ref_name("../../x"), ref_name(None)
+    ('gptq-4bit-32g-actorder_True', 'exp/6.0bpw', Refused(reason='has a name that git allows no branch'), \
+Refused(reason='has no name'))
+    """
+    if not isinstance(value, str) or not value:
+        return Refused("has no name")
+    if _NOT_IN_REFS.search(value) or not value.isprintable() or len(value) > _MAX_REF_CHARS:
+        return Refused("has a name that git allows no branch")
+    if any(len(part.encode()) > 255 for part in value.split("/")):
+        return Refused("has a name that no disk takes")
+    return value
+
+
+def commit_id(value: object) -> str | Refused:
+    """A commit: 40 hex digits.
+
+    >>> commit_id("../../etc/passwd")
+    Refused(reason='is at a commit that is none')
+    """
+    return value if isinstance(value, str) and _SHA1.fullmatch(value) else Refused("is at a commit that is none")
+
+
+def repo_file(path: object, size_bytes: object, blob_sha1: object, sha256: object = None) -> RepoFile | Refused:
+    """A file as a Hub, a cache or a record tells of it.
+
+    >>> repo_file("a/../../b", 1, "0" * 40)
+    Refused(reason='lists a file whose name leads out of the folder')
+    >>> repo_file("model.safetensors", 1.5, "0" * 40).reason, repo_file("x", 1, "0" * 40, "../../x").reason
+    ('lists `model.safetensors` with a size that is none', 'lists `x` with a hash that is none')
+    """
+    if not isinstance(path, str) or not path:
+        return Refused("lists a file without a name")
+    if not _is_git_path(path):
+        return Refused("lists a file whose name leads out of the folder")
+    if type(size_bytes) is not int or not 0 <= size_bytes <= LARGEST_FILE_BYTES:
+        return Refused(f"lists `{path}` with a size that is none")
+    if not isinstance(blob_sha1, str) or not _SHA1.fullmatch(blob_sha1):
+        return Refused(f"lists `{path}` with a hash that is none")
+    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+        return Refused(f"lists `{path}` with a hash that is none")
+    return RepoFile(path, size_bytes, blob_sha1, sha256)
+
+
+def file_list(files: Iterable[RepoFile | Refused]) -> tuple[RepoFile, ...] | Refused:
+    """The files of one branch; one that is refused, or that another stands in the way of, makes the list none.
+
+    >>> file_list([RepoFile("a", 1, "0" * 40), RepoFile("a/b", 1, "0" * 40)])
+    Refused(reason='lists `a` as a file and as a folder')
+    """
+    found: dict[str, RepoFile] = {}
+    for file in files:
+        if isinstance(file, Refused):
+            return file
+        if file.path in found:
+            return Refused(f"lists `{file.path}` twice")
+        if len(found) == MAX_FILES:
+            return Refused(f"lists more than {MAX_FILES} files")
+        found[file.path] = file
+    for path in found:
+        folder = path
+        while folder := folder.rpartition("/")[0]:
+            if folder in found:
+                return Refused(f"lists `{folder}` as a file and as a folder")
+    return tuple(found.values())
+
+
+def _is_git_path(path: str) -> bool:
+    """Whether git could hold a file of this name: it refuses what leads out, or into its own folder."""
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError:
+        return False
+    parts = path.split("/")
+    own = any(part.lower() in ("", ".", "..", ".git") for part in parts)
+    return length <= _MAX_PATH_BYTES and "\0" not in path and not own

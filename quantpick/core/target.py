@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from quantpick.core.hub_url import percent_decode
+from quantpick.core.repo import Refused, ref_name
+from quantpick.core.repo import repo_id as checked_repo_id
 
-_REPO_ID: Final = re.compile(r"(?!.*(?:--|\.\.))[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
-"""The Hub's own rule (huggingface_hub ``utils/_validators.py``), with the owner required."""
-_REVISION: Final = re.compile(r"(?!-)[^\s\x00-\x1f\x7f~^:?*\[\\]{1,250}")
-"""What git-check-ref-format lets a ref hold, and no leading hyphen."""
 _OTHER_KINDS: Final = ("datasets", "spaces", "buckets")
 
 
@@ -62,9 +60,9 @@ def _split(text: str, separator: str) -> tuple[str, str | None]:
 
 
 def _target(repo_id: str, revision: str | None, *, may_name_a_folder: bool = False) -> Target | None:
-    if not _REPO_ID.fullmatch(repo_id) or repo_id.split("/")[0] in _OTHER_KINDS:
+    if isinstance(checked_repo_id(repo_id), Refused) or repo_id.split("/")[0] in _OTHER_KINDS:
         return None
-    if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision or "//" in revision):
+    if revision is not None and isinstance(ref_name(revision), Refused):
         return None
     return Target(repo_id, revision, may_name_a_folder and revision is not None and "/" in revision)
 
