@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quantpick.core.branches.table import BranchTable as BranchTable
     from quantpick.core.choose.fit import Fit as Fit
-    from quantpick.core.choose.fit import Headroom as Headroom
-    from quantpick.core.choose.recommend import Choice as Choice
     from quantpick.core.choose.recommend import Recommendation as Recommendation
+    from quantpick.core.choose.verdict import Choice as Choice
+    from quantpick.core.choose.wish import Headroom as Headroom
     from quantpick.core.gpu import Gpu as Gpu
     from quantpick.core.memory.estimate import VramEstimate as VramEstimate
     from quantpick.core.outcome import DownloadResult as DownloadResult
@@ -64,11 +64,11 @@ _HOME = {
     "QuantSpec": "quantpick.core.quant",
     "Reason": "quantpick.core.quant",
     "Fit": "quantpick.core.choose.fit",
-    "Headroom": "quantpick.core.choose.fit",
+    "Headroom": "quantpick.core.choose.wish",
     "Gpu": "quantpick.core.gpu",
     "VramEstimate": "quantpick.core.memory.estimate",
     "BranchTable": "quantpick.core.branches.table",
-    "Choice": "quantpick.core.choose.recommend",
+    "Choice": "quantpick.core.choose.verdict",
     "Recommendation": "quantpick.core.choose.recommend",
     "ModelShape": "quantpick.core.shape",
     "AccessError": "quantpick.errors",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from quantpick.__main__ import main
-from quantpick.core.choose.fit import DEFAULT_HEADROOM
+from quantpick.core.choose.wish import DEFAULT_HEADROOM
 from quantpick.core.gpu import Gpu
 
 CARD = str(Path(__file__).parent / "fixtures" / "cards" / "airoboros-c34b-gptq.md")

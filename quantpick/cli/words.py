@@ -7,7 +7,7 @@ from quantpick.core.units import parse_bytes
 from quantpick.errors import UsageError
 
 if TYPE_CHECKING:
-    from quantpick.core.choose.fit import Headroom
+    from quantpick.core.choose.wish import Headroom
     from quantpick.core.gpu import Gpu
     from quantpick.core.quant import BranchWarning
 
@@ -23,7 +23,7 @@ def context(text: str) -> int | None:
 
 def headroom(text: str) -> "Headroom":
     """VRAM to leave alone: a share or a size."""
-    from quantpick.core.choose.fit import Headroom
+    from quantpick.core.choose.wish import Headroom
 
     share = re.fullmatch(r"(\d{1,2}(?:\.\d{1,4})?)\s*%", text)
     if share is not None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from quantpick.core.branches.table import BranchTable
-from quantpick.core.choose.recommend import Choice, Recommendation
+from quantpick.core.choose.recommend import Recommendation
+from quantpick.core.choose.verdict import Choice
 from quantpick.core.gpu import Gpu, Machine
 from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.loaders.versions import LoaderAt

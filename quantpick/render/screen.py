@@ -10,7 +10,8 @@ from rich.text import Text
 
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.choose.fit import Fit
-from quantpick.core.choose.recommend import Choice, Recommendation
+from quantpick.core.choose.recommend import Recommendation
+from quantpick.core.choose.verdict import Choice
 from quantpick.core.gpu import Machine
 from quantpick.core.loaders.table import Loader
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words

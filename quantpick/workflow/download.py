@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
-from quantpick.core import selection
+from quantpick.core import defaults, selection
 from quantpick.core.branches import table as branch_table
-from quantpick.core.choose.fit import Headroom, VramBasis
-from quantpick.core.choose.recommend import DEFAULT_CONTEXT_TOKENS, Choice, Prefer, Recommendation
+from quantpick.core.choose.recommend import Recommendation
+from quantpick.core.choose.verdict import Choice
+from quantpick.core.choose.wish import Headroom, Prefer, VramBasis
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import launch
 from quantpick.core.outcome import DownloadResult
@@ -26,11 +27,7 @@ from quantpick.workflow.choice import choose_loader, target
 from quantpick.workflow.recommend import nothing_fits, recommend
 from quantpick.workflow.survey import StrPath
 
-DEFAULT_CONNECTIONS: Final = 16
-
 MAX_CONNECTIONS: Final = 64
-
-DEFAULT_RETRY_FOR_S: Final = 300.0
 
 
 class Wishes(TypedDict, total=False):
@@ -53,15 +50,15 @@ def download(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     transport: "Transport" = "auto",
-    connections: int = DEFAULT_CONNECTIONS,
-    retry_for_s: float = DEFAULT_RETRY_FOR_S,
+    connections: int = defaults.CONNECTIONS,
+    retry_for_s: float = defaults.RETRY_FOR_S,
     force: bool = False,
     dry_run: bool = False,
     progress: DownloadProgress | None = None,
     stop: threading.Event | None = None,
     token: str | bool | None = None,
     loader: str | None = None,
-    context_tokens: int | None = DEFAULT_CONTEXT_TOKENS,
+    context_tokens: int | None = defaults.CONTEXT_TOKENS,
     **wishes: Unpack[Wishes],
 ) -> DownloadResult:
     """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
@@ -210,6 +207,6 @@ def _launch(
         branch=table.branches[0].name,
         path=path,
         in_hub_cache=in_hub_cache,
-        context_tokens=picked.context_tokens if picked else context_tokens or DEFAULT_CONTEXT_TOKENS,
+        context_tokens=picked.context_tokens if picked else context_tokens or defaults.CONTEXT_TOKENS,
         gpus=picked.fit.gpus_used if picked and picked.fit else 1,
     )

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from quantpick.core.choose.fit import DEFAULT_HEADROOM, Headroom, VramBasis
+from quantpick.core import defaults
 from quantpick.core.choose.occupied import foreign_process_warnings
-from quantpick.core.choose.recommend import DEFAULT_CONTEXT_TOKENS, Prefer, Recommendation, Wish
+from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.recommend import recommend as judge
+from quantpick.core.choose.wish import DEFAULT_HEADROOM, Headroom, Prefer, VramBasis, Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.errors import UsageError
@@ -19,7 +20,7 @@ def recommend(
     *,
     gpus: Sequence[Gpu] | None = None,
     loader: str | None = None,
-    context_tokens: int | None = DEFAULT_CONTEXT_TOKENS,
+    context_tokens: int | None = defaults.CONTEXT_TOKENS,
     kv_dtype: str = "fp16",
     batch: int = 1,
     prefer: Prefer = "quality",

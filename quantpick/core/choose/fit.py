@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from typing import Final, Literal
+from typing import Final
 
+from quantpick.core.choose.wish import Headroom, VramBasis
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.table import MemoryFraction, Split
 from quantpick.core.memory import estimate as memory
@@ -12,27 +13,8 @@ from quantpick.core.memory.estimate import VramEstimate
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
-VramBasis = Literal["free", "total"]
-
 MAX_CONTEXT_TOKENS: Final = 2**20
 """Where the search for the largest context stops when nobody knows the model's own limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Headroom:
-    """VRAM that is left alone on each GPU: a share of its total, or a number of bytes."""
-
-    fraction: float = 0.0
-    size_bytes: int = 0
-
-    def on(self, gpu: Gpu) -> int:
-        """Bytes to leave on one GPU."""
-        return self.size_bytes + round(self.fraction * gpu.total_bytes)
-
-
-DEFAULT_HEADROOM: Final = Headroom(fraction=0.01)
-"""1 % of each GPU: what a desktop or a driver takes meanwhile. Not measured: a choice, and an option. What torch's
-allocator needs is part of the estimate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

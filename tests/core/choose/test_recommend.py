@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantpick.core.choose.fit import Headroom
-from quantpick.core.choose.recommend import Prefer, Recommendation, Wish, recommend
+from quantpick.core.choose.recommend import Recommendation, recommend
+from quantpick.core.choose.wish import Headroom, Prefer, Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import table as loaders_module
 from quantpick.core.loaders.read import parse_loaders

@@ -1,0 +1,172 @@
+"""The verdict on one branch: whether a loader takes it, and how it sits in the memory."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from quantpick.core import defaults
+from quantpick.core.choose.fit import Fit, Job, fit
+from quantpick.core.choose.wish import Wish
+from quantpick.core.gpu import Gpu
+from quantpick.core.loaders.check import check
+from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
+from quantpick.core.loaders.table import Loader, LoaderTable, Rule
+from quantpick.core.loaders.versions import LoaderAt
+from quantpick.core.memory.weights import weights_file_size
+from quantpick.core.quant import Branch, BranchWarning, Reason
+from quantpick.core.shape import ModelShape
+from quantpick.core.units import format_gb, format_gib
+
+_IMPLAUSIBLE_SIZE: Final = 1.15
+"""A stated size this many times below the computed one is a typing error: real files are within 1 % of the formula."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The verdict on one branch.
+
+    Args:
+        branch: the branch.
+        loader: the loader it was judged by.
+        reasons: why it was rejected; empty when it fits.
+        context_tokens: the context it was judged at.
+        fit: how it sits in the memory; None when that could not be estimated.
+        rank: 1 for the best that fits, None when rejected.
+        rule: the loader's rule that took it or came nearest, or None.
+        slow: whether that kernel is known to be slow.
+        warnings: doubts about this verdict.
+    """
+
+    branch: Branch
+    loader: LoaderAt
+    reasons: tuple[Reason, ...]
+    context_tokens: int
+    fit: Fit | None = None
+    rank: int | None = None
+    rule: Rule | None = None
+    slow: bool = False
+    warnings: tuple[BranchWarning, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be run as wished."""
+        return not self.reasons
+
+
+def judge(branch: Branch, gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) -> Choice:
+    """The verdict on one branch: by the wished loader, else by the first maintained one under which it fits.
+
+    Where it fits under none: by the first that loads it, else by the first that at least reads its method.
+    """
+    if wish.loader is not None:
+        return _weigh(_rule_on(branch, wish.loader, gpus, wish), gpus, wish)
+    ruled = [_rule_on(branch, LoaderAt(loader=loader), gpus, wish) for loader in table.maintained()]
+    loading = [_weigh(choice, gpus, wish) for choice in ruled if not choice.reasons]
+    if loading:
+        return next((choice for choice in loading if choice.fits), loading[0])
+    reading = (choice for choice in ruled if all(reason.code != "format" for reason in choice.reasons))
+    return _weigh(next(reading, ruled[0]), gpus, wish)
+
+
+def _rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -> Choice:
+    """Whether the loader takes the branch, without regard to memory."""
+    capabilities = [gpu.compute_capability for gpu in gpus]
+    verdict = check(
+        chosen,
+        branch.quant,
+        unknown=branch.unknown,
+        capability=min((one for one in capabilities if one is not None), default=None),
+        model_type=branch.model_type,
+        exllama=branch.exllama,
+        branch=branch.name,
+    )
+    context_tokens, context_doubts = _context(branch, wish)
+    return Choice(
+        branch=branch,
+        loader=chosen,
+        reasons=(*verdict.reasons, *_on_kv_dtype(chosen.loader, wish.kv_dtype)),
+        context_tokens=context_tokens,
+        rule=verdict.rule,
+        slow=verdict.slow,
+        warnings=(*verdict.warnings, *context_doubts),
+    )
+
+
+def _on_kv_dtype(loader: Loader, kv_dtype: str) -> Iterable[Reason]:
+    size = kv_dtype_bytes(loader, kv_dtype)
+    if isinstance(size, BadKvDtype):
+        yield Reason("kv-dtype", f"{loader.name} has no {kv_dtype} cache; it has {', '.join(size.known)}")
+
+
+def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
+    """The choice with its memory, rejected where that is too much or unknown."""
+    branch, loader = choice.branch, choice.loader.loader
+    if branch.shape is None or (branch.size_bytes is None and branch.quant.bits is None):
+        missing = "the model's shape" if branch.shape is None else "its size and its bits"
+        reason = Reason("unknown-size", f"nobody says {missing}, so the VRAM it needs cannot be estimated")
+        return replace(choice, reasons=(*choice.reasons, reason))
+    kv_bytes = kv_dtype_bytes(loader, wish.kv_dtype)
+    if isinstance(kv_bytes, BadKvDtype):
+        return choice
+    size_bytes, size_doubts = _plausible_size(branch, branch.shape)
+    rule = choice.rule
+    engine = (rule.engine if rule else None) or loader.engine
+    job = Job(
+        quant=branch.quant,
+        shape=branch.shape,
+        size_bytes=size_bytes,
+        engine=engine,
+        version=choice.loader.engine_version(engine),
+        split=(rule.split if rule else None) or loader.split,
+        heads_divisible=loader.heads_divisible,
+        unequal_gpus=loader.unequal_gpus,
+        fraction=choice.loader.memory_fraction,
+        kv_bytes=kv_bytes,
+        batch=wish.batch,
+        gpus=gpus,
+        vram_basis=wish.vram_basis,
+        headroom=wish.headroom,
+    )
+    sits = fit(job, choice.context_tokens)
+    too_large = () if sits.headroom_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
+    shape_doubts = (BranchWarning("unclear-shape", None, f"the config: {doubt}") for doubt in branch.shape.doubts)
+    warnings = (*choice.warnings, *size_doubts, *shape_doubts)
+    return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=warnings)
+
+
+def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]]:
+    """The context to judge at, in tokens, and a warning where it is not what the model was made for."""
+    limit = branch.shape.max_position_embeddings if branch.shape else None
+    if wish.context_tokens is None:
+        if limit is not None:
+            return limit, ()
+        message = f"the model's own maximum context is not known: judged at {defaults.CONTEXT_TOKENS} tokens"
+        return defaults.CONTEXT_TOKENS, (BranchWarning("unknown-context", branch.name, message),)
+    if limit is None or wish.context_tokens <= limit:
+        return wish.context_tokens, ()
+    message = f"{wish.context_tokens} tokens are more than the {limit} the model was made for"
+    return wish.context_tokens, (BranchWarning("long-context", branch.name, message),)
+
+
+def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tuple[BranchWarning, ...]]:
+    """The size to reckon with: the stated one, or the computed one where the stated cannot be true, with a warning."""
+    checkable = branch.shape_is_sure and shape.num_local_experts == 1
+    if branch.size_bytes is None or branch.quant.bits is None or not checkable:
+        return branch.size_bytes, ()
+    computed = weights_file_size(branch.quant, shape)
+    if computed <= _IMPLAUSIBLE_SIZE * branch.size_bytes:
+        return branch.size_bytes, ()
+    message = (
+        f"the stated {format_gb(branch.size_bytes)} are too few for {branch.quant.bits:g} bits: "
+        f"judged by the computed {format_gb(computed)}"
+    )
+    return computed, (BranchWarning("implausible-size", branch.name, message),)
+
+
+def _too_large(sits: Fit, context_tokens: int) -> Reason:
+    where = "" if sits.gpus_used == 1 else f" of {sits.gpus_used} GPUs"
+    return Reason(
+        "vram",
+        f"needs {format_gib(sits.estimate.total_bytes)} at {context_tokens} tokens, "
+        f"{format_gib(-sits.headroom_bytes)} more than the {format_gib(sits.budget_bytes)} usable{where}",
+    )

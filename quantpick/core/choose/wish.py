@@ -1,0 +1,49 @@
+"""What the user wants to run, and by which loader."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from quantpick.core import defaults
+from quantpick.core.gpu import Gpu
+from quantpick.core.loaders.versions import LoaderAt
+
+Prefer = Literal["quality", "speed", "context"]
+VramBasis = Literal["free", "total"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """VRAM that is left alone on each GPU: a share of its total, or a number of bytes."""
+
+    fraction: float = 0.0
+    size_bytes: int = 0
+
+    def on(self, gpu: Gpu) -> int:
+        """Bytes to leave on one GPU."""
+        return self.size_bytes + round(self.fraction * gpu.total_bytes)
+
+
+DEFAULT_HEADROOM: Final = Headroom(fraction=defaults.HEADROOM_FRACTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user wants to run.
+
+    Args:
+        loader: the loader, or None for "any maintained one".
+        context_tokens: tokens of context, at least 1; None is the model's own maximum.
+        kv_dtype: type of the KV cache, in the loader's or the common spelling.
+        batch: sequences at once, at least 1.
+        prefer: what makes one fitting branch better than another.
+        vram_basis: count what is free now, or the whole card.
+        headroom: VRAM to leave alone.
+    """
+
+    loader: LoaderAt | None = None
+    context_tokens: int | None = defaults.CONTEXT_TOKENS
+    kv_dtype: str = "fp16"
+    batch: int = 1
+    prefer: Prefer = "quality"
+    vram_basis: VramBasis = "free"
+    headroom: Headroom = DEFAULT_HEADROOM

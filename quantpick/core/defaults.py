@@ -1,0 +1,16 @@
+"""What holds where nothing is said: each default once, for the command line, the Python API and the documentation."""
+
+from typing import Final
+
+CONTEXT_TOKENS: Final = 4096
+"""Tokens of context; chosen: what the Llama 2 family was made for, and enough for a chat."""
+
+HEADROOM_FRACTION: Final = 0.01
+"""VRAM left alone on each GPU, a share: what a desktop or a driver takes meanwhile. Not measured: a choice, and an
+option. What torch's allocator needs is part of the estimate."""
+
+CONNECTIONS: Final = 16
+"""Connections per file."""
+
+RETRY_FOR_S: Final = 300.0
+"""Seconds without a byte after which a download gives up; chosen."""
