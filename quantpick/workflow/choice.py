@@ -2,9 +2,8 @@
 
 import os
 from functools import cache
-from pathlib import Path
+from importlib import resources
 
-from quantpick import core
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.read import parse_loaders
@@ -85,4 +84,4 @@ def _kv_bytes(loader: Loader, kv_dtype: str) -> float:
 
 def _core_data(name: str) -> str:
     """The text of a data file of core, which does no I/O itself."""
-    return (Path(core.__file__).parent / name).read_text(encoding="utf-8")
+    return resources.files("quantpick.core").joinpath(name).read_text(encoding="utf-8")

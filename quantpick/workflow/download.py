@@ -1,5 +1,6 @@
 """A branch on disk: the one that was named, or the recommended one."""
 
+import shlex
 import threading
 import time
 from collections.abc import Sequence
@@ -122,7 +123,15 @@ def download(
         transport=None,
         files=chosen.files,
         left_out=chosen.pickles,
-        launch=_launch(facts, picked, loader, str(where.path), context_tokens, in_hub_cache=local_dir is None),
+        launch=_launch(
+            facts,
+            picked,
+            loader,
+            str(where.path),
+            context_tokens,
+            wishes.get("kv_dtype", "fp16"),
+            in_hub_cache=local_dir is None,
+        ),
     )
     items = [
         Item(
@@ -192,6 +201,7 @@ def _launch(
     loader: str | None,
     path: str,
     context_tokens: int | None,
+    kv_dtype: str,
     *,
     in_hub_cache: bool,
 ) -> str | None:
@@ -200,13 +210,18 @@ def _launch(
     table = branch_table.table_from_repo(facts)
     if chosen is None or not table.branches:
         return None
-    return launch.launch_line(
+    argv = launch.launch_argv(
         chosen.loader,
         table.branches[0].quant,
-        repo_id=facts.repo_id,
-        branch=table.branches[0].name,
-        path=path,
-        in_hub_cache=in_hub_cache,
+        launch.OnDisk(
+            repo_id=facts.repo_id,
+            branch=table.branches[0].name,
+            path=path,
+            hub_cache=path.partition("/models--")[0] if in_hub_cache else None,
+            files=[file.path for file in facts.branches[0].files],
+        ),
+        kv_dtype=kv_dtype,
         context_tokens=picked.context_tokens if picked else context_tokens or defaults.CONTEXT_TOKENS,
         gpus=picked.fit.gpus_used if picked and picked.fit else 1,
     )
+    return None if argv is None else shlex.join(argv)

@@ -18,6 +18,12 @@ class BadKvDtype:
 _KV_PAIR: Final = re.compile(r"q?([2-8])(?:\s*[,_]\s*q?([2-8]))?")
 
 
+def common_name(loader: Loader, text: str) -> str:
+    """The common name of a KV cache type that may be in the loader's own spelling: ``q8`` for ``q8_0``."""
+    spelled = text.strip().lower()
+    return loader.kv_aliases.get(spelled, spelled)
+
+
 def kv_dtype_bytes(loader: Loader, text: str) -> float | BadKvDtype:
     """Bytes per element of a KV cache type, K and V averaged.
 
@@ -28,8 +34,7 @@ def kv_dtype_bytes(loader: Loader, text: str) -> float | BadKvDtype:
         loader: the loader.
         text: ``fp16``, ``fp8``, ``q8``, ``q6``, ``q4`` or the loader's own spelling (``fp8_e5m2``, ``q8_0``, ``8,4``).
     """
-    spelled = text.strip().lower()
-    name = loader.kv_aliases.get(spelled, spelled)
+    spelled, name = text.strip().lower(), common_name(loader, text)
     if name in loader.kv_dtypes:
         return loader.kv_dtypes[name]
     pair = _KV_PAIR.fullmatch(spelled) if loader.kv_pairs else None

@@ -1,56 +1,102 @@
-"""The command that starts a loader on what was downloaded."""
+"""The command that starts a loader on what was downloaded, as a list of arguments.
 
-import re
-import shlex
+The table gives it as a list with placeholders, so nothing is ever pasted into the text of a shell line.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.loaders.table import Loader
+from quantpick.core.loaders.kv_dtype import common_name
+from quantpick.core.loaders.table import Loader, Template
 from quantpick.core.quant import QuantSpec
 
 _ANSWER_TOKENS: Final = 400
 """Kept for the answer where a loader wants prompt and whole stated: TheBloke's GPTQ cards show 3696 of 4096 tokens."""
 
+PLACEHOLDERS: Final = frozenset(
+    {"path", "parent", "folder", "hub_cache", "gguf", "repo_id", "branch"}
+    | {"context", "prompt", "gpus", "method", "bits", "group_size", "kv"}
+)
+"""What may stand between braces in a command of the table."""
 
-def launch_line(
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDisk:
+    """A branch on disk.
+
+    Args:
+        repo_id: ``owner/name``.
+        branch: the git branch.
+        path: the folder it lies in.
+        hub_cache: the Hub's cache, where that folder is part of it; else None.
+        files: the names of its files, as far as they are known.
+    """
+
+    repo_id: str
+    branch: str
+    path: str
+    hub_cache: str | None = None
+    files: Sequence[str] = ()
+
+
+def launch_argv(
     loader: Loader,
     quant: QuantSpec,
+    placed: OnDisk,
     *,
-    repo_id: str,
-    branch: str,
-    path: str,
-    in_hub_cache: bool,
     context_tokens: int,
     gpus: int = 1,
-) -> str | None:
-    """The loader's own command for a branch on disk; None where the rules know none.
+    kv_dtype: str = "fp16",
+) -> tuple[str, ...] | None:
+    """The loader's own command for a branch on disk; None where the table has none.
 
-    A loader that finds the branch in the Hub's cache is given its name there, the others the path.
+    A loader that finds the branch in the Hub's cache by itself is given its name there, the others the path.
 
     Args:
         loader: which.
         quant: what the branch holds.
-        repo_id: ``owner/name``.
-        branch: the git branch.
-        path: the folder it lies in.
-        in_hub_cache: whether that is the Hub's cache.
+        placed: where it lies.
         context_tokens: tokens of context.
         gpus: how many.
+        kv_dtype: type of the KV cache, in the common or the loader's own spelling.
     """
-    lines = [line for line in loader.launch if not re.search(r"\bdownload|^cp ", line)]
-    named = [line for line in lines if "{repo_id}" in line]
-    line = next(iter(named if in_hub_cache and named else [line for line in lines if line not in named] or lines), None)
-    if line is None:
+    template = loader.launch_from_cache if placed.hub_cache is not None else ()
+    if not (template or loader.launch):
         return None
+    parent, _, folder = placed.path.rstrip("/").rpartition("/")
     values = {
-        "path": path if "'{path}'" in line else shlex.quote(path),
-        "folder": shlex.quote(path.rstrip("/").rpartition("/")[2]),
-        "repo_id": repo_id,
-        "branch": branch,
+        "path": placed.path,
+        "parent": parent or ("/" if placed.path.startswith("/") else "."),
+        "folder": folder,
+        "hub_cache": placed.hub_cache or "",
+        "gguf": min((name for name in placed.files if name.endswith(".gguf")), default="FILE.gguf"),
+        "repo_id": placed.repo_id,
+        "branch": placed.branch,
         "context": str(context_tokens),
         "prompt": str(max(1, context_tokens - _ANSWER_TOKENS)),
         "gpus": str(gpus),
-        "method": quant.method or "",
+        "method": "" if quant.method in (None, "none") else str(quant.method),
         "bits": f"{quant.bits:g}" if quant.bits else "",
         "group_size": str(quant.group_size or -1),
+        "kv": _kv(loader, kv_dtype),
     }
-    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), line)
+    return tuple(_filled(template or loader.launch, values))
+
+
+def _kv(loader: Loader, kv_dtype: str) -> str:
+    """What the command says for a KV cache type; a pair of widths, which no table lists, is said as it was written."""
+    name = common_name(loader, kv_dtype)
+    unlisted = kv_dtype.strip() if loader.kv_pairs and name not in loader.kv_dtypes else ""
+    return loader.launch_kv.get(name, unlisted)
+
+
+def _filled(template: Template, values: Mapping[str, str]) -> Iterator[str]:
+    """The arguments with the values in place; a group is left out whole where one of its values is empty."""
+    for part in template:
+        if isinstance(part, str):
+            yield part.format_map(values)
+            continue
+        group = [one.format_map(values) for one in part]
+        if all(group):
+            yield from group

@@ -40,4 +40,8 @@ def _read_rules(row: dict[str, Any]) -> Iterator[Rule]:
 
 
 def _frozen(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return {key: _tuples(value) if isinstance(value, list) else value for key, value in row.items()}
+
+
+def _tuples(items: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuples(item) if isinstance(item, list) else item for item in items)

@@ -10,6 +10,8 @@ from quantpick.core.quant import Method
 Answer = Literal["yes", "slow", "no"]
 Split = Literal["layers", "tensor", "none"]
 Status = Literal["active", "maintenance", "dead"]
+Template = tuple[str | tuple[str, ...], ...]
+"""The arguments of a command, with placeholders; a group of them is left out where one of its values is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,9 @@ class Loader:
         kv_dtypes: KV cache type to bytes per element, K and V averaged.
         kv_pairs: whether any ``K,V`` of 2 to 8 bits is a KV cache type too.
         kv_aliases: other spellings of those types.
-        launch: command lines with placeholders, as the header of ``loaders.toml`` lists them.
+        launch: the command for a folder, with placeholders as the header of ``loaders.toml`` lists them; empty: none.
+        launch_from_cache: the command that finds the branch in the Hub's cache by name; empty: by its folder.
+        launch_kv: KV cache type to what the command says for it.
         architectures: the config's ``model_type`` of what it runs; None makes no statement.
         architectures_strict: whether it runs no other (else others are tried, with a warning).
         card_column: whether the "ExLlama" column of model cards speaks of it.
@@ -131,11 +135,13 @@ class Loader:
     unequal_gpus: bool
     heads_divisible: bool
     kv_dtypes: Mapping[str, float]
-    launch: tuple[str, ...]
     rules: tuple[Rule, ...]
     source: str
     checked: str
     aliases: tuple[str, ...] = ()
+    launch: Template = ()
+    launch_from_cache: Template = ()
+    launch_kv: Mapping[str, str] = field(default_factory=dict)
     kv_pairs: bool = False
     kv_aliases: Mapping[str, str] = field(default_factory=dict)
     architectures: tuple[str, ...] | None = None
