@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.quant import NO_GROUP, Method, QuantFacts
+from quantpick.core.methods import BRANCH_WORDS, METHODS, Method, method_in
+from quantpick.core.quant import NO_GROUP, QuantFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,14 @@ class UnknownName:
 
 _NUMBER = r"(?P<bits>\d{1,2}(?:[._]\d{1,3})?)"
 _TAIL = r"(?P<tail>(?:[-_][a-z0-9.]+)*)"
+_METHOD = rf"(?:(?P<method>{BRANCH_WORDS})[-_])"
 
 _GRAMMARS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # TheBloke: gptq-4bit-32g-actorder_True, gptq-8bit--1g-actorder_True, gptq-4-32g-actorder_True; and the
         # directories of his scripts: 4bits-128g-desc_act_True-damp_0.1; without act order: awq-4bit-128g.
-        r"(?:(?P<method>gptq|awq)[-_])?(?P<bits>[2-8])(?:-?bits?)?[-_](?P<group>-1|\d{2,4})g"
+        rf"{_METHOD}?(?P<bits>[2-8])(?:-?bits?)?[-_](?P<group>-1|\d{{2,4}})g"
         r"(?:[-_](?:act[-_]?order|desc_act)_(?P<act>true|false))?(?:-damp_(?P<damp>0\.\d{1,6}))?",
         # turboderp 2.4bpw, SC_1.40bpw_H3_V3; cgus 4.25bpw-h6; Doctor-Shotgun 5.0bpw-h6-wiki; ArtusDev 2.5bpw_H6;
         # latimar 5_0-bpw-h8; khronnuz 4.05bpw_h6_ng6; sfxnz 2.0bpw-mcg; also exl2-4.0bpw.
@@ -41,7 +43,7 @@ _GRAMMARS: Final = tuple(
         # bartowski 8_0, 4_25, 3.0
         r"(?P<bits>\d[._]\d{1,2})",
         # gptq-4bit, 8-bit, int4, GPTQ-Int8
-        r"(?:(?P<method>gptq|awq)[-_])?(?:(?P<bits>[2-8])-?bits?|int(?P<int>[2-8]))",
+        rf"{_METHOD}?(?:(?P<bits>[2-8])-?bits?|int(?P<int>[2-8]))",
         # w4a16, w4g128, w4a16-g128: compressed-tensors and AWQ recipes
         r"w(?P<bits>[2-8])(?:a(?:8|16))?[-_]?(?:g(?P<group>\d{2,4}))?",
         # the unquantized copy
@@ -50,7 +52,7 @@ _GRAMMARS: Final = tuple(
         r"i?q(?P<gguf>[1-8])_(?:k(?:_[sml])?|[01]|x?x?[sm]|nl)",
     )
 )
-_METHOD_WORDS: Final[dict[str, Method]] = {"exl2": "exl2", "exl3": "exl3", "mcg": "exl3", "mul1": "exl3"}
+_NAME_WORDS: Final = {word: key for key, method in METHODS.items() for word in method.name_words}
 _MAX_BITS: Final = 16
 
 
@@ -85,7 +87,7 @@ def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
         return None
     group = int(said["group"]) if "group" in said else None
     return QuantFacts(
-        method=_method(said.get("method"), name),
+        method=_method(name),
         bits=bits,
         head_bits=int(said["head"]) if "head" in said else None,
         group_size=NO_GROUP if group == NO_GROUP else group,
@@ -103,7 +105,5 @@ def _number(text: str) -> float:
     return float(text.replace("_", ".")) if re.search(r"[._]", text) else int(text)
 
 
-def _method(prefix: str | None, name: str) -> Method | None:
-    if prefix is not None:
-        return "awq" if prefix.lower() == "awq" else "gptq"
-    return next((_METHOD_WORDS[word] for word in re.split(r"[-_]", name) if word in _METHOD_WORDS), None)
+def _method(name: str) -> Method | None:
+    return method_in(name) or next((_NAME_WORDS[word] for word in re.split(r"[-_]", name) if word in _NAME_WORDS), None)

@@ -2,14 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
+from quantpick.core.methods import METHODS, Method
 from quantpick.core.shape import ModelShape
-
-Method = Literal["gptq", "awq", "exl2", "exl3", "gguf", "compressed-tensors", "none"]
-"""How the weights are stored: the files' own ``quant_method``; ``none`` is 16-bit."""
-
-METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
 NO_GROUP: Final = -1
 """What the files write for "one group per column"; only `QuantFacts` speaks this way, a `QuantSpec` says None."""
@@ -53,7 +49,7 @@ class QuantSpec:
         """
         if self.bpw is not None or self.bits is None:
             return self.bpw
-        if self.group_size and self.method in ("gptq", "awq", "compressed-tensors", None):
+        if self.group_size and (self.method is None or METHODS[self.method].has_groups):
             return self.bits + (16 + self.bits) / self.group_size
         return self.bits
 

@@ -15,6 +15,7 @@ from quantpick.core.choose.verdict import Choice
 from quantpick.core.gpu import Machine
 from quantpick.core.loaders.table import Loader
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words
+from quantpick.core.methods import METHODS
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch
 from quantpick.core.units import GIB, format_gb, format_gib
@@ -206,7 +207,7 @@ def _spec(branch: Branch) -> str:
     '4-bit GPTQ, group 32, act order'
     """
     quant = branch.quant
-    unit = "bpw" if quant.method in ("exl2", "exl3") else "bit"
+    unit = "bpw" if quant.method and METHODS[quant.method].states_bpw else "bit"
     bits = "?" if quant.bits is None else f"{quant.bits:g}"
     words = [f"{bits} bpw" if unit == "bpw" else f"{bits}-bit"]
     words[0] += "" if quant.method in (None, "none") else f" {quant.method.upper()}"

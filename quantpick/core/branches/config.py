@@ -10,20 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from quantpick.core.quant import NO_GROUP, Method, QuantFacts
+from quantpick.core.methods import METHODS, Method, method_of_config
+from quantpick.core.quant import NO_GROUP, QuantFacts
 from quantpick.core.shape import ModelShape
 
-_METHODS: Final[dict[str, Method]] = {
-    "gptq": "gptq",
-    "gptq_v2": "gptq",
-    "gptq_marlin": "gptq",
-    "marlin": "gptq",
-    "awq": "awq",
-    "exl2": "exl2",
-    "exl3": "exl3",
-    "gguf": "gguf",
-    "compressed-tensors": "compressed-tensors",
-}
 MODEL_CONFIG: Final = "config.json"
 QUANT_CONFIGS: Final = ("quantize_config.json", "quant_config.json")
 """The files of a branch worth reading: Transformers' config, and the first of AutoGPTQ's and AutoAWQ's own."""
@@ -158,11 +148,11 @@ def _method(section: Mapping[str, object]) -> Method | None:
         packing = str(section.get("packing_format", section.get("backend", "")))
         if named.lower() in ("auto-round", "intel/auto-round"):
             return "awq" if "awq" in packing else "gptq"
-        return _METHODS.get(named.lower())
-    version = section.get("version")
-    if section.keys() & {"w_bit", "zero_point"} or str(version).lower() in ("gemm", "gemv", "gemv_fast"):
+        return method_of_config(named)
+    if str(section.get("version")).lower() in ("gemm", "gemv", "gemv_fast"):
         return "awq"
-    return "compressed-tensors" if "config_groups" in section else "gptq"
+    told = (key for key, method in METHODS.items() if section.keys() & set(method.config_keys))
+    return next(told, "gptq")
 
 
 def _act_order(section: Mapping[str, object], method: Method) -> bool | None:

@@ -5,12 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from quantpick.core.methods import METHODS
 from quantpick.core.repo import RepoFile
 
 _SAFETENSORS: Final = (".safetensors",)
 _PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt")
 _OTHER_FORMATS: Final = {
-    ".gguf": "GGUF files, one per quantization: quantpick chooses among branches",
+    **{
+        ending: f"{method.title} files, one per quantization: quantpick chooses among branches"
+        for method in METHODS.values()
+        for ending in method.endings
+    },
     ".ggml": "GGML files, for llama.cpp of 2023",
     ".onnx": "ONNX files",
     ".npz": "MLX arrays",

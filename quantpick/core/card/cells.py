@@ -6,12 +6,14 @@ from typing import Final
 from quantpick.core.card.figures import SIZE, UNITS, read_number, size_bytes_of
 from quantpick.core.card.inline import Inline
 from quantpick.core.hub_url import is_git_ref
+from quantpick.core.methods import BRANCH_WORDS
 from quantpick.core.quant import NO_GROUP
 
 _NUMBER: Final = re.compile(r"\d{1,9}(?:[._,]\d{1,6})?")
 _YES: Final = ("yes", "true", "y", "✓", "✔", "✅", "☑", "是")
 _NO: Final = ("no", "false", "n", "✗", "✘", "❌", "✖", "否")
 _NOTHING: Final = ("", "-", "--", "—", "–", "?", "tbd", "tba", "n/a", "na", "none", "null")
+_TOOL: Final = re.compile(rf"[\w.-]{{0,20}}(?:{BRANCH_WORDS}|exllama|llama|transformers)[\w.-]{{0,20}}", re.IGNORECASE)
 
 
 def read_branch(cell: Inline, header: str = "") -> str | None:
@@ -60,8 +62,7 @@ def read_name(cell: Inline, header: str) -> str | None:
 
 def read_tool(cell: Inline, header: str) -> str | None:
     """The name of a quantizing tool, by the looks of it: AutoGPTQ, GPTQ-for-LLaMa, exllamav2."""
-    tool = re.fullmatch(r"[\w.-]{0,20}(?:gptq|awq|exllama|llama|transformers)[\w.-]{0,20}", cell.plain, re.IGNORECASE)
-    return cell.plain if tool else None
+    return cell.plain if _TOOL.fullmatch(cell.plain) else None
 
 
 def read_tokens(cell: Inline, header: str) -> int | None:

@@ -14,6 +14,7 @@ from quantpick.core.card.markdown import Block, Fence, Table, lines_of, split_it
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.card.tables import read_row
 from quantpick.core.hub_url import is_git_ref, read_hub_url
+from quantpick.core.methods import BRANCH_WORDS
 from quantpick.core.quant import QuantFacts
 
 
@@ -53,7 +54,7 @@ def bare_names(blocks: Sequence[Block]) -> Iterator[Found]:
 
 _VERSION: Final = re.compile(r"\d+[._]\d+|")
 _NAME_MARKS: Final = ("`", "bpw", "_H", "_h", "bit-", "main")
-_EXPLICIT_NAME: Final = re.compile(r"bpw|gptq|awq|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
+_EXPLICIT_NAME: Final = re.compile(rf"bpw|{BRANCH_WORDS}|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
 _NAME_LINE: Final = re.compile(r"[*_]{0,2}(?:`([^`\s]{1,200})`|([\w.+-]{1,60})(?=[*_]{0,2}\s*(?:[:(–—]|-\s|--|$)))")
 
 

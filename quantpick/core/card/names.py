@@ -1,27 +1,16 @@
 """What the names of models and repos say: the model, the method, and whether two names are of one model."""
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
-from quantpick.core.quant import Method
+from quantpick.core.methods import METHOD_WORDS
 
-_METHOD_WORDS: Final[Mapping[str, Method]] = {
-    "gptq": "gptq",
-    "awq": "awq",
-    "exl2": "exl2",
-    "exllamav2": "exl2",
-    "exl3": "exl3",
-    "exllamav3": "exl3",
-    "gguf": "gguf",
-    "ggml": "gguf",
-}
-QUANTIZED: Final = ("gptq", "awq", "exl2", "exl3")
 _QUANT_SUFFIX: Final = re.compile(
-    r"(?:[-_. ]+(?:\d+(?:[._]\d+)?[-_]?bpw|bpw[-_]?\d+(?:\.\d+)?|h\d{1,2}|exl[23]|exllamav[23]|gptq|awq|gguf|ggml|i1|hf"
+    rf"(?:[-_. ]+(?:{METHOD_WORDS}|\d+(?:[._]\d+)?[-_]?bpw|bpw[-_]?\d+(?:\.\d+)?|h\d{{1,2}}|i1|hf"
     r"|fp16|bf16|int[2-8]|[2-8][-_]?bits?|w\da\d+|\d+g|quants?|quantized|imat))+$",
     re.IGNORECASE,
 )
+_NAMED_METHOD: Final = re.compile(rf"[\s\-–_(]*\b(?:{METHOD_WORDS}|exllama\S*)\b.*$", re.IGNORECASE)
 
 
 def letters_of(name: str) -> str:
@@ -44,17 +33,6 @@ def alike(name: str, other: str) -> bool:
     return len(one) > 3 and len(two) > 3 and (one in two or two in one)
 
 
-def method_in(text: str, *, last: bool = False) -> Method | None:
-    """The method a text names, the first one or the last.
-
-    >>> method_in("Exllama v2 Quantizations of Finch"), method_in("Finch-AWQ-exl3", last=True), method_in("Finch")
-    ('exl2', 'exl3', None)
-    """
-    words = re.findall(r"[^\W_]+", re.sub(r"exllama[ -]v", "exllamav", text[:1000].casefold()))
-    found = [_METHOD_WORDS[word] for word in words if word in _METHOD_WORDS]
-    return found[-1 if last else 0] if found else None
-
-
 def model_in(title: str) -> str:
     """The model a title names.
 
@@ -63,5 +41,5 @@ def model_in(title: str) -> str:
     """
     title = re.sub(r"^\W+", "", title)
     title = re.sub(r"^.{0,60}\bquant\w*\s+(?:of|for)\s+", "", title[:300], flags=re.IGNORECASE)
-    title = re.sub(r"[\s\-–_(]*\b(?:gptq|awq|exl[23]|gguf|exllama\S*)\b.*$", "", title, flags=re.IGNORECASE)
+    title = _NAMED_METHOD.sub("", title)
     return stem_of(title.strip().rpartition("/")[2]).strip(" -–_:")

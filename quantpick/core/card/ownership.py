@@ -8,19 +8,20 @@ from typing import Final
 from quantpick.core.card.inline import read_inline
 from quantpick.core.card.limits import MAX_ROWS, Budget
 from quantpick.core.card.markdown import SUMMARY, Block, Cells, DetailsEnd, Fence, Heading, Table, Text, lines_of
-from quantpick.core.card.names import QUANTIZED, alike, letters_of, method_in, model_in, stem_of
+from quantpick.core.card.names import alike, letters_of, model_in, stem_of
 from quantpick.core.card.rows import Found
 from quantpick.core.hub_url import read_hub_url
-from quantpick.core.quant import Method
+from quantpick.core.methods import BRANCH_WORDS, IN_BRANCHES, METHODS, Method, method_in, spelled
 
 _ORIGINAL_CARD: Final = re.compile(
     r"\boriginal\b.{0,60}\b(?:card|read ?me|description)\b|\b(?:card|read ?me)\b.{0,30}\boriginal\b|原始?模型卡",
     re.IGNORECASE,
 )
+_TOOLS: Final = spelled(tool for method in METHODS.values() for tool in method.tools)
 _MADE_HERE: Final = re.compile(
-    r"\b(?:gptq|awq|exl[23]|exllama\S{0,3}(?: v[23])?)\b.{0,30}\bquant\w* (?:of|for)\b"
-    r"|\bquant\w*\b.{0,60}\b(?:using|with|to|by)\b.{0,60}\b(?:exllama|exl[23]|auto-?gptq|gptqmodel|auto-?awq)"
-    r"|\bcontains?\b.{0,20}\b(?:gptq|awq|exl[23])\b",
+    rf"\b(?:{BRANCH_WORDS}|exllama)\b.{{0,30}}\bquant\w* (?:of|for)\b"
+    rf"|\bquant\w*\b.{{0,60}}\b(?:using|with|to|by)\b.{{0,60}}\b(?:{_TOOLS})"
+    rf"|\bcontains?\b.{{0,20}}\b(?:{BRANCH_WORDS})\b",
     re.IGNORECASE,
 )
 """How a quantizer's card says that it is one; the author's own card speaks of "EXL2 quants: [link]" instead."""
@@ -101,7 +102,9 @@ class About:
         accepted = self._accept_inferred(tabled or linked) if self.given is None else _accept_given(linked, self.given)
         if not linked and self.given and self.commands and not _accept_given(self.commands, self.given):
             return []
-        found = [one for one in found if not one.unsure or method_in((one.repo or "").rpartition("/")[2]) in QUANTIZED]
+        found = [
+            one for one in found if not one.unsure or method_in((one.repo or "").rpartition("/")[2]) in IN_BRANCHES
+        ]
         foreign = {one.group for one in found if one.repo} - {one.group for one in found if one.repo in accepted}
         return [one for one in found if one.repo in accepted or (one.repo is None and one.group not in foreign)]
 
@@ -142,7 +145,7 @@ class About:
             bool(self.introduction)
             or "quantized_by" in self.front
             or "quantized" in self.front.get("base_model_relation", ())
-            or any(method_in(word) in QUANTIZED for word in words)
+            or any(method_in(word) in IN_BRANCHES for word in words)
             or any(command.casefold() == repo.casefold() for command in self.commands)
         )
 

@@ -4,7 +4,7 @@ Where to add things:
 
 * a **column**: one line in `quantpick.core.card.columns.COLUMNS`;
 * a **card format**, that is another way to list branches: one entry in `quantpick.core.card.formats.FORMATS`;
-* a **word for a method** (``exl4``): one line in `quantpick.core.card.names.METHOD_WORDS`.
+* a **method**, or a word for one: one row in `quantpick.core.methods.METHODS`.
 
 A card is untrusted, and only its publisher's own branches count: a table copied from elsewhere, the original model card
 quoted below, folders, files and other repos give no row. `quantpick.core.card.markdown` reads the Markdown; no text
@@ -23,7 +23,8 @@ from quantpick.core.card.markdown import read_document
 from quantpick.core.card.ownership import About, own_blocks
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.card.siblings import Sibling, find_siblings
-from quantpick.core.quant import BranchWarning, Method
+from quantpick.core.methods import Method
+from quantpick.core.quant import BranchWarning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quantpick.core.card.names import letters_of, method_in, stem_of
+from quantpick.core.card.names import letters_of, stem_of
 from quantpick.core.card.ownership import About
-from quantpick.core.quant import Method
+from quantpick.core.methods import Method, method_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

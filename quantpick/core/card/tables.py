@@ -21,9 +21,9 @@ from quantpick.core.card.figures import bits_in, head_bits_in
 from quantpick.core.card.inline import Inline, read_inline
 from quantpick.core.card.limits import MAX_COLUMNS, MAX_ROWS, MAX_TABLES
 from quantpick.core.card.markdown import Block, Cells, Table, Text, split_item, split_row
-from quantpick.core.card.names import method_in
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.hub_url import read_hub_url
+from quantpick.core.methods import method_in
 from quantpick.core.quant import QuantFacts
 
 _ABSURD_BYTES: Final = 10**13

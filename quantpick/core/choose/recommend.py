@@ -9,7 +9,8 @@ from quantpick.core.choose.verdict import Choice, judge
 from quantpick.core.choose.wish import Prefer, Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.table import LoaderTable
-from quantpick.core.quant import Branch, BranchWarning, Method
+from quantpick.core.methods import Method
+from quantpick.core.quant import Branch, BranchWarning
 
 SPEED_FLOOR_BITS: Final = 4
 """``--prefer speed`` goes below 4 bits only when nothing else fits: there the published perplexities fall off a cliff

@@ -22,8 +22,9 @@ from typing import Final
 
 from quantpick.core.loaders.table import Answer, Loader, Rule
 from quantpick.core.loaders.versions import LoaderAt
-from quantpick.core.loaders.words import METHOD_NAMES, groups_in_words, listing, quants_in_words
-from quantpick.core.quant import NO_GROUP, BranchWarning, Method, QuantSpec, Reason
+from quantpick.core.loaders.words import groups_in_words, listing, quants_in_words
+from quantpick.core.methods import METHODS, Method
+from quantpick.core.quant import NO_GROUP, BranchWarning, QuantSpec, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +152,6 @@ def check(
     )
 
 
-_WITHOUT_GROUPS: Final = frozenset({"exl2", "exl3", "gguf", "none"})
-
-
 def _method(chosen: LoaderAt, quant: QuantSpec, branch: str | None) -> tuple[Method | None, tuple[BranchWarning, ...]]:
     """The quantization's method; where nobody names it, the loader's first that the bits allow, with a warning.
 
@@ -164,19 +162,19 @@ def _method(chosen: LoaderAt, quant: QuantSpec, branch: str | None) -> tuple[Met
     grouped = quant.group_size is not None or quant.desc_act is not None
     for rule, _ in chosen.holding(chosen.loader.rules):
         fits = rule.rejects is None and (quant.bits is None or rule.takes_bits(quant.bits))
-        if fits and not (grouped and rule.method in _WITHOUT_GROUPS):
-            message = f"nobody says how this branch is quantized: judged as {METHOD_NAMES[rule.method]}"
+        if fits and not (grouped and not METHODS[rule.method].has_groups):
+            message = f"nobody says how this branch is quantized: judged as {METHODS[rule.method].title}"
             return rule.method, (BranchWarning("unknown-fact", branch, message),)
     return None, ()
 
 
 def _format_reason(chosen: LoaderAt, method: Method | None, refusing: Rule | None) -> Reason:
     label = chosen.label
-    what = "a branch of unknown method with these bits" if method is None else METHOD_NAMES[method]
+    what = "a branch of unknown method with these bits" if method is None else METHODS[method].title
     if refusing is not None:
         return Reason("format", f"{label} does not read {what}: {refusing.rejects}")
     held = (rule.method for rule, _ in chosen.holding(chosen.loader.rules) if rule.rejects is None)
-    readable = listing((METHOD_NAMES[readable] for readable in dict.fromkeys(held)), "and")
+    readable = listing((METHODS[readable].title for readable in dict.fromkeys(held)), "and")
     return Reason("format", f"{label} does not read {what}, it reads {readable or 'no format that Hub branches hold'}")
 
 
@@ -244,7 +242,7 @@ def _check_sym(rule: Rule, facts: _Facts) -> _Finding:
     if rule.sym is None or rule.sym == facts.quant.sym:
         return None
     kinds = {True: "symmetric", False: "asymmetric"}
-    takes = f"takes {kinds[rule.sym]} {METHOD_NAMES[facts.method]} only"
+    takes = f"takes {kinds[rule.sym]} {METHODS[facts.method].title} only"
     if facts.quant.sym is None:
         return facts.doubt("whether this branch is symmetric", takes)
     return _objection(rule, "sym", f"{facts.label} {takes}, this branch is {kinds[facts.quant.sym]}")
@@ -300,10 +298,10 @@ def _check_architecture(
 def _caveats(rule: Rule, facts: _Facts) -> Iterator[BranchWarning]:
     """What the reader should know of the rule that accepted."""
     if rule.unverified:
-        what = f"{facts.label} takes {METHOD_NAMES[facts.method]}" + (f" by {rule.kernel}" if rule.kernel else "")
+        what = f"{facts.label} takes {METHODS[facts.method].title}" + (f" by {rule.kernel}" if rule.kernel else "")
         yield BranchWarning("unverified-rule", None, f"that {what} is not verified in its code: {rule.source}")
     if rule.needs is not None:
-        message = f"{facts.label} reads {METHOD_NAMES[facts.method]} only with {rule.needs} installed"
+        message = f"{facts.label} reads {METHODS[facts.method].title} only with {rule.needs} installed"
         yield BranchWarning("needs-package", None, message)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from quantpick.core.loaders.table import Loader, LoaderTable, MemoryFraction, Rule
-from quantpick.core.quant import Method
+from quantpick.core.methods import Method
 
 
 def parse_loaders(text: str) -> LoaderTable:

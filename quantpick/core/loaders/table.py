@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from quantpick.core.quant import Method
+from quantpick.core.methods import Method
 
 Answer = Literal["yes", "slow", "no"]
 Split = Literal["layers", "tensor", "none"]

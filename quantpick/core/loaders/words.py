@@ -5,17 +5,8 @@ from itertools import pairwise
 from typing import Final
 
 from quantpick.core.loaders.table import Rule
-from quantpick.core.quant import NO_GROUP, Method
-
-METHOD_NAMES: Final[dict[Method, str]] = {
-    "gptq": "GPTQ",
-    "awq": "AWQ",
-    "exl2": "EXL2",
-    "exl3": "EXL3",
-    "gguf": "GGUF",
-    "compressed-tensors": "compressed-tensors",
-    "none": "16-bit weights",
-}
+from quantpick.core.methods import METHODS
+from quantpick.core.quant import NO_GROUP
 
 
 def listing(items: Iterable[object], word: str) -> str:
@@ -38,7 +29,7 @@ def bits_in_words(rule: Rule) -> str:
 def quants_in_words(rules: Iterable[Rule]) -> str:
     """The quantizations that some rules of one method take between them: ``4- or 8-bit GPTQ``, ``2 to 8 bpw EXL2``."""
     rules = list(rules)
-    method = METHOD_NAMES[rules[0].method]
+    method = METHODS[rules[0].method].title
     ranged = next((rule for rule in rules if rule.bits_range is not None), None)
     if ranged is not None:
         return f"{bits_in_words(ranged)} bpw {method}"

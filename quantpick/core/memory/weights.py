@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from quantpick.core.methods import METHODS
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
@@ -39,7 +40,7 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
     sparse = shape.num_hidden_layers - shape.num_dense_layers
     routers = sparse * shape.hidden_size * shape.num_local_experts * _FP16
     rest = embedding_bytes(shape) + norms + (routers if shape.num_local_experts > 1 else 0)
-    if quant.method in ("exl2", "exl3"):
+    if quant.method and METHODS[quant.method].states_bpw:
         head_bits = quant.head_bits or _DEFAULT_HEAD_BITS
         body = sum(rows * columns * count for rows, columns, count in layers) * (quant.bpw or quant.bits) / 8
         return rest + round(body + shape.vocab_size * shape.hidden_size * head_bits / 8)

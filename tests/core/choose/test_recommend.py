@@ -16,7 +16,8 @@ from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable
 from quantpick.core.loaders.versions import UnknownVersion, at_version
 from quantpick.core.memory.weights import weights_file_size
-from quantpick.core.quant import Branch, Method, QuantSpec
+from quantpick.core.methods import Method
+from quantpick.core.quant import Branch, QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import GIB
 

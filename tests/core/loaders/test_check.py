@@ -20,7 +20,8 @@ from quantpick.core.loaders.table import Loader, LoaderTable, Rule, UnknownLoade
 from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version, parse_choice, parse_version
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.memory.engines import ENGINES
-from quantpick.core.quant import METHODS, QuantSpec
+from quantpick.core.methods import METHODS
+from quantpick.core.quant import QuantSpec
 
 TOML: Final = Path(core.__file__).parent / "loaders" / "loaders.toml"
 NOTES: Final = Path(__file__).parents[4] / "shared" / "data" / "loaders.json"

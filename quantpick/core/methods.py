@@ -1,0 +1,128 @@
+"""The quantization methods: all that is known of each by name, one row a method.
+
+Whoever reads a card, a branch name, a config or a file tree, and whoever speaks of a method, asks `METHODS`. To add a
+method is a row here and a test.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+Method = str
+"""A key of `METHODS`: how the weights are stored. The files' own ``quant_method``; ``none`` is 16-bit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantMethod:
+    """One way to store quantized weights, by all its names.
+
+    Args:
+        title: what prose calls it.
+        words: its names in cards and in the names of repos and branches, in small letters. A blank may be missing or be
+            a hyphen there.
+        tools: the programs that make it, as a quantizer's card names them; written like `words`.
+        config_names: the values of ``quant_method`` that mean it.
+        config_keys: keys that only its files have, for those from before ``quant_method`` was written.
+        name_words: further words that give it away in a branch name, and mean nothing in prose.
+        endings: of its files, where the ending tells.
+        in_branches: whether publishers give each quantization a branch; not so where it is a file of many.
+        has_groups: whether weights share scales in groups of a size that the files state.
+        states_bpw: whether its bits are the effective figure already, fractions allowed, as the loaders print it.
+    """
+
+    title: str
+    words: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    config_names: tuple[str, ...] = ()
+    config_keys: tuple[str, ...] = ()
+    name_words: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
+    in_branches: bool = True
+    has_groups: bool = True
+    states_bpw: bool = False
+
+
+METHODS: Final[dict[Method, QuantMethod]] = {
+    "gptq": QuantMethod(
+        title="GPTQ",
+        words=("gptq",),
+        tools=("auto gptq", "gptqmodel"),
+        config_names=("gptq", "gptq_v2", "gptq_marlin", "marlin"),
+    ),
+    "awq": QuantMethod(
+        title="AWQ",
+        words=("awq",),
+        tools=("auto awq",),
+        config_names=("awq",),
+        config_keys=("w_bit", "zero_point"),
+    ),
+    "exl2": QuantMethod(
+        title="EXL2",
+        words=("exl2", "exllama v2"),
+        tools=("exl2", "exllama", "exllama v2"),
+        config_names=("exl2",),
+        has_groups=False,
+        states_bpw=True,
+    ),
+    "exl3": QuantMethod(
+        title="EXL3",
+        words=("exl3", "exllama v3"),
+        tools=("exl3", "exllama v3"),
+        config_names=("exl3",),
+        name_words=("mcg", "mul1"),  # its codebooks
+        has_groups=False,
+        states_bpw=True,
+    ),
+    "gguf": QuantMethod(
+        title="GGUF",
+        words=("gguf", "ggml"),
+        config_names=("gguf",),
+        endings=(".gguf",),
+        in_branches=False,
+        has_groups=False,
+    ),
+    "compressed-tensors": QuantMethod(
+        title="compressed-tensors", config_names=("compressed-tensors",), config_keys=("config_groups",)
+    ),
+    "none": QuantMethod(title="16-bit weights", in_branches=False, has_groups=False),
+}
+
+
+def spelled(words: Iterable[str]) -> str:
+    """A regular expression for any of some words of `METHODS`, longest first.
+
+    >>> spelled(("exl2", "exllama v2"))
+    'exllama[ -]?v2|exl2'
+    """
+    return "|".join(re.escape(word).replace("\\ ", "[ -]?") for word in sorted(words, key=len, reverse=True))
+
+
+METHOD_WORDS: Final = spelled(word for method in METHODS.values() for word in method.words)
+"""A regular expression for any word that names a method."""
+_KEYS: Final = {word.replace(" ", ""): key for key, method in METHODS.items() for word in method.words}
+_NAMED: Final = re.compile(rf"(?<![^\W_])(?:{METHOD_WORDS})(?![^\W_])")
+_BY_CONFIG_NAME: Final = {name: key for key, method in METHODS.items() for name in method.config_names}
+IN_BRANCHES: Final = tuple(key for key, method in METHODS.items() if method.in_branches)
+"""The methods whose quantizations are published as branches."""
+BRANCH_WORDS: Final = spelled(word for key in IN_BRANCHES for word in METHODS[key].words)
+"""A regular expression for any word that names one of them."""
+
+
+def method_in(text: str, *, last: bool = False) -> Method | None:
+    """The method that a text names, the first one or the last.
+
+    >>> method_in("Exllama v2 Quantizations of Finch"), method_in("Finch-AWQ-exl3", last=True), method_in("Finch")
+    ('exl2', 'exl3', None)
+    """
+    found = _NAMED.findall(text[:1000].casefold())
+    return _KEYS[re.sub("[ -]", "", found[-1 if last else 0])] if found else None
+
+
+def method_of_config(quant_method: str) -> Method | None:
+    """The method that a config's ``quant_method`` names; None where nobody here knows it.
+
+    >>> method_of_config("gptq_v2"), method_of_config("quanto")
+    ('gptq', None)
+    """
+    return _BY_CONFIG_NAME.get(quant_method.lower())
