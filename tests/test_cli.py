@@ -102,6 +102,8 @@ def test_recommend_json_has_its_keys_and_every_branch_once(capsys: pytest.Captur
         "budget_bytes",
         "recommended",
         "branches",
+        "advice",
+        "siblings",
         "warnings",
     }
     assert data["repo_id"] == "TheBloke/Airoboros-c34B-3.1.2-GPTQ"

@@ -8,6 +8,8 @@ import pytest
 
 import quantpick
 from quantpick import Gpu, ModelShape, NotFoundError, QuantSpec, UsageError
+from quantpick.core.choose.wish import Wish
+from quantpick.workflow.choice import make_wish
 
 CARD = Path(__file__).parent / "fixtures" / "cards" / "airoboros-c34b-gptq.md"
 GIB = 2**30
@@ -118,7 +120,54 @@ def test_version_counts_only_where_the_loader_is_the_engine() -> None:
     assert need["gptqmodel==2.2.0"] == need["gptqmodel"]
 
 
-@pytest.mark.parametrize(("context_tokens", "batch"), [(0, 1), (-5, 1), (4096, 0)])
-def test_numbers_out_of_bounds_are_the_callers_fault(context_tokens: int, batch: int) -> None:
-    with pytest.raises(UsageError):
-        quantpick.recommend(card=CARD, gpus=[gpu(24)], context_tokens=context_tokens, batch=batch)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quant": QuantSpec("gptq", float("nan"))},
+        {"quant": QuantSpec("gptq", float("inf"))},
+        {"quant": QuantSpec("gptq", -4)},
+        {"quant": QuantSpec("gptq", 4, 0)},
+        {"quant": QuantSpec("exl2", 4, head_bits=float("nan"))},
+        {"shape": ModelShape(32, -4096, 32, 8, 128, 14336, 32000)},
+        {"shape": ModelShape(32, 4096, 32, 0, 128, 14336, 32000)},
+        {"shape": ModelShape(32, 4096, 32, 8, 128, 14336, 32000, num_sliding_layers=33)},
+        {"context_tokens": float("nan")},
+        {"context_tokens": 10**5000},
+        {"batch": True},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_estimate_of_what_is_no_number_is_the_callers_fault(wrong: dict[str, Any]) -> None:
+    shape = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
+    asked: dict[str, Any] = {"quant": QuantSpec("gptq", 4), "shape": shape, "context_tokens": 4096} | wrong
+    with pytest.raises(UsageError, match=r"needed|there are"):
+        quantpick.estimate_vram(loader="exllamav2", **asked)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"context_tokens": 0},
+        {"context_tokens": -5},
+        {"context_tokens": "max"},
+        {"batch": 0},
+        {"batch": 1.5},
+        {"prefer": "fast"},
+        {"vram_basis": "some"},
+        {"headroom": "1%"},
+        {"gpus": []},
+        {"gpus": ["RTX 4090"]},
+        {"wish": Wish(), "batch": 2},
+    ],
+    ids=str,
+)
+def test_wish_that_cannot_be_reckoned_with_is_the_callers_fault(wrong: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"gpus": [gpu(24)]} | wrong
+    with pytest.raises(UsageError, match=next(reversed(wrong))):
+        quantpick.recommend(card=CARD, **asked)
+
+
+def test_wish_and_its_words_ask_the_same() -> None:
+    words: dict[str, Any] = {"loader": "exllamav2", "context_tokens": 8192, "prefer": "context"}
+    by_words = quantpick.recommend(card=CARD, gpus=[gpu(24)], **words)
+    assert quantpick.recommend(card=CARD, gpus=[gpu(24)], wish=make_wish(**words)) == by_words

@@ -59,6 +59,7 @@ def download(
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
     from quantpick.render import bars, screen
+    from quantpick.workflow.choice import make_wish
     from quantpick.workflow.download import download as download_
 
     with bars.shown(quiet=quiet) as counters:
@@ -75,14 +76,16 @@ def download(
             force=force,
             dry_run=dry_run,
             progress=counters,
-            loader=loader,
-            context_tokens=words.context(context),
+            wish=make_wish(
+                loader=loader,
+                context_tokens=words.context(context),
+                kv_dtype=kv_dtype,
+                batch=batch,
+                prefer=prefer.value,
+                vram_basis=vram_basis.value,
+                headroom=words.headroom(headroom),
+            ),
             gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
-            kv_dtype=kv_dtype,
-            batch=batch,
-            prefer=prefer.value,
-            vram_basis=vram_basis.value,
-            headroom=words.headroom(headroom),
         )
     if as_json:
         from quantpick.render import documents

@@ -49,19 +49,22 @@ def recommend(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
 ) -> None:
     """Which branch to run on this GPU, and why not the others."""
-    from quantpick.workflow.recommend import nothing_fits
+    from quantpick.core.choose.advice import nothing_fits
+    from quantpick.workflow.choice import make_wish
     from quantpick.workflow.recommend import recommend as recommend_
 
     answer = recommend_(
         repo,
+        wish=make_wish(
+            loader=loader,
+            context_tokens=words.context(context),
+            kv_dtype=kv_dtype,
+            batch=batch,
+            prefer=prefer.value,
+            vram_basis=vram_basis.value,
+            headroom=words.headroom(headroom),
+        ),
         gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
-        loader=loader,
-        context_tokens=words.context(context),
-        kv_dtype=kv_dtype,
-        batch=batch,
-        prefer=prefer.value,
-        vram_basis=vram_basis.value,
-        headroom=words.headroom(headroom),
         offline=offline,
         card=card,
         config=config,

@@ -14,3 +14,9 @@ CONNECTIONS: Final = 16
 
 RETRY_FOR_S: Final = 300.0
 """Seconds without a byte after which a download gives up; chosen."""
+
+MAX_CONTEXT_TOKENS: Final = 2**30
+"""The longest context that can be asked for; beyond every model's, and small enough to reckon with."""
+
+MAX_BATCH: Final = 2**16
+"""The most sequences at once that can be asked for."""

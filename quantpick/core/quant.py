@@ -6,9 +6,12 @@ from typing import Final, Literal
 
 from quantpick.core.methods import METHODS, Method
 from quantpick.core.shape import ModelShape
+from quantpick.core.units import is_number, is_whole
 
 NO_GROUP: Final = -1
 """What the files write for "one group per column"; only `QuantFacts` speaks this way, a `QuantSpec` says None."""
+
+_MAX_BITS: Final = 64
 
 Source = Literal["config", "tree", "name", "card"]
 """Where a fact was read, the most trustworthy first."""
@@ -35,6 +38,22 @@ class QuantSpec:
     sym: bool | None = None
     head_bits: float | None = None
     bpw: float | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be reckoned with, or None: bits are above 0 and at most 64, groups hold at least one weight.
+
+        >>> QuantSpec("gptq", float("nan")).problem
+        'bits is nan: a number above 0 and up to 64 is needed'
+        """
+        if self.method is not None and self.method not in METHODS:
+            return f"method is {str(self.method)[:30]}: it is one of {', '.join(METHODS)}"
+        for name, value in (("bits", self.bits), ("head_bits", self.head_bits), ("bpw", self.bpw)):
+            if value is not None and not is_number(value, _MAX_BITS):
+                return f"{name} is {str(value)[:30]}: a number above 0 and up to {_MAX_BITS} is needed"
+        if self.group_size is not None and not is_whole(self.group_size, 1, 2**24):
+            return f"group_size is {str(self.group_size)[:30]}: at least 1 is needed, or None for no group"
+        return None
 
     @property
     def effective_bpw(self) -> float | None:

@@ -1,8 +1,10 @@
 """A model's dimensions, in the config's own names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Literal, Self
+
+from quantpick.core.units import is_whole
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "num_hidden_layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
@@ -104,6 +106,24 @@ class ModelShape:
     def num_full_layers(self) -> int:
         """Blocks that keep a cache of the whole context."""
         return self.num_hidden_layers - self.num_sliding_layers - self.num_state_layers
+
+    @property
+    def problem(self) -> str | None:
+        """Why the dimensions cannot be reckoned with, or None: each is a whole number within its bounds.
+
+        >>> ModelShape(32, -4096, 32, 8, 128, 14336, 32000).problem
+        'hidden_size is -4096: a whole number from 1 to 16777216 is needed'
+        """
+        for one in fields(self):
+            value, most = getattr(self, one.name), _MAX_LAYERS if "layers" in one.name else _MAX_DIMENSION
+            least = 1 if one.default is MISSING or one.default == 1 else 0
+            if one.name in ("model_type", "tie_word_embeddings", "doubts") or (value is None and one.default is None):
+                continue
+            if not is_whole(value, least, 2**60 if one.name == "state_elements" else most):
+                return f"{one.name} is {str(value)[:30]}: a whole number from {least} to {most} is needed"
+        if self.num_sliding_layers + self.num_state_layers > self.num_hidden_layers:
+            return f"more layers of a kind than the {self.num_hidden_layers} there are"
+        return None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

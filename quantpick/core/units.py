@@ -58,3 +58,21 @@ def format_gb(size_bytes: int) -> str:
     '17.69 GB'
     """
     return f"{size_bytes / GB:.2f} GB"
+
+
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Whether a value from outside is a whole number within bounds; True and False are not.
+
+    >>> is_whole(4, 1, 8), is_whole(9, 1, 8), is_whole(4.0, 1, 8), is_whole(True, 0, 8)
+    (True, False, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def is_number(value: object, most: float) -> bool:
+    """Whether a value from outside is a number above zero and up to `most`; NaN is not.
+
+    >>> is_number(4.25, 64), is_number(float("nan"), 64), is_number(0, 64), is_number("4", 64)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most

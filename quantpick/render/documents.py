@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from quantpick.core.branches.table import BranchTable
+from quantpick.core.card.siblings import Sibling
 from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.gpu import Gpu, Machine
@@ -31,7 +32,7 @@ def list_data(table: BranchTable) -> Json:
         "branches": [_branch(branch) for branch in table.branches],
         "skipped": [{"branch": skipped.branch, "reason": skipped.reason} for skipped in table.skipped],
         "warnings": _warnings(table.warnings),
-        "siblings": [{"repo_id": sibling.repo_id, "method": sibling.method} for sibling in table.siblings],
+        "siblings": _siblings(table.siblings),
     }
 
 
@@ -49,6 +50,8 @@ def recommend_data(answer: Recommendation) -> Json:
         "budget_bytes": shown.fit.budget_bytes if shown and shown.fit else None,
         "recommended": _choice(best) if best else None,
         "branches": [_choice(choice) for choice in answer.choices],
+        "advice": [{"code": one.code, "message": one.message, "options": list(one.options)} for one in answer.advice],
+        "siblings": _siblings(answer.siblings),
         "warnings": _warnings(answer.warnings),
     }
 
@@ -211,6 +214,10 @@ def _choice(choice: Choice) -> Json:
 
 def _loader_choice(choice: LoaderAt | None) -> Json | None:
     return None if choice is None else {"name": choice.loader.id, "version": choice.shown_version}
+
+
+def _siblings(siblings: Iterable[Sibling]) -> list[Json]:
+    return [{"repo_id": sibling.repo_id, "method": sibling.method} for sibling in siblings]
 
 
 def _warnings(warnings: Iterable[BranchWarning]) -> list[Json]:

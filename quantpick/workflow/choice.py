@@ -1,9 +1,13 @@
 """What the user named, judged once: the repo, the loader at a version, the GPUs."""
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from typing import Final, TypedDict, Unpack, get_args
 
+from quantpick.core import defaults
+from quantpick.core.choose.wish import Headroom, Prefer, VramBasis, Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.read import parse_loaders
@@ -11,7 +15,11 @@ from quantpick.core.loaders.table import Loader, LoaderTable, UnknownLoader
 from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version, parse_choice
 from quantpick.core.quant import BranchWarning
 from quantpick.core.target import Target, parse_target
+from quantpick.core.units import is_whole
 from quantpick.errors import UsageError
+
+_MAX_GPU_BYTES: Final = 2**60
+"""More than any GPU has: what is larger is a mistake."""
 
 
 def target(text: str) -> Target:
@@ -73,6 +81,88 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
         raise UsageError(f"`{chosen.text}` is no version", hint=f"--loader {found.id}=={found.newest}")
     _kv_bytes(found, kv_dtype)
     return chosen
+
+
+class WishWords(TypedDict, total=False):
+    """The fields of `Wish`, the loader by its name."""
+
+    loader: str | None
+    context_tokens: int | None
+    kv_dtype: str
+    batch: int
+    prefer: Prefer
+    vram_basis: VramBasis
+    headroom: Headroom
+
+
+def make_wish(**words: Unpack[WishWords]) -> Wish:
+    """What is to be run, checked: what reaches core can be reckoned with.
+
+    Args:
+        words: the fields of `Wish` that are said; `loader` is ``NAME`` or ``NAME==VERSION``.
+
+    Raises:
+        UsageError: an unknown loader, version, KV type or preference; a number that is none or out of bounds.
+    """
+    _check_words(words)
+    name, kv_dtype = words.get("loader"), words.get("kv_dtype", "fp16")
+    if name is None and all(isinstance(kv_dtype_bytes(one, kv_dtype), BadKvDtype) for one in loader_table().loaders):
+        raise UsageError(f"no loader has a KV cache of type `{kv_dtype}`", hint="fp16, fp8, q8, q6 or q4")
+    loader = None if name is None else choose_loader(name, kv_dtype)
+    return Wish(loader=loader, **{key: value for key, value in words.items() if key != "loader"})  # type: ignore[arg-type]
+
+
+def _check_words(words: WishWords) -> None:
+    if words.get("context_tokens") is not None:
+        check_count("context_tokens", words["context_tokens"], defaults.MAX_CONTEXT_TOKENS)
+    check_count("batch", words.get("batch", 1), defaults.MAX_BATCH)
+    for name, known in (("prefer", get_args(Prefer)), ("vram_basis", get_args(VramBasis))):
+        if words.get(name, known[0]) not in known:
+            raise UsageError(f"{name} is {shown(words.get(name))}: it is {' or '.join(known)}")
+    for name, kind in (("loader", str), ("kv_dtype", str), ("headroom", Headroom)):
+        if words.get(name) is not None and not isinstance(words.get(name), kind):
+            raise UsageError(f"{name} is {shown(words.get(name))}: it is a {kind.__name__}")
+
+
+def check_count(name: str, value: object, most: int, least: int = 1) -> None:
+    """See that a value is a whole number from `least` to `most`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not is_whole(value, least, most):
+        raise UsageError(f"{name} of {shown(value)}: a whole number from {least} to {most} is needed")
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: what was passed, shortened.
+
+    >>> shown("max"), shown(10**5000)
+    ("'max'", 'a number of more than 30 digits')
+    """
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a number of more than 30 digits"
+    return repr(value)[:60]
+
+
+def check_gpus(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:
+    """The GPUs to ask about, where they can be reckoned with.
+
+    Raises:
+        UsageError: there are none, or one is no GPU or its memory no number of bytes.
+    """
+    machine = tuple(gpus)
+    if not machine:
+        raise UsageError("gpus is empty: at least one GPU is needed; None detects this machine's")
+    for gpu in machine:
+        if not _is_gpu(gpu):
+            raise UsageError(f"gpus holds {shown(gpu)}: a Gpu with its bytes as whole numbers is needed")
+    return machine
+
+
+def _is_gpu(value: object) -> bool:
+    sizes = (value.total_bytes, value.free_bytes, value.used_bytes) if isinstance(value, Gpu) else (-1,)
+    return all(is_whole(size, 0, _MAX_GPU_BYTES) for size in sizes)
 
 
 def _kv_bytes(loader: Loader, kv_dtype: str) -> float:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 from quantpick.core import defaults, selection
 from quantpick.core.branches import table as branch_table
+from quantpick.core.choose.advice import nothing_fits
 from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.verdict import Choice
-from quantpick.core.choose.wish import Headroom, Prefer, VramBasis
+from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import launch
 from quantpick.core.outcome import DownloadResult
@@ -24,22 +25,11 @@ from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageErr
 if TYPE_CHECKING:
     from quantpick.transfer.transports.fetch import Transport
 
-from quantpick.workflow.choice import choose_loader, target
-from quantpick.workflow.recommend import nothing_fits, recommend
+from quantpick.workflow.choice import WishWords, make_wish, target
+from quantpick.workflow.recommend import recommend
 from quantpick.workflow.survey import StrPath
 
 MAX_CONNECTIONS: Final = 64
-
-
-class Wishes(TypedDict, total=False):
-    """The arguments of `recommend` that `download` only passes on."""
-
-    gpus: Sequence[Gpu] | None
-    kv_dtype: str
-    batch: int
-    prefer: Prefer
-    vram_basis: VramBasis
-    headroom: Headroom
 
 
 def download(
@@ -58,9 +48,9 @@ def download(
     progress: DownloadProgress | None = None,
     stop: threading.Event | None = None,
     token: str | bool | None = None,
-    loader: str | None = None,
-    context_tokens: int | None = defaults.CONTEXT_TOKENS,
-    **wishes: Unpack[Wishes],
+    wish: Wish | None = None,
+    gpus: Sequence[Gpu] | None = None,
+    **words: Unpack[WishWords],
 ) -> DownloadResult:
     """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
 
@@ -79,9 +69,10 @@ def download(
         progress: filled and kept up to date while it runs.
         stop: set from another thread to end it; what arrived is kept.
         token: as in `list_branches`.
-        loader: as in `recommend`; also whose launch command the result holds.
-        context_tokens: as in `recommend`.
-        wishes: the other arguments of `recommend` that say what is to be run.
+        wish: what to run, made by `make_wish`; None makes it of `words`. Its loader is whose launch command the result
+            holds.
+        gpus: as in `recommend`.
+        words: as in `recommend`.
 
     Raises:
         UsageError: an argument is out of bounds, or the folder holds another branch.
@@ -99,12 +90,13 @@ def download(
 
     if not 1 <= connections <= MAX_CONNECTIONS:
         raise UsageError(f"{connections} connections: 1 to {MAX_CONNECTIONS} can be had")
+    asked = make_wish(**words) if wish is None else wish
     named = target(repo)
     if revision is not None:
         named = replace(named, revision=revision, may_name_a_folder=False)
     picked = None
     if named.revision is None:
-        picked = _best(recommend(repo, loader=loader, context_tokens=context_tokens, token=token, **wishes))
+        picked = _best(recommend(repo, wish=asked, gpus=gpus, token=token))
         named = replace(named, revision=picked.branch.name)
     facts = survey(named, token=token)
     files = facts.branches[0]
@@ -123,15 +115,7 @@ def download(
         transport=None,
         files=chosen.files,
         left_out=chosen.pickles,
-        launch=_launch(
-            facts,
-            picked,
-            loader,
-            str(where.path),
-            context_tokens,
-            wishes.get("kv_dtype", "fp16"),
-            in_hub_cache=local_dir is None,
-        ),
+        launch=_launch(facts, picked, asked, str(where.path), in_hub_cache=local_dir is None),
     )
     items = [
         Item(
@@ -198,15 +182,13 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
 def _launch(
     facts: RepoFacts,
     picked: Choice | None,
-    loader: str | None,
+    asked: Wish,
     path: str,
-    context_tokens: int | None,
-    kv_dtype: str,
     *,
     in_hub_cache: bool,
 ) -> str | None:
     """The command for the loader that was asked for, or that the branch was picked for."""
-    chosen = picked.loader if picked else None if loader is None else choose_loader(loader)
+    chosen = picked.loader if picked else asked.loader
     table = branch_table.table_from_repo(facts)
     if chosen is None or not table.branches:
         return None
@@ -220,8 +202,8 @@ def _launch(
             hub_cache=path.partition("/models--")[0] if in_hub_cache else None,
             files=[file.path for file in facts.branches[0].files],
         ),
-        kv_dtype=kv_dtype,
-        context_tokens=picked.context_tokens if picked else context_tokens or defaults.CONTEXT_TOKENS,
+        kv_dtype=asked.kv_dtype,
+        context_tokens=picked.context_tokens if picked else asked.context_tokens or defaults.CONTEXT_TOKENS,
         gpus=picked.fit.gpus_used if picked and picked.fit else 1,
     )
     return None if argv is None else shlex.join(argv)

@@ -1,11 +1,17 @@
 """The VRAM that one quantization needs, asked without a repo."""
 
+from typing import Final
+
+from quantpick.core import defaults
 from quantpick.core.loaders.check import check
 from quantpick.core.memory.estimate import VramEstimate, estimate
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.errors import UsageError
-from quantpick.workflow.choice import _kv_bytes, choose_loader
+from quantpick.workflow.choice import _kv_bytes, check_count, choose_loader
+
+_MAX_FILE_BYTES: Final = 2**60
+"""More than any model has."""
 
 
 def estimate_vram(
@@ -34,15 +40,18 @@ def estimate_vram(
         version: loader version; None is the newest known.
 
     Raises:
-        UsageError: an unknown loader, version or KV type, a number below its bound, or a quantization without bits and
-            size.
+        UsageError: an unknown loader, version or KV type, a number out of its bounds, or a quantization without
+            bits and size.
     """
-    counts = {"context_tokens": context_tokens, "prompt_tokens": prompt_tokens, "batch": batch}
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise UsageError(f"{name} is {count}: it is 1 at least")
-    if weights_file_bytes is not None and weights_file_bytes < 0:
-        raise UsageError(f"weights_file_bytes is {weights_file_bytes}: it is 0 at least")
+    check_count("context_tokens", context_tokens, defaults.MAX_CONTEXT_TOKENS)
+    check_count("batch", batch, defaults.MAX_BATCH)
+    if prompt_tokens is not None:
+        check_count("prompt_tokens", prompt_tokens, defaults.MAX_CONTEXT_TOKENS)
+    if weights_file_bytes is not None:
+        check_count("weights_file_bytes", weights_file_bytes, _MAX_FILE_BYTES, least=0)
+    problem = quant.problem or shape.problem
+    if problem is not None:
+        raise UsageError(problem)
     chosen = choose_loader(loader if version is None else f"{loader}=={version}", kv_dtype)
     if quant.bits is None and weights_file_bytes is None:
         raise UsageError("neither bits nor file size: the weights cannot be estimated")

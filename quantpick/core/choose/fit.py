@@ -138,7 +138,7 @@ def _budget(job: Job, available: int, estimate: VramEstimate) -> int:
     """Bytes the loader may use. A server whose KV pool is a share of what is *left* cannot use the rest of it."""
     if job.fraction is None or job.fraction.of == "total":
         return available
-    return available - round(estimate.kv_cache_bytes * (1 / job.fraction.value - 1))
+    return max(0, available - round(estimate.kv_cache_bytes * (1 / job.fraction.value - 1)))
 
 
 def _estimate(job: Job, count: int, context_tokens: int) -> VramEstimate:

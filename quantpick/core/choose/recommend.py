@@ -17,6 +17,21 @@ SPEED_FLOOR_BITS: Final = 4
 (Llama-1 7B, wikitext2: 5.85 at 4 bits, 6.61 at 3; qwopqwop200/GPTQ-for-LLaMa README at e985b70)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something that would help, worked out for this question.
+
+    Args:
+        code: which kind of help, stable for scripts.
+        message: what it does, a sentence without a full stop.
+        options: what to add to the command, as argv; empty where no option does it.
+    """
+
+    code: str
+    message: str
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """The answer: every branch once, the fitting ones first in rank order, then the rejected.
@@ -28,6 +43,7 @@ class Recommendation:
         warnings: doubts, about branches that fit only.
         repo_id: the repo, where one was surveyed.
         siblings: other repos of the same model, to look at when nothing fits.
+        advice: what would make a branch fit, or a better one, the best first.
     """
 
     choices: tuple[Choice, ...]
@@ -36,6 +52,7 @@ class Recommendation:
     warnings: tuple[BranchWarning, ...] = ()
     repo_id: str | None = None
     siblings: tuple[Sibling, ...] = ()
+    advice: tuple[Advice, ...] = ()
 
     @property
     def recommended(self) -> Choice | None:
