@@ -17,6 +17,29 @@ Source = Literal["config", "tree", "name", "card"]
 """Where a fact was read, the most trustworthy first."""
 
 
+Scheme = Literal["int", "fp8", "fp4", "nvfp4", "mxfp4", "mxfp8", "mxint4", "nf4", "codebook"]
+"""What a stored weight is: an integer with a scale, a small float (E4M3 for ``fp8``), one of the block formats, or an
+index into a table. ``nvfp4`` has groups of 16 with FP8 scales; ``mxfp4``, ``mxfp8`` and ``mxint4`` groups of 32 with
+8-bit exponents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerQuant:
+    """How some layers are stored, where they are not like the rest. A None is as in the rest.
+
+    Args:
+        bits: bits per weight; 16 where they are not quantized.
+        group_size: as the files write it, so `NO_GROUP` is one group per column.
+        desc_act: act order.
+        sym: symmetric zero point.
+    """
+
+    bits: float | None = None
+    group_size: int | None = None
+    desc_act: bool | None = None
+    sym: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class QuantSpec:
     """One quantization, as it is after all sources were heard.
@@ -27,8 +50,19 @@ class QuantSpec:
         group_size: weights that share a scale; None is one group per column.
         desc_act: act order (columns quantized by decreasing activation); None when nobody says.
         sym: symmetric zero point; None when nobody says.
-        head_bits: bits of the output head (EXL2, EXL3); None where the head stays 16-bit or nobody says.
+        head_bits: bits of the output head where it is quantized; None where the head stays 16-bit or nobody says.
         bpw: measured effective bits per weight, when it is known better than `effective_bpw` computes it.
+        scheme: what a stored weight is; None when nobody says, which is ``int`` for the methods that know no other.
+        activation_bits: bits that activations are rounded to at run time (8 of W8A8); None where they stay 16-bit.
+        packing: how the weights are laid out, in the file's own word: ``pack-quantized``, ``float-quantized`` and the
+            like of compressed-tensors, ``auto_round:auto_gptq`` of AutoRound, ``gemm``, ``gemv`` or ``gemv_fast`` of
+            AWQ, ``NVFP4`` or ``W4A8_AWQ`` of ModelOpt; None when nobody says.
+        checkpoint_format: ``gptq``, ``gptq_v2``, ``marlin`` or what else a GPTQ file names; None when it does not.
+        layers: each way in which some layers differ from the rest (GPTQModel's ``dynamic``, AutoRound's
+            ``extra_config``, further config groups), once.
+        writer_version: the version of the tool that wrote the files (EXL2, EXL3), or None.
+        absent: fields whose key a config could hold and does not; some loaders refuse to guess. Empty where no config
+            was read.
     """
 
     method: Method | None
@@ -38,6 +72,13 @@ class QuantSpec:
     sym: bool | None = None
     head_bits: float | None = None
     bpw: float | None = None
+    scheme: Scheme | None = None
+    activation_bits: int | None = None
+    packing: str | None = None
+    checkpoint_format: str | None = None
+    layers: tuple[LayerQuant, ...] = ()
+    writer_version: str | None = None
+    absent: frozenset[str] = frozenset()
 
     @property
     def problem(self) -> str | None:
@@ -95,6 +136,31 @@ class QuantFacts:
     damp_percent: float | None = None
     dataset: str | None = None
     seq_len: int | None = None
+    scheme: Scheme | None = None
+    activation_bits: int | None = None
+    packing: str | None = None
+    checkpoint_format: str | None = None
+    layers: tuple[LayerQuant, ...] | None = None
+    writer_version: str | None = None
+    absent: frozenset[str] | None = None
+
+
+RANKING_METRICS: Final[Mapping[str, int]] = {"kl_divergence": 1, "perplexity": 1, "top_1": -1}
+"""The metrics of `Branch.quality` by which branches of one model can be ranked, and whether less (1) or more (-1) is
+better. The first one that all branches have, measured against the same, counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One thing that a card says of how good a branch is, or of what it needs.
+
+    Args:
+        value: nats of KL divergence, perplexity, a share of 1 (``top_1``), bytes (``vram_4k``), or words.
+        against: what it was measured on or compared with, as the card writes it (``wikitext2``, ``bf16``), or None.
+    """
+
+    value: float | str
+    against: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +176,8 @@ class Branch:
         description: the card's words.
         model_type: the config's ``model_type`` (``llama``, ``mixtral``), or None.
         shape: the model's dimensions, or None when nobody gave them.
+        quality: what the card says of its quality, by metric: those of `RANKING_METRICS`, ``words``, and its own VRAM
+            figures by context (``vram_4k``).
         shape_is_sure: whether the shape was read from a config or explains the sizes of the repo's files.
         sources: for each field that is known, who said so.
     """
@@ -126,6 +194,7 @@ class Branch:
     model_type: str | None = None
     shape: ModelShape | None = None
     shape_is_sure: bool = False
+    quality: Mapping[str, Quality] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     @property
