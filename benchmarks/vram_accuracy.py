@@ -54,7 +54,7 @@ class Point:
 
 def allocated(need: VramEstimate) -> float:
     """What torch counts as allocated: neither the CUDA context nor what its allocator cannot use."""
-    return (need.total_bytes - need.context_bytes) / (1 + ALLOCATOR_SLACK)
+    return (need.total_bytes - need.cuda_context_bytes) / (1 + ALLOCATOR_SLACK)
 
 
 def shape_of(point: dict[str, Any]) -> ModelShape:

@@ -204,10 +204,10 @@ def _choice(choice: Choice) -> Json:
             "weights_bytes": fit.estimate.weights_bytes,
             "kv_cache_bytes": fit.estimate.kv_cache_bytes,
             "scratch_bytes": fit.estimate.scratch_bytes,
-            "context_bytes": fit.estimate.context_bytes,
+            "context_bytes": fit.estimate.cuda_context_bytes,
             "total_bytes": fit.estimate.total_bytes,
         },
-        "headroom_bytes": None if fit is None else fit.headroom_bytes,
+        "headroom_bytes": None if fit is None else fit.spare_bytes,
         "max_context_tokens": None if fit is None else fit.max_context_tokens,
     }
 

@@ -185,7 +185,7 @@ def _why(best: Choice, answer: Recommendation) -> str:
     spare = ""
     if best.fit is not None:
         longest = f"context up to {best.fit.max_context_tokens:,} tokens"
-        spare = f"; {format_gib(best.fit.headroom_bytes)} to spare, {longest}"
+        spare = f"; {format_gib(best.fit.spare_bytes)} to spare, {longest}"
     return f"{_spec(best.branch)}: {only}{spare}."
 
 
@@ -234,7 +234,13 @@ def _verdicts(answer: Recommendation, cells: int, console: Console) -> Table:
         numbers = ["?"] * len(_NUMBERS)
         if fit is not None:
             need = fit.estimate
-            parts = (need.weights_bytes, need.kv_cache_bytes, need.scratch_bytes, need.context_bytes, need.total_bytes)
+            parts = (
+                need.weights_bytes,
+                need.kv_cache_bytes,
+                need.scratch_bytes,
+                need.cuda_context_bytes,
+                need.total_bytes,
+            )
             numbers = [*(f"{part / GIB:.2f}" for part in parts), f"{fit.max_context_tokens:,}"]
         grid.add_row(
             Text(mark, style="green" if choice.fits else "red"),
@@ -258,7 +264,7 @@ def _bar(fit: Fit, cells: int, console: Console) -> Text:
     parts = {
         "weights": fit.estimate.weights_bytes,
         "cache": fit.estimate.kv_cache_bytes,
-        "overhead": fit.estimate.scratch_bytes + fit.estimate.context_bytes,
+        "overhead": fit.estimate.scratch_bytes + fit.estimate.cuda_context_bytes,
     }
     bar = Text()
     end, filled = 0, 0
@@ -267,7 +273,7 @@ def _bar(fit: Fit, cells: int, console: Console) -> Text:
         upto = min(cells, round(cells * end / max(1, fit.budget_bytes)))
         bar.append(_glyph(_BAR[part], console) * (upto - filled), style=_BAR[part][2])
         filled = max(filled, upto)
-    if fit.headroom_bytes < 0:
+    if fit.spare_bytes < 0:
         bar = bar[: cells - 1]
         return bar.append(_glyph(_BEYOND, console), style=_BEYOND[2])
     return bar.append(_glyph(_FREE, console) * (cells - filled), style=_FREE[2])

@@ -2,17 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from quantpick.core.branches import table as branch_table
 from quantpick.core.branches.config import ConfigFacts, read_config
+from quantpick.core.branches.shaped import with_shapes
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.card.read import read_card
-from quantpick.core.memory import assume
-from quantpick.core.quant import Branch, BranchWarning
+from quantpick.core.memory.assume import parse_shapes
 from quantpick.errors import NotFoundError, UsageError
 from quantpick.workflow.choice import _core_data, target
 
@@ -47,7 +45,7 @@ def list_branches(
         HubError: the Hub cannot be reached; or offline, and something is not cached.
     """
     table = _table_of_repo(repo, token, offline) if card is None else _table_of_card(repo, Path(card), config)
-    return _with_shapes(table)
+    return with_shapes(table, parse_shapes(_core_data("memory/known_shapes.toml")))
 
 
 def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool) -> BranchTable:
@@ -101,29 +99,6 @@ def _read_config_file(path: Path) -> ConfigFacts:
     if not isinstance(document, dict):
         raise NotFoundError(f"`{path}` holds no JSON object: not a config.json")
     return read_config(document)
-
-
-def _with_shapes(table: BranchTable) -> BranchTable:
-    """The table, with a shape assumed for the branches whose config gave none, and a warning that says which."""
-    shapeless = [branch for branch in table.branches if branch.shape is None]
-    if not shapeless:
-        return table
-    assumed = assume.assume_shape(
-        assume.parse_shapes(_core_data("memory/known_shapes.toml")),
-        name=table.model_name or table.repo_id,
-        model_type=next((branch.model_type for branch in shapeless if branch.model_type), None),
-        sizes=[(branch.quant, branch.size_bytes) for branch in table.branches if branch.size_bytes],
-    )
-    if assumed is None:
-        return table
-    warning = BranchWarning("assumed-shape", None, f"no config.json: {assumed.why}")
-    branches = tuple(_shaped(table.branches, assumed))
-    return replace(table, branches=branches, warnings=(*table.warnings, warning))
-
-
-def _shaped(branches: Iterable[Branch], assumed: assume.AssumedShape) -> Iterable[Branch]:
-    for branch in branches:
-        yield branch if branch.shape else replace(branch, shape=assumed.shape, shape_is_sure=assumed.explains_sizes)
 
 
 def _where_else(table: BranchTable) -> str | None:

@@ -70,7 +70,7 @@ class Fit:
     max_context_tokens: int
 
     @property
-    def headroom_bytes(self) -> int:
+    def spare_bytes(self) -> int:
         """Bytes to spare; negative is what is missing."""
         return self.budget_bytes - self.estimate.total_bytes
 
@@ -98,7 +98,7 @@ def _sit(job: Job, count: int, available: int, context_tokens: int) -> Fit:
 
 def _better(one: Fit, other: Fit) -> Fit:
     """The one that fits, the earlier first; else the one that misses less. The larger context of the two is kept."""
-    taken = one if one.headroom_bytes >= min(0, other.headroom_bytes) else other
+    taken = one if one.spare_bytes >= min(0, other.spare_bytes) else other
     return replace(taken, max_context_tokens=max(one.max_context_tokens, other.max_context_tokens))
 
 

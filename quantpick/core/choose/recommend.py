@@ -120,7 +120,7 @@ def _by_speed(choice: Choice) -> _Key:
 
 
 def _by_context(choice: Choice) -> _Key:
-    return -choice.fit.headroom_bytes if choice.fit else 0, _by_quality(choice)
+    return -choice.fit.spare_bytes if choice.fit else 0, _by_quality(choice)
 
 
 _ORDERS: Final[dict[Prefer, Callable[[Choice], Any]]] = {

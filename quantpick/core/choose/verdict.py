@@ -128,7 +128,7 @@ def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         headroom=wish.headroom,
     )
     sits = fit(job, choice.context_tokens)
-    too_large = () if sits.headroom_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
+    too_large = () if sits.spare_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
     shape_doubts = (BranchWarning("unclear-shape", None, f"the config: {doubt}") for doubt in branch.shape.doubts)
     warnings = (*choice.warnings, *size_doubts, *shape_doubts)
     return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=warnings)
@@ -168,5 +168,5 @@ def _too_large(sits: Fit, context_tokens: int) -> Reason:
     return Reason(
         "vram",
         f"needs {format_gib(sits.estimate.total_bytes)} at {context_tokens} tokens, "
-        f"{format_gib(-sits.headroom_bytes)} more than the {format_gib(sits.budget_bytes)} usable{where}",
+        f"{format_gib(-sits.spare_bytes)} more than the {format_gib(sits.budget_bytes)} usable{where}",
     )

@@ -52,7 +52,7 @@ class Engine:
         cache_least_tokens: the cache is made for so many tokens at least, over all sequences.
         windowed: whether a sliding layer's cache holds no more than its window (and a chunk).
         latent: whether MLA's compressed cache is kept as it is, not unpacked to keys and values.
-        context_bytes: CUDA context and kernels on one GPU.
+        cuda_context_bytes: CUDA context and kernels on one GPU.
     """
 
     scratch: Callable[[Load], int]
@@ -61,7 +61,7 @@ class Engine:
     cache_least_tokens: int = 1
     windowed: bool = False
     latent: bool = False
-    context_bytes: int = CUDA_CONTEXT_BYTES
+    cuda_context_bytes: int = CUDA_CONTEXT_BYTES
 
 
 def engine_at(name: str, version: str | None) -> "Engine":
@@ -260,7 +260,7 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "exllamav2": Engine(scratch=_exllamav2, embedding_in_ram=True, cache_block_tokens=256),
     "exllamav3": Engine(scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True),
     "transformers": Engine(scratch=_transformers, windowed=True),
-    "autogptq": Engine(scratch=_autogptq, context_bytes=OLD_CUDA_CONTEXT_BYTES),
+    "autogptq": Engine(scratch=_autogptq, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES),
     "autoawq": Engine(scratch=_autoawq, cache_least_tokens=2048),
     "gptq-for-llama": Engine(scratch=_transformers_copied_cache),
     "vllm": Engine(scratch=_server, cache_block_tokens=16, windowed=True, latent=True),
@@ -273,8 +273,8 @@ ENGINES: Final[Mapping[str, Engine]] = {
 
 EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
     "transformers": (
-        ("4.36", Engine(scratch=_transformers_copied_cache, context_bytes=OLD_CUDA_CONTEXT_BYTES)),
-        ("4.45", Engine(scratch=_transformers_all_logits, context_bytes=OLD_CUDA_CONTEXT_BYTES)),
+        ("4.36", Engine(scratch=_transformers_copied_cache, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),
+        ("4.45", Engine(scratch=_transformers_all_logits, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),
         ("4.56", Engine(scratch=_transformers)),
     ),
     "vllm": (

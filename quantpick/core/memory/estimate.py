@@ -25,12 +25,17 @@ class VramEstimate:
     weights_bytes: int
     kv_cache_bytes: int
     scratch_bytes: int
-    context_bytes: int
+    cuda_context_bytes: int
+
+    @property
+    def context_bytes(self) -> int:
+        """The CUDA contexts, under the name that the JSON documents and the Python API have for them."""
+        return self.cuda_context_bytes
 
     @property
     def total_bytes(self) -> int:
         """All of it."""
-        return self.weights_bytes + self.kv_cache_bytes + self.scratch_bytes + self.context_bytes
+        return self.weights_bytes + self.kv_cache_bytes + self.scratch_bytes + self.cuda_context_bytes
 
 
 def estimate(
@@ -77,7 +82,7 @@ def estimate(
         weights_bytes=weights,
         kv_cache_bytes=cache,
         scratch_bytes=scratch + round(ALLOCATOR_SLACK * (weights + cache + scratch)),
-        context_bytes=gpus * model.context_bytes,
+        cuda_context_bytes=gpus * model.cuda_context_bytes,
     )
 
 

@@ -51,7 +51,7 @@ def measured(file: str) -> list[Any]:
 
 def allocated(need: VramEstimate) -> float:
     """What torch counts: neither the CUDA context nor what its allocator cannot use."""
-    return (need.total_bytes - need.context_bytes) / (1 + ALLOCATOR_SLACK)
+    return (need.total_bytes - need.cuda_context_bytes) / (1 + ALLOCATOR_SLACK)
 
 
 def exllama_estimate(engine: str, point: dict[str, Any]) -> VramEstimate:

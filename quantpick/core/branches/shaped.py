@@ -1,0 +1,34 @@
+"""A shape for the branches whose config gave none."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from quantpick.core.branches.table import BranchTable
+from quantpick.core.memory.assume import KnownShape, assume_shape
+from quantpick.core.quant import BranchWarning
+
+
+def with_shapes(table: BranchTable, known: Sequence[KnownShape]) -> BranchTable:
+    """The table, with a shape assumed for the branches whose config gave none, and a warning that says which.
+
+    Args:
+        table: the branches.
+        known: published shapes.
+    """
+    shapeless = [branch for branch in table.branches if branch.shape is None]
+    if not shapeless:
+        return table
+    assumed = assume_shape(
+        known,
+        name=table.model_name or table.repo_id,
+        model_type=next((branch.model_type for branch in shapeless if branch.model_type), None),
+        sizes=[(branch.quant, branch.size_bytes) for branch in table.branches if branch.size_bytes],
+    )
+    if assumed is None:
+        return table
+    warning = BranchWarning("assumed-shape", None, f"no config.json: {assumed.why}")
+    branches = tuple(
+        branch if branch.shape else replace(branch, shape=assumed.shape, shape_is_sure=assumed.explains_sizes)
+        for branch in table.branches
+    )
+    return replace(table, branches=branches, warnings=(*table.warnings, warning))
