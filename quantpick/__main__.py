@@ -30,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from quantpick.render.terminal import print_error
 
     try:
-        return _run(sys.argv[1:] if argv is None else list(argv))
+        from quantpick.cli.app import run as run_command
+
+        code = run_command(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
     except QuantpickError as error:
         if os.environ.get("QUANTPICK_DEBUG") == "1":
             _print_traceback()
@@ -50,27 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_traceback()
         print_error("this is a bug in quantpick", "report it with the lines above and the command")
         return BUG
-
-
-def _run(argv: list[str]) -> int:
-    """Typer's own outcome as an exit code; its usage errors as ours."""
-    from typer.exceptions import Abort, Exit, TyperException
-
-    from quantpick.cli.app import app
-    from quantpick.errors import UsageError
-
-    try:
-        result = app(argv, standalone_mode=False)
-        sys.stdout.flush()
-    except TyperException as error:
-        raise UsageError(" ".join(error.format_message().split()), hint="quantpick --help") from error
-    except Exit as exit_:
-        return exit_.exit_code
-    except Abort as error:
-        raise KeyboardInterrupt from error
-    if result == INTERRUPTED:
-        raise KeyboardInterrupt
-    return result if isinstance(result, int) else 0
 
 
 def _print_traceback() -> None:

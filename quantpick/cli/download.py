@@ -8,7 +8,6 @@ import typer
 from quantpick.cli import words
 from quantpick.cli.options import (
     AsJson,
-    Basis,
     Batch,
     Capability,
     Context,
@@ -17,7 +16,6 @@ from quantpick.cli.options import (
     HeadroomText,
     KvDtype,
     Loader,
-    Prefer,
     Preference,
     TransportName,
     Vram,
@@ -36,7 +34,7 @@ def download(
     cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A cache instead of HF_HUB_CACHE.")] = None,
     include: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only these files; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Not these files; repeatable.")] = None,
-    transport: Annotated[TransportName, typer.Option(help="auto: hf_transfer where it can run.")] = TransportName.auto,
+    transport: Annotated[TransportName, typer.Option(help="auto: hf_transfer where it can run.")] = "auto",
     connections: Annotated[int, typer.Option(metavar="N", help="Connections per file, 1 to 64.")] = 16,
     retry_for: Annotated[
         float, typer.Option(metavar="SECONDS", help="Give up after so long without a byte.", min=0.0)
@@ -51,9 +49,9 @@ def download(
     gpu: GpuNames = None,
     gpu_capability: Capability = None,
     gpu_index: GpuIndex = None,
-    vram_basis: VramBasis = Basis.free,
+    vram_basis: VramBasis = "free",
     headroom: HeadroomText = "1%",
-    prefer: Preference = Prefer.quality,
+    prefer: Preference = "quality",
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
 ) -> None:
@@ -70,7 +68,7 @@ def download(
             cache_dir=cache_dir,
             include=include or (),
             exclude=exclude or (),
-            transport=transport.value,
+            transport=transport,
             connections=connections,
             retry_for_s=retry_for,
             force=force,
@@ -81,8 +79,8 @@ def download(
                 context_tokens=words.context(context),
                 kv_dtype=kv_dtype,
                 batch=batch,
-                prefer=prefer.value,
-                vram_basis=vram_basis.value,
+                prefer=prefer,
+                vram_basis=vram_basis,
                 headroom=words.headroom(headroom),
             ),
             gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),

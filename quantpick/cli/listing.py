@@ -7,7 +7,7 @@ import typer
 from quantpick.cli.options import AsJson, Card, Config, Offline, Repo
 
 
-def list_command(
+def list_branches(
     repo: Repo = None,
     card: Card = None,
     config: Config = None,
@@ -16,9 +16,9 @@ def list_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one a line.")] = False,
 ) -> None:
     """The branches of a repo and what each holds."""
-    from quantpick.workflow.survey import list_branches
+    from quantpick.workflow.survey import list_branches as list_branches_
 
-    table = list_branches(repo, offline=offline, card=card, config=config)
+    table = list_branches_(repo, offline=offline, card=card, config=config)
     if as_json:
         from quantpick.render import documents
 

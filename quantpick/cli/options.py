@@ -1,34 +1,14 @@
 """The options that several commands share."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from quantpick.core.choose import fit
+from quantpick.core.choose import recommend as choose
 
-class Prefer(StrEnum):
-    """What makes one fitting branch better than another."""
-
-    quality = "quality"
-    speed = "speed"
-    context = "context"
-
-
-class TransportName(StrEnum):
-    """What brings the large files."""
-
-    auto = "auto"
-    hf_transfer = "hf_transfer"
-    range = "range"
-
-
-class Basis(StrEnum):
-    """Which VRAM counts."""
-
-    free = "free"
-    total = "total"
-
+TransportName = Literal["auto", "hf_transfer", "range"]
 
 Repo = Annotated[
     str | None, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address on the Hub.")
@@ -54,8 +34,8 @@ GpuNames = Annotated[
 ]
 Capability = Annotated[float | None, typer.Option(metavar="X.Y", help="Compute capability of the --vram GPUs.")]
 GpuIndex = Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these of the detected GPUs.")]
-VramBasis = Annotated[Basis, typer.Option(help="Count what is free now, or the whole card.")]
+VramBasis = Annotated[fit.VramBasis, typer.Option(help="Count what is free now, or the whole card.")]
 HeadroomText = Annotated[str, typer.Option("--headroom", metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")]
-Preference = Annotated[Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
+Preference = Annotated[choose.Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

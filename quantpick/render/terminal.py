@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from quantpick.core.quant import BranchWarning
+if TYPE_CHECKING:
+    from quantpick.core.quant import BranchWarning
 
 
 def printable(text: str) -> str:
@@ -22,7 +24,7 @@ def print_error(message: str, hint: str | None = None) -> None:
         print(f"hint: {printable(hint)}", file=sys.stderr)
 
 
-def print_warnings(warnings: Iterable[BranchWarning]) -> None:
+def print_warnings(warnings: "Iterable[BranchWarning]") -> None:
     """Each sentence once, with the branches it is about."""
     about: dict[str, list[str]] = {}
     for warning in warnings:
