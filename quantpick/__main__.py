@@ -1,21 +1,35 @@
 """The entry point: the only place that turns an error into an exit code."""
 
-import gc
-import os
-import signal
-import sys
-from collections.abc import Sequence
-from typing import Final
+try:
+    import os
+    import signal
+    import sys
+    from collections.abc import Sequence
 
-from quantpick.errors import QuantpickError
+    from quantpick.errors import DiskError, QuantpickError
+except KeyboardInterrupt:
+    # Before there is anything to end: the shell is told, and no traceback shown.
+    raise SystemExit(130) from None
 
-INTERRUPTED: Final = 130
-TERMINATED: Final = 143
-BUG: Final = 1
+_READER_LEFT = 141
+"""As a shell reports a program that SIGPIPE ended."""
+
+_OBJECTS_PER_COLLECTION = 100_000
+"""Chosen: no command that only answers makes so many, and a long download still has its cycles collected. The default
+of 700 costs 10 ms of a start."""
 
 
 class Terminated(BaseException):
-    """SIGTERM came. Not a KeyboardInterrupt, which Typer turns into exit code 130."""
+    """SIGTERM came. Not an Exception, so that nobody takes it for a failure of their own."""
+
+
+class _Ended(QuantpickError):
+    """Somebody ended it; what arrived is kept."""
+
+    def __init__(self, code: str, exit_code: int) -> None:
+        super().__init__(code)
+        self.code = code
+        self.exit_code = exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,49 +39,92 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments without the program's name; None takes them from the process.
 
     Returns:
-        The exit code (README, "Exit codes").
+        The exit code (docs/scripts.md, "Exit codes").
     """
-    from quantpick.render.terminal import print_error
-
+    line = sys.argv[1:] if argv is None else list(argv)
     try:
         from quantpick.cli.app import run as run_command
 
-        code = run_command(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-        return code
-    except QuantpickError as error:
-        if os.environ.get("QUANTPICK_DEBUG") == "1":
-            _print_traceback()
-        print_error(error.message, error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print_error("interrupted")
-        return INTERRUPTED
-    except Terminated:
-        print_error("terminated")
-        return TERMINATED
+        return run_command(line)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:
         # The reader went away (`quantpick list ... | head`): nothing is wrong, and nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception:
-        _print_traceback()
-        print_error("this is a bug in quantpick", "report it with the lines above and the command")
-        return BUG
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return _READER_LEFT
+    except BaseException as error:
+        return _report(error, line)
 
 
-def _print_traceback() -> None:
-    import traceback
+def _report(error: BaseException, line: Sequence[str]) -> int:
+    """Say what went wrong, in the form that was asked for."""
+    from quantpick.cli.asked import asked_for_json, command_of
+    from quantpick.render import terminal
 
-    traceback.print_exc()
+    failure = _as_failure(error)
+    as_json = asked_for_json(line)
+    if os.environ.get("QUANTPICK_DEBUG") == "1" or (failure.exit_code == QuantpickError.exit_code and not as_json):
+        terminal.print_traceback(error)
+    if as_json:
+        from quantpick.render.documents import error_document
+
+        terminal.say_lines(error_document(command_of(line), failure))
+    else:
+        terminal.print_error(failure.message, failure.hint)
+    return failure.exit_code
+
+
+def _as_failure(error: BaseException) -> QuantpickError:
+    """Any exception as one that has an exit code."""
+    if isinstance(error, QuantpickError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return _Ended("interrupted", 130)
+    if isinstance(error, Terminated):
+        return _Ended("terminated", 143)
+    if isinstance(error, OSError) and error.strerror:
+        # Those of the disk and the net died in their adapters; this one is still no bug.
+        where = f": `{os.fsdecode(error.filename)}`" if isinstance(error.filename, (str, bytes)) else ""
+        return DiskError(f"{error.strerror}{where}")
+    return QuantpickError(
+        "this is a bug in quantpick", hint="report it with the command and what QUANTPICK_DEBUG=1 adds"
+    )
 
 
 def run() -> None:
-    """The console script."""
-    # A command lives for a fraction of a second: collecting cycles among what it imports is 10 ms of it for nothing.
-    gc.disable()
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(main())
+    """The console script: `main` in a process of its own."""
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        _hold_streams()
+        import gc
+
+        gc.set_threshold(_OBJECTS_PER_COLLECTION)
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    except Terminated:
+        code = 143
+    # What comes from here on could only end in a traceback of the interpreter's own end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _hold_streams() -> None:
+    """See that no file takes the number of a standard stream that is closed, and that any text can be written."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Opened for reading only: what is written to a closed stdout fails as it should.
+            os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
 
 
 def _terminate(*_: object) -> None:

@@ -55,8 +55,8 @@ COMMANDS: Final = {
 _EXCLUSIVE: Final = (("vram", "gpu", "gpu_index"), ("card", "repo"))
 """Options that answer the same question: one that was typed drops those that the environment sets."""
 
-_YES: Final = ("1", "true", "yes", "on")
-_NO: Final = ("0", "false", "no", "off")
+YES: Final = ("1", "true", "yes", "on")
+NO: Final = ("0", "false", "no", "off")
 
 
 def environment_name(option: str) -> str:
@@ -109,9 +109,9 @@ def _read(parameter: TyperArgument | TyperOption, text: str) -> Any:
             raise UsageError(f"`{shown} {text}`: one of {', '.join(choices)}", hint=hint)
         return text.lower()
     if kind is bool:
-        if text.lower() not in _YES + _NO:
+        if text.lower() not in YES + NO:
             raise UsageError(f"`{environment_name(shown)}={text}`: 1 or 0")
-        return text.lower() in _YES
+        return text.lower() in YES
     if kind is int and re.fullmatch(r"[0-9]{1,18}", text) is None:
         raise UsageError(f"`{shown} {text}`: a whole number", hint=f"{shown} {parameter.default}")
     if kind is float and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text) is None:

@@ -56,7 +56,7 @@ def download(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
-    from quantpick.render import bars, screen
+    from quantpick.render import bars, screen, terminal
     from quantpick.workflow.choice import make_wish
     from quantpick.workflow.download import download as download_
 
@@ -88,8 +88,8 @@ def download(
     if as_json:
         from quantpick.render import documents
 
-        typer.echo(documents.document("download", documents.download_data(result)))
+        terminal.write_answer(documents.document("download", documents.download_data(result)))
     elif not result.planned or quiet:
-        typer.echo(result.path)
+        terminal.write_path(result.path)
     if not quiet:
         screen.show_download(result)

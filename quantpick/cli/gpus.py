@@ -1,7 +1,5 @@
 """``quantpick gpus``."""
 
-import typer
-
 from quantpick.cli.options import AsJson
 
 
@@ -11,9 +9,9 @@ def gpus(as_json: AsJson = False) -> None:
 
     answer = machine()
     if as_json:
-        from quantpick.render import documents
+        from quantpick.render import documents, terminal
 
-        typer.echo(documents.document("gpus", documents.gpus_data(answer)))
+        terminal.write_answer(documents.document("gpus", documents.gpus_data(answer)))
     else:
         from quantpick.render import screen
 

@@ -16,17 +16,19 @@ def list_branches(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one a line.")] = False,
 ) -> None:
     """The branches of a repo and what each holds."""
+    from quantpick.render import terminal
     from quantpick.workflow.survey import list_branches as list_branches_
 
     table = list_branches_(repo, offline=offline, card=card, config=config)
     if as_json:
         from quantpick.render import documents
 
-        typer.echo(documents.document("list", documents.list_data(table)))
+        terminal.write_answer(documents.document("list", documents.list_data(table)))
     elif quiet:
-        typer.echo("\n".join(branch.name for branch in table.branches))
+        for branch in table.branches:
+            terminal.write_line(branch.name)
     else:
-        from quantpick.render import screen, terminal
+        from quantpick.render import screen
 
         screen.show_branches(table)
         terminal.print_warnings(table.warnings)

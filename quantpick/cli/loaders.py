@@ -16,9 +16,9 @@ def loaders(
 
     chosen = loader_table().loaders if name is None else (choose_loader(name).loader,)
     if as_json:
-        from quantpick.render import documents
+        from quantpick.render import documents, terminal
 
-        typer.echo(documents.document("loaders", documents.loaders_data(chosen)))
+        terminal.write_answer(documents.document("loaders", documents.loaders_data(chosen)))
     else:
         from quantpick.render import screen
 

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from quantpick.core.choose import fit
-from quantpick.core.choose import recommend as choose
+from quantpick.core.choose import wish
 
 TransportName = Literal["auto", "hf_transfer", "range"]
 
@@ -34,8 +33,8 @@ GpuNames = Annotated[
 ]
 Capability = Annotated[float | None, typer.Option(metavar="X.Y", help="Compute capability of the --vram GPUs.")]
 GpuIndex = Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these of the detected GPUs.")]
-VramBasis = Annotated[fit.VramBasis, typer.Option(help="Count what is free now, or the whole card.")]
+VramBasis = Annotated[wish.VramBasis, typer.Option(help="Count what is free now, or the whole card.")]
 HeadroomText = Annotated[str, typer.Option("--headroom", metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")]
-Preference = Annotated[choose.Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
+Preference = Annotated[wish.Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

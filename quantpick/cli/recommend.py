@@ -48,6 +48,7 @@ def recommend(
 ) -> None:
     """Which branch to run on this GPU, and why not the others."""
     from quantpick.core.choose.advice import nothing_fits
+    from quantpick.render import terminal
     from quantpick.workflow.choice import make_wish
     from quantpick.workflow.recommend import recommend as recommend_
 
@@ -73,19 +74,17 @@ def recommend(
     if as_json:
         from quantpick.render import documents
 
-        typer.echo(documents.document("recommend", documents.recommend_data(answer)))
+        terminal.write_answer(documents.document("recommend", documents.recommend_data(answer)))
     elif quiet:
         if best is not None:
-            typer.echo(best.branch.name)
+            terminal.write_line(best.branch.name)
     else:
         from quantpick.render import screen
 
         screen.show_recommendation(answer)
     if not as_json:
-        from quantpick.render.terminal import print_error, print_warnings
-
-        print_warnings(assumed if quiet else answer.warnings)
+        terminal.print_warnings(assumed if quiet else answer.warnings)
         if best is None:
-            print_error(*nothing_fits(answer))
+            terminal.print_error(*nothing_fits(answer))
     if best is None:
         raise typer.Exit(NothingFitsError.exit_code)

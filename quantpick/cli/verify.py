@@ -23,9 +23,9 @@ def verify(
     with bars.shown(quiet=quiet) as counters:
         reports = verify_(place, cache_dir=cache_dir, progress=counters, offline=offline)
     if as_json:
-        from quantpick.render import documents
+        from quantpick.render import documents, terminal
 
-        typer.echo(documents.document("verify", documents.verify_data(reports)))
+        terminal.write_answer(documents.document("verify", documents.verify_data(reports)))
     elif not quiet:
         from quantpick.render import screen
 

@@ -1,9 +1,9 @@
 """What options say, as the nouns they mean."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from quantpick.core.units import parse_bytes
+from quantpick.core.units import is_bare, parse_bytes, parse_tokens, parse_vram
 from quantpick.errors import UsageError
 
 if TYPE_CHECKING:
@@ -11,14 +11,20 @@ if TYPE_CHECKING:
     from quantpick.core.gpu import Gpu
     from quantpick.core.quant import BranchWarning
 
+_SHOWN: Final = 60
+"""Characters of a wrong value in an error."""
+
 
 def context(text: str) -> int | None:
     """Tokens of context; None is the model's own maximum."""
     if text.lower() == "max":
         return None
-    if text.isascii() and text.isdigit() and int(text) > 0:
-        return int(text)
-    raise UsageError(f"`--context {text}`: a number of tokens, 1 or more, or `max`", hint="--context 4096")
+    tokens = parse_tokens(text)
+    if tokens is None:
+        raise UsageError(
+            f"`--context {_short(text)}`: a number of tokens, or `max`", hint="--context 4096 or --context 32k"
+        )
+    return tokens
 
 
 def headroom(text: str) -> "Headroom":
@@ -47,7 +53,7 @@ def gpus(vram: str | None, gpu: str | None, capability: float | None, index: str
 
         return named_gpus(gpu)
     if vram is not None:
-        return tuple(_vram_gpu(at, size, capability) for at, size in enumerate(vram.split(",")))
+        return tuple(_vram_gpu(at, size, capability) for at, size in enumerate(_sizes(vram)))
     return None if index is None else _indexed(index)
 
 
@@ -61,12 +67,30 @@ def assumed(gpu: str | None) -> "tuple[BranchWarning, ...]":
     return tuple(BranchWarning("assumed-gpu", None, sentence) for sentence in assumed_memories(gpu))
 
 
+def _sizes(text: str) -> list[str]:
+    """The sizes in a list: separated by commas, or line by line as ``nvidia-smi`` prints them."""
+    sizes = [size.strip() for size in re.split("[,\n]", text.strip())]
+    if len(sizes) == 2 and "," in text and all(map(is_bare, sizes)) and sizes[0] != sizes[1]:
+        raise UsageError(
+            f"`--vram {text}`: one GPU or two?",
+            hint=f"--vram {'.'.join(sizes)} for one, --vram {'GiB,'.join(sizes)}GiB for two",
+        )
+    return sizes
+
+
+def _short(text: str) -> str:
+    """A value for an error line, cut where nobody would read on."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def _vram_gpu(index: int, text: str, capability: float | None) -> "Gpu":
     from quantpick.core.gpu import Gpu
 
-    size_bytes = parse_bytes(text)
-    if not size_bytes:
-        raise UsageError(f"`--vram {text}`: a size above zero, in GiB or GB", hint="--vram 24GiB")
+    size_bytes = parse_vram(text)
+    if size_bytes is None:
+        raise UsageError(
+            f"`--vram {_short(text)}`: a size above zero and below 1 TiB, in GiB or GB", hint="--vram 24GiB"
+        )
     if capability is not None and not 1 <= capability < 100:
         raise UsageError(f"`--gpu-capability {capability:g}`: for example 8.9", hint="--gpu-capability 8.9")
     return Gpu(index=index, name="GPU", total_bytes=size_bytes, free_bytes=size_bytes, compute_capability=capability)

@@ -3,7 +3,6 @@
 import re
 from typing import Final
 
-KIB: Final = 2**10
 MIB: Final = 2**20
 GIB: Final = 2**30
 GB: Final = 10**9
@@ -40,6 +39,48 @@ def parse_bytes(text: str) -> int | None:
     if match is None or match[2].lower() not in _FACTORS:
         return None
     return round(float(match[1]) * _FACTORS[match[2].lower()])
+
+
+_BARE_MIB: Final = 400
+"""A bare number from here on is MiB, as ``nvidia-smi --format=csv,noheader,nounits`` prints it: no GPU has 400 GiB of
+its own (B300: 288 GB)."""
+MAX_VRAM_BYTES: Final = 2**40
+"""More is a typing error."""
+
+
+def parse_vram(text: str) -> int | None:
+    """One GPU's memory as a person writes it or ``nvidia-smi`` prints it, in bytes; None when it is none.
+
+    >>> parse_vram("24"), parse_vram("12288"), parse_vram("24564 MiB"), parse_vram("0"), parse_vram("2TiB")
+    (25769803776, 12884901888, 25757220864, None, None)
+    """
+    size_bytes = parse_bytes(text)
+    if size_bytes is not None and is_bare(text) and float(text) >= _BARE_MIB:
+        size_bytes = round(float(text) * MIB)
+    return size_bytes if size_bytes and size_bytes <= MAX_VRAM_BYTES else None
+
+
+def is_bare(text: str) -> bool:
+    """Whether a size is a number without a unit."""
+    match = _SIZE.fullmatch(text)
+    return match is not None and not match[2]
+
+
+_TOKENS: Final = re.compile(r"([0-9]{1,9}|[0-9]{1,3}(?:[_,][0-9]{3}){1,2})(?:\.([0-9]))?([kKmM]?)")
+
+
+def parse_tokens(text: str) -> int | None:
+    """A number of tokens as a person writes it, at least 1; None when it is none. ``k`` is 1024, as model names use it.
+
+    >>> parse_tokens("32k"), parse_tokens("8_192"), parse_tokens("4096"), parse_tokens("1M"), parse_tokens("0")
+    (32768, 8192, 4096, 1048576, None)
+    """
+    match = _TOKENS.fullmatch(text.strip())
+    if match is None or (match[2] and not match[3]):
+        return None
+    factor = {"": 1, "k": 2**10, "m": 2**20}[match[3].lower()]
+    tokens = round(float(f"{re.sub('[_,]', '', match[1])}.{match[2] or 0}") * factor)
+    return tokens or None
 
 
 def format_gib(size_bytes: int) -> str:

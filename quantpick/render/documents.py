@@ -1,6 +1,7 @@
 """The JSON documents. Their keys are interface: a contract test holds the sets; unknown is null, sizes are bytes."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.outcome import DownloadResult, VerifyReport
 from quantpick.core.quant import Branch, BranchWarning
+from quantpick.errors import QuantpickError
 
 SCHEMA_VERSION: Final = 1
 
@@ -22,7 +24,26 @@ Json = dict[str, Any]
 
 def document(command: str, data: Json) -> str:
     """One document as text, ASCII only so that any pipe carries it."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, "command": command, "data": data}, indent=2)
+    return _text({"schema_version": SCHEMA_VERSION, "command": command, "data": data})
+
+
+def error_document(command: str, error: QuantpickError) -> str:
+    """What ``--json`` says on stderr instead of an answer."""
+    said = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    return _text({"schema_version": SCHEMA_VERSION, "command": command, "error": said})
+
+
+def _text(value: Json) -> str:
+    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - any part of a document
+    """A value that JSON can hold: a number that is none is unknown, as it came from somebody's file."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list) else value
 
 
 def list_data(table: BranchTable) -> Json:

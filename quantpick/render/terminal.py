@@ -1,34 +1,131 @@
-"""What goes to stderr beside an answer: errors, hints and warnings, one line each."""
+"""What reaches a terminal or a pipe: every text from outside passes `printable`, every answer `write_answer`."""
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from quantpick.errors import DiskError
+
 if TYPE_CHECKING:
     from quantpick.core.quant import BranchWarning
 
+MIN_WIDTH = 20
+MAX_WIDTH = 160
+"""Columns that lines of prose are wrapped at, at most."""
+
 
 def printable(text: str) -> str:
-    r"""Text from outside with its control characters shown, so that no card can write escape codes to a terminal.
+    r"""Text from outside with its control characters shown, so that nobody can write escape codes to a terminal.
 
-    >>> print(printable("a\x1b[31m"))
-    a\x1b[31m
+    That includes C1 controls, the characters that turn the direction of writing, and those that are not seen.
+
+    >>> print(printable("a\x1b[31m\u202e"))
+    a\x1b[31m\u202e
     """
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def write_answer(text: str) -> None:
+    """The answer, on stdout and out of our hands.
+
+    Raises:
+        DiskError: it cannot be written there.
+        BrokenPipeError: its reader went away.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        # The interpreter would try once more when it ends.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        reason = getattr(error, "strerror", None) or "it is closed"
+        raise DiskError(f"the answer cannot be written to stdout: {reason}") from error
+
+
+def write_line(text: str) -> None:
+    """One line of an answer, with nothing in it that a terminal obeys."""
+    write_answer(printable(text) + "\n")
+
+
+def write_path(path: str) -> None:
+    """The path alone: byte for byte for a script, printable for a person."""
+    if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
+        write_line(path)
+        return
+    write_answer("")
+    try:
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise DiskError(f"the path cannot be written to stdout: {error.strerror or error}") from error  # type: ignore[union-attr]
+    write_answer("")
+
+
+def say(text: str) -> None:
+    """One line on stderr; where that is closed or full, nobody is there to be told."""
+    try:
+        print(printable(text), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return
 
 
 def print_error(message: str, hint: str | None = None) -> None:
     """``error: ...`` and optionally ``hint: ...``."""
-    print(f"error: {printable(message)}", file=sys.stderr)
+    say(f"error: {message}")
     if hint is not None:
-        print(f"hint: {printable(hint)}", file=sys.stderr)
+        say(f"hint: {hint}")
+
+
+def say_lines(text: str) -> None:
+    """Several of them."""
+    for line in text.rstrip("\n").split("\n"):
+        say(line)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Where an error came from, for whoever mends it."""
+    import traceback
+
+    say_lines("".join(traceback.format_exception(error)))
 
 
 def print_warnings(warnings: "Iterable[BranchWarning]") -> None:
-    """Each sentence once, with the branches it is about."""
+    """Each sentence once, with the branches it is about, wrapped at words on a terminal."""
     about: dict[str, list[str]] = {}
     for warning in warnings:
         about.setdefault(warning.message, []).extend([warning.branch] if warning.branch else [])
     for message, branches in about.items():
         named = "" if not branches else f"{branches[0]}: " if len(branches) == 1 else f"{len(branches)} branches: "
-        print(printable(f"warning: {named}{message}"), file=sys.stderr)
+        for line in wrapped(f"warning: {named}{message}", error_width()):
+            say(line)
+
+
+def error_width() -> int | None:
+    """Columns of the terminal that stderr is; None where it is none, so that a line stays a line."""
+    try:
+        if not sys.stderr.isatty():
+            return None
+        return max(MIN_WIDTH, min(MAX_WIDTH, os.get_terminal_size(sys.stderr.fileno()).columns))
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def wrapped(text: str, width: int | None, indent: str = "  ") -> list[str]:
+    """A sentence in lines of at most so many columns, broken between words; later lines are indented.
+
+    >>> wrapped("warning: the card says 4 bits, the config 8", 20)
+    ['warning: the card', '  says 4 bits, the', '  config 8']
+    """
+    if width is None or len(text) <= width:
+        return [text]
+    import textwrap
+
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [
+        text
+    ]
