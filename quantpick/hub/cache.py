@@ -1,54 +1,53 @@
 """What was fetched by commit, kept under the Hub's cache home: it never changes, so it is never fetched again.
 
 ``$HF_HOME/quantpick/<host>/<owner>--<name>/``: ``refs.json`` (the last answer, for offline use),
-``trees/<commit>.json`` and ``files/<git blob sha1>``. A cache that cannot be read or written is as good as an empty
-one.
+``trees/<commit>.json`` and ``files/<git blob sha1>``. Whatever lies there is checked as an answer of the Hub is: a
+cache that cannot be read or written, or that somebody else has written, is as good as an empty one.
 """
 
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from huggingface_hub import constants
 
-from quantpick.core.repo import RepoFile
+from quantpick.core.repo import Refused, RepoFile, file_list, repo_file, repo_id
+from quantpick.files import read_small, write_atomically
+
+_MAX_BYTES: Final = 64 * 2**20
+"""Of one entry; 100,000 files are about 20 MB."""
 
 
 class Cache:
     """The facts known of one repo.
 
     Args:
-        repo_id: ``owner/name`` as asked for.
+        name: ``owner/name`` as asked for.
     """
 
-    def __init__(self, repo_id: str) -> None:
+    def __init__(self, name: str) -> None:
         host = constants.ENDPOINT.partition("://")[2].replace("/", "_").replace(":", "_")
-        self._folder = Path(constants.HF_HOME) / "quantpick" / host / repo_id.replace("/", "--")
+        self._folder = Path(constants.HF_HOME) / "quantpick" / host / name.replace("/", "--")
 
     def refs(self) -> tuple[str, Any] | None:
         """The repo's name and the Hub's answer about its refs when it was last asked; None when it never was."""
         kept = self._json("refs.json")
-        return (
-            (kept["repo_id"], kept["answer"])
-            if isinstance(kept, dict) and {"repo_id", "answer"} <= kept.keys()
-            else None
-        )
+        name = repo_id(kept.get("repo_id")) if isinstance(kept, dict) else Refused("")
+        return None if isinstance(name, Refused) else (name, kept.get("answer"))
 
-    def keep_refs(self, repo_id: str, answer: Any) -> None:  # noqa: ANN401 - parsed JSON
+    def keep_refs(self, name: str, answer: Any) -> None:  # noqa: ANN401 - parsed JSON
         """Remember the Hub's answer about the refs."""
-        self._keep("refs.json", json.dumps({"repo_id": repo_id, "answer": answer}).encode())
+        self._keep("refs.json", json.dumps({"repo_id": name, "answer": answer}).encode())
 
     def tree(self, commit: str) -> tuple[RepoFile, ...] | None:
         """The files of a commit, or None."""
         kept = self._json(f"trees/{commit}.json")
-        try:
-            return None if kept is None else tuple(RepoFile(*entry) for entry in kept)
-        except TypeError:
+        if not isinstance(kept, list) or not all(isinstance(row, list) and len(row) == 4 for row in kept):
             return None
+        files = file_list(repo_file(*row) for row in kept)
+        return None if isinstance(files, Refused) else files
 
     def keep_tree(self, commit: str, files: tuple[RepoFile, ...]) -> None:
         """Remember the files of a commit."""
@@ -72,18 +71,11 @@ class Cache:
             return None
 
     def _read(self, name: str) -> bytes | None:
-        try:
-            return (self._folder / name).read_bytes()
-        except OSError:
-            return None
+        return read_small(self._folder / name, _MAX_BYTES)
 
     def _keep(self, name: str, content: bytes) -> None:
-        path = self._folder / name
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as scratch:
-                scratch.write(content)
-            os.replace(scratch.name, path)
+            write_atomically(self._folder / name, content)
 
 
 def _blob_sha1(content: bytes) -> str:

@@ -1,104 +1,104 @@
-"""Requests to the Hub, through huggingface_hub's own session.
+"""What the Hub's API answers, as checked values: whoever serves it, a mirror or the Hub.
 
-So proxies, certificates, login and offline mode are those of ``hf``. Not through `HfApi`: its calls have no timeout,
-wait for a rate limit without bound and log every retry (2.4.0).
+Not through `HfApi`: its calls have no timeout, wait for a rate limit without bound and log every retry (2.4.0).
 """
 
 import json
 import random
 import re
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-import httpx2
 from huggingface_hub import constants, get_token
-from huggingface_hub.errors import (
-    DisabledRepoError,
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import (
-    fix_hf_endpoint_in_url,
-    get_session,
-    hf_raise_for_status,
-    parse_ratelimit_headers,
-)
+from huggingface_hub.utils import fix_hf_endpoint_in_url
 
-from quantpick.core.repo import RepoFile
-from quantpick.errors import AccessError, HubError, NotFoundError, QuantpickError
-
-Answer = TypeVar("Answer")
+from quantpick.core import repo
+from quantpick.core.refusal import asked_pause_s, read_refusal
+from quantpick.core.repo import Refused, RepoFile
+from quantpick.errors import AccessError, HubError, NotFoundError, QuantpickError, UsageError
+from quantpick.hub.ask import Deadline, NotNow, Reply, get, host
 
 ATTEMPTS: Final = 4
 """How often one request is tried; the waits between are about 0.5, 1 and 2 s."""
 MAX_WAIT_S: Final = 60.0
 """The longest a rate limit is waited for; the Hub's windows are 300 s (hub-docs, "Rate limits")."""
+DEFAULT_TIMEOUT_S: Final = 120.0
+"""For all questions about one repo together; chosen so that 200 branches arrive at 64 kB/s."""
 MAX_TEXT_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
-_MAX_BYTES: Final = 64 * 2**20
-"""No answer of the API is larger."""
-_MAX_PAGES: Final = 100
+_MAX_BYTES: Final = 8 * 2**20
+"""No answer of the API is larger: a page of a tree is 1,000 files of about 300 bytes, a branch of the refs 150."""
+_MAX_PAGES: Final = repo.MAX_FILES // 1000
 """Pages of one tree, 1,000 files each."""
-_SHA: Final = re.compile(r"[0-9a-f]{40}")
-_RETRIED: Final = (408, 425, 429, 500, 502, 503, 504)
+
+_one_at_a_time: Final = threading.Lock()
+"""Held while JSON is read, which may take twenty times its size: many hostile answers at once would fill the memory."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refs:
-    """A repo's branches and what else its refs name.
+    """A repo's branches and what else its refs name, each with its commit.
 
     Args:
         repo_id: as the Hub writes it today.
-        branches: commit of each branch, in the Hub's order.
-        tags: commit of each tag.
-        others: commit of each ref that the Hub itself keeps, by full name (``refs/pr/1``).
+        branches: in the Hub's order.
+        tags: of each tag.
+        others: of each ref that the Hub itself keeps, by full name (``refs/pr/1``).
+        refused: branches that were named and cannot be, each with the reason.
     """
 
-    def __init__(self, repo_id: str, answer: Any) -> None:  # noqa: ANN401 - parsed JSON
-        self.repo_id = repo_id
-        named = {kind: _commits(answer.get(kind) or []) for kind in ("branches", "tags", "converts", "pullRequests")}
-        self.branches = {name: commit for name, (ref, commit) in named["branches"].items() if not _is_own(ref)}
-        self.tags = {name: commit for name, (_, commit) in named["tags"].items()}
-        kept = [*named["converts"].values(), *named["pullRequests"].values(), *named["branches"].values()]
-        self.others = {ref: commit for ref, commit in kept if _is_own(ref)}
-        self.answer = answer
+    repo_id: str
+    branches: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def _commits(refs: list[dict[str, str]]) -> dict[str, tuple[str, str]]:
-    for ref in refs:
-        if not _SHA.fullmatch(ref["targetCommit"]):
-            raise ValueError("a commit that is no commit")
-    return {ref["name"]: (ref.get("ref", ref["name"]), ref["targetCommit"]) for ref in refs}
+def read_refs(repo_id: str, answer: object) -> Refs | Refused:
+    """The refs in an answer of the Hub's, or in what was kept of one.
 
-
-def _is_own(ref: str) -> bool:
-    return ref.startswith(("refs/convert/", "refs/pr/"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What came back: from where in the end, what follows it, and the body; None where that was too large."""
-
-    url: httpx2.URL
-    next_url: str | None
-    body: bytes | None
-
-    def json(self) -> Any:  # noqa: ANN401 - parsed JSON
-        return json.loads(self.body or b"")
+    >>> read_refs("a/b", {"branches": [{"name": "../x", "targetCommit": "0" * 40}]}).refused
+    {'../x': 'has a name that git allows no branch'}
+    """
+    if not isinstance(answer, dict):
+        return Refused("is answered with something that is no list of refs")
+    found: dict[str, dict[str, str]] = {"branches": {}, "tags": {}, "others": {}}
+    refused: dict[str, str] = {}
+    for kind in ("branches", "tags", "converts", "pullRequests"):
+        listed = answer.get(kind)
+        for ref in listed if isinstance(listed, list) else ():
+            about = ref if isinstance(ref, dict) else {}
+            name, commit = repo.ref_name(about.get("name")), repo.commit_id(about.get("targetCommit"))
+            full = repo.ref_name(about.get("ref", about.get("name")))
+            bad = next((one for one in (name, commit, full) if isinstance(one, Refused)), None)
+            if bad is not None:
+                refused[str(about.get("name"))[:80]] = bad.reason
+            elif str(full).startswith(("refs/convert/", "refs/pr/")):
+                found["others"][str(full)] = str(commit)
+            elif kind in found:
+                found[kind][str(name)] = str(commit)
+    return Refs(
+        repo_id=repo_id, branches=found["branches"], tags=found["tags"], others=found["others"], refused=refused
+    )
 
 
 def login_header(token: str | bool | None) -> dict[str, str]:
-    """The header that shows the token, the stored login's or this one; none for False and where nobody is logged in."""
+    """The header that shows the token, the stored login's or this one; none for False and where nobody is logged in.
+
+    Raises:
+        UsageError: the token could not be sent in a header.
+    """
     secret = token if isinstance(token, str) else None if token is False else get_token()
-    return {"authorization": f"Bearer {secret}"} if secret else {}
+    if not secret:
+        return {}
+    if not secret.isascii() or not secret.isprintable():
+        raise UsageError("the token for the Hub holds characters that no token has", hint="check HF_TOKEN")
+    return {"authorization": f"Bearer {secret}"}
 
 
 def file_url(repo_id: str, commit: str, path: str) -> str:
@@ -111,174 +111,222 @@ class Client:
 
     Args:
         token: a token instead of the stored login; False sends none.
+        timeout_s: for all that it is asked.
     """
 
-    def __init__(self, token: str | bool | None = None) -> None:
+    def __init__(self, token: str | bool | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        if not constants.ENDPOINT.startswith(("https://", "http://")) or not host(constants.ENDPOINT).isprintable():
+            raise UsageError(f"`{constants.ENDPOINT}` is no address of a Hub", hint="check HF_ENDPOINT")
+        self._deadline = Deadline(timeout_s)
         self._headers = {
             "user-agent": f"quantpick/{version('quantpick')}; hf_hub/{version('huggingface_hub')}",
             **login_header(token),
         }
 
-    def refs(self, repo_id: str, *, pull_requests: bool = False) -> Refs:
-        """The repo's refs, and its name as the Hub writes it today."""
-        answer = self._get(
-            f"{constants.ENDPOINT}/api/models/{repo_id}/refs",
-            repo_id,
-            params={"include_prs": "1"} if pull_requests else {},
-        )
-        moved_to = re.search(r"/api/models/([^/]+/[^/]+)/refs$", answer.url.path)
-        return _understood(repo_id, lambda: Refs(moved_to[1] if moved_to else repo_id, answer.json()))
+    def refs(self, repo_id: str, *, revision: str | None = None) -> tuple[Refs, Any]:
+        """The repo's refs, and the answer they were read from.
 
-    def tree(self, repo_id: str, commit: str) -> tuple[RepoFile, ...]:
-        """All files of one commit."""
-        url = f"{constants.ENDPOINT}/api/models/{repo_id}/tree/{commit}"
-        files: list[RepoFile] = []
-        params = {"recursive": "True"}
+        Args:
+            repo_id: as asked for.
+            revision: the only one that is wanted. A mirror that knows nothing of refs is asked for its commit instead.
+
+        Raises:
+            NotFoundError, AccessError, HubError: the Hub refuses, or does not answer as it does.
+        """
+        params = {"include_prs": "1"} if revision is not None and revision.startswith("refs/pr/") else None
+        reply = self._ask(self._api(repo_id, "refs"), params=params)
+        if revision is not None and not reply.is_success and _knows_no_such_route(reply):
+            return self._commit_of(repo_id, revision, reply)
+        answer = _json(_granted(reply, repo_id), repo_id)
+        refs = _taken(read_refs(_name_today(repo_id, reply), answer), repo_id)
+        if not refs.branches and refs.refused:
+            raise nonsense(repo_id, f"its branch {next(iter(refs.refused.values()))}")
+        return refs, answer
+
+    def _commit_of(self, repo_id: str, revision: str, refused: Reply) -> tuple[Refs, Any]:
+        """The refs as far as one revision is known: ``/api/models/R/revision/V``, which proxies have."""
+        reply = self._ask(self._api(repo_id, "revision", revision))
+        if not reply.is_success and _knows_no_such_route(reply):
+            _granted(refused, repo_id)
+        document = _json(_granted(reply, repo_id), repo_id)
+        commit = _taken(repo.commit_id(document.get("sha") if isinstance(document, dict) else None), repo_id)
+        answer = {"branches": [{"name": revision, "targetCommit": commit}]}
+        return _taken(read_refs(repo_id, answer), repo_id), answer
+
+    def tree(self, repo_id: str, commit: str) -> tuple[RepoFile, ...] | Refused:
+        """All files of one commit; or why the list that came is none."""
+        url, params = self._api(repo_id, "tree", commit), {"recursive": "True"}
+        files: list[RepoFile | Refused] = []
         for _ in range(_MAX_PAGES):
-            page = self._get(url, repo_id, params=params)
-            files += _understood(repo_id, partial(_files, page))
-            if page.next_url is None:
-                return tuple(files)
-            url, params = _same_host(page.next_url), {}
-        raise HubError(f"`{repo_id}` has more than {_MAX_PAGES},000 files in one branch")
+            reply = self._ask(url, params=params)
+            if not files and not reply.is_success and _knows_no_such_route(reply):
+                return self._siblings(repo_id, commit, reply)
+            page = _json(_granted(reply, repo_id), repo_id)
+            if not isinstance(page, list):
+                return Refused("is answered with something that is no list of files")
+            files += [_tree_entry(entry) for entry in page if not _is_folder(entry)]
+            next_url = reply.next_url
+            if next_url is None:
+                return repo.file_list(files)
+            url, params = _same_host(next_url), {}
+        return Refused(f"lists more than {repo.MAX_FILES} files")
+
+    def _siblings(self, repo_id: str, commit: str, refused: Reply) -> tuple[RepoFile, ...] | Refused:
+        """The files as the repo's information lists them, for a mirror that has no trees."""
+        reply = self._ask(self._api(repo_id, "revision", commit), params={"blobs": "True"})
+        if not reply.is_success and _knows_no_such_route(reply):
+            _granted(refused, repo_id)
+        document = _json(_granted(reply, repo_id), repo_id)
+        siblings = document.get("siblings") if isinstance(document, dict) else None
+        if not isinstance(siblings, list):
+            return Refused("is answered with something that is no list of files")
+        return repo.file_list(_sibling(entry) for entry in siblings)
 
     def text(self, repo_id: str, commit: str, path: str) -> bytes | None:
         """A small file of one commit; None when there is none, or it is larger than `MAX_TEXT_BYTES`."""
-        try:
-            return self._get(file_url(repo_id, commit, path), repo_id, limit=MAX_TEXT_BYTES).body
-        except NotFoundError:
+        reply = self._ask(file_url(repo_id, commit, path), limit=MAX_TEXT_BYTES)
+        if reply.status == 404 and read_refusal(reply.status, reply.headers) in ("no-file", "no-route"):
             return None
+        return _granted(reply, repo_id).body
 
-    def _get(self, url: str, repo_id: str, *, params: dict[str, str] | None = None, limit: int = _MAX_BYTES) -> _Answer:
-        """One GET, retried; what the Hub refuses becomes the error that tells the user what to do."""
+    def _api(self, repo_id: str, *parts: str) -> str:
+        return "/".join((f"{constants.ENDPOINT}/api/models/{repo_id}", *(quote(part, safe="") for part in parts)))
+
+    def _ask(self, url: str, *, params: Mapping[str, str] | None = None, limit: int = _MAX_BYTES) -> Reply:
+        """One question, tried again where that may help."""
         waited = 0.0
         for attempt in range(1, ATTEMPTS + 1):
+            asked: float | None = None
             try:
-                with get_session().stream(
-                    "GET", url, params=params or None, headers=self._headers, timeout=constants.DEFAULT_REQUEST_TIMEOUT
-                ) as response:
-                    if response.is_success:
-                        return _Answer(response.url, response.links.get("next", {}).get("url"), _body(response, limit))
-                    response.read()
-                if response.status_code not in _RETRIED:
-                    hf_raise_for_status(response)
-                problem, asked = _busy(response)
-            except OfflineModeIsEnabled as error:
-                raise HubError("offline mode is on (HF_HUB_OFFLINE)") from error
-            except HfHubHTTPError as error:
-                raise _refusal(error, repo_id) from error
-            except httpx2.TransportError as error:
-                problem, asked = _unreachable(error), None
-            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                raise HubError(f"cannot ask `{urlsplit(url).netloc}`: {error}") from error
-            pause = asked if asked is not None else 2 ** (attempt - 2) * random.uniform(0.8, 1.2)  # noqa: S311
+                reply = get(url, self._headers, params=params, limit=limit, deadline=self._deadline)
+                if reply.is_success or read_refusal(reply.status, reply.headers) != "busy":
+                    return reply
+                asked = asked_pause_s(reply.headers, now_s=time.time())
+                problem = "limits the rate of requests (429)" if reply.status == 429 else f"answers {reply.status}"
+            except NotNow as error:
+                problem = str(error)
+            pause = max(asked or 0.0, 2 ** (attempt - 2) * random.uniform(0.8, 1.2))  # noqa: S311
             waited += pause
-            if attempt == ATTEMPTS or waited > MAX_WAIT_S:
-                wait = f"; it asks to wait {asked:.0f} s" if asked is not None else ""
-                raise HubError(f"`{urlsplit(url).netloc}` {problem}{wait}", hint="try again later")
+            if attempt == ATTEMPTS or waited > min(MAX_WAIT_S, self._deadline.left_s):
+                wait = f"; it asks to wait {asked:.0f} s" if asked else ""
+                raise HubError(f"`{host(url)}` {problem}{wait}", hint="try again later")
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
 
-def _body(response: httpx2.Response, limit: int) -> bytes | None:
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > limit:
-            return None
-    return bytes(body)
+def _knows_no_such_route(reply: Reply) -> bool:
+    return read_refusal(reply.status, reply.headers) == "no-route"
+
+
+def _granted(reply: Reply, repo_id: str) -> Reply:
+    """The reply, where it is what was asked for; else the error that tells the user what to do."""
+    if not reply.is_success:
+        raise _refusal(reply, repo_id)
+    return reply
+
+
+def _json(reply: Reply, repo_id: str) -> Any:  # noqa: ANN401 - parsed JSON
+    """The JSON in an answer.
+
+    Raises:
+        HubError: there is none.
+    """
+    if reply.body is None:
+        raise nonsense(repo_id, f"it sends more than {_MAX_BYTES} bytes")
+    try:
+        with _one_at_a_time:
+            return json.loads(reply.body)
+    except (ValueError, RecursionError) as error:
+        raise nonsense(repo_id, "it sends no JSON") from error
+
+
+def _taken(value: Any, repo_id: str) -> Any:  # noqa: ANN401 - whatever went in, without `Refused`
+    if isinstance(value, Refused):
+        raise nonsense(repo_id, f"the repo {value.reason}")
+    return value
+
+
+def nonsense(repo_id: str, why: str) -> HubError:
+    """The error about an answer that is not what the Hub's API promises."""
+    return HubError(
+        f"`{host(constants.ENDPOINT)}` does not answer as the Hub does about `{repo_id}`: {why}",
+        hint="is HF_ENDPOINT a mirror of the Hub?",
+    )
+
+
+def _name_today(repo_id: str, reply: Reply) -> str:
+    """The repo's name, which the Hub tells by a redirect to the new one's refs; it alone is believed."""
+    moved_to = re.search(r"/api/models/([^/]+/[^/]+)/refs$", urlsplit(reply.url).path)
+    name = repo.repo_id(moved_to[1]) if moved_to and _is_hub(reply.url) else repo_id
+    return repo_id if isinstance(name, Refused) else name
+
+
+def _is_hub(url: str) -> bool:
+    return urlsplit(url)[:2] == urlsplit(constants.ENDPOINT)[:2]
 
 
 def _same_host(next_url: str) -> str:
     """The address of the next page, which must be on the Hub's own host: the token goes there."""
-    link = fix_hf_endpoint_in_url(next_url, constants.ENDPOINT)
-    if urlsplit(link)[:2] != urlsplit(constants.ENDPOINT)[:2]:
-        raise HubError(f"the Hub's list of files goes on at another host, `{urlsplit(link).netloc}`")
-    return link
-
-
-def _files(page: _Answer) -> list[RepoFile]:
-    return [_file(entry) for entry in page.json() if entry["type"] == "file"]
-
-
-def _file(entry: dict[str, Any]) -> RepoFile:
-    lfs = entry.get("lfs") or {}
-    size = lfs.get("size", entry["size"])
-    sha256 = lfs.get("oid") or lfs.get("sha256")
-    if not isinstance(size, int) or size < 0 or not isinstance(entry["path"], str):
-        raise ValueError("a file without size or path")
-    return RepoFile(entry["path"], size, str(entry["oid"]), None if sha256 is None else str(sha256))
-
-
-def _understood(repo_id: str, read: Callable[[], Answer]) -> Answer:
-    """What `read` makes of an answer.
-
-    Raises:
-        HubError: it is not what the Hub's API promises.
-    """
     try:
-        return read()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        host = urlsplit(constants.ENDPOINT).netloc
-        raise HubError(
-            f"`{host}` does not answer as the Hub does about `{repo_id}`", hint="is HF_ENDPOINT a mirror of the Hub?"
-        ) from error
+        link = fix_hf_endpoint_in_url(next_url, constants.ENDPOINT)
+        if _is_hub(link):
+            return link
+    except ValueError:
+        pass
+    raise HubError(f"the Hub's list of files goes on at another host, `{host(next_url)}`")
 
 
-def _busy(response: httpx2.Response) -> tuple[str, float | None]:
-    """Why the Hub does not answer now, and the seconds it asks to wait."""
-    problem = "limits the rate of requests (429)" if response.status_code == 429 else f"answers {response.status_code}"
-    limit = parse_ratelimit_headers(response.headers)
-    if response.status_code == 429 and limit is not None and limit.remaining == 0:
-        return problem, float(limit.reset_in_seconds)
-    return problem, _seconds(response.headers.get("Retry-After"))
+def _is_folder(entry: object) -> bool:
+    return isinstance(entry, dict) and entry.get("type") in ("directory", "commit")
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """A Retry-After header in seconds from now (RFC 9110, 10.2.3: a number or a date).
-
-    >>> _seconds("3"), _seconds("soon"), _seconds("Wed, 21 Oct 2015 07:28:00 GMT")
-    (3.0, None, 0.0)
-    """
-    from email.utils import parsedate_to_datetime
-
-    if retry_after is None or retry_after.isdigit():
-        return None if retry_after is None else float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+def _tree_entry(entry: object) -> RepoFile | Refused:
+    """A file of ``/tree``."""
+    if not isinstance(entry, dict) or entry.get("type") != "file":
+        return Refused("is answered with something that is no list of files")
+    return _entry(entry.get("path"), entry, entry.get("oid"), "oid")
 
 
-def _unreachable(error: httpx2.TransportError) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        raise HubError(
-            "the Hub's certificate cannot be verified", hint="behind a proxy with a CA of its own: SSL_CERT_FILE=ca.pem"
-        ) from error
-    if isinstance(error, httpx2.TimeoutException):
-        return "does not answer in time"
-    return f"cannot be reached ({str(error) or type(error).__name__})"
+def _sibling(entry: object) -> RepoFile | Refused:
+    """A file of ``/revision?blobs=True``."""
+    if not isinstance(entry, dict):
+        return Refused("is answered with something that is no list of files")
+    return _entry(entry.get("rfilename"), entry, entry.get("blobId"), "sha256")
 
 
-def _refusal(error: HfHubHTTPError, repo_id: str) -> QuantpickError:
+def _entry(path: object, entry: Mapping[str, Any], blob_sha1: object, hash_key: str) -> RepoFile | Refused:
+    large = entry.get("lfs")
+    if large is None or large == {}:
+        return repo.repo_file(path, entry.get("size"), blob_sha1)
+    if not isinstance(large, dict):
+        return Refused(f"lists `{path}` with a hash that is none")
+    sha256 = large.get(hash_key) or large.get("oid") or large.get("sha256")
+    return repo.repo_file(path, large.get("size", entry.get("size")), blob_sha1, sha256 or "")
+
+
+def _refusal(reply: Reply, repo_id: str) -> QuantpickError:
     """The Hub's refusal as what the user can do about it."""
-    page = f"{constants.ENDPOINT}/{repo_id}"
-    status = error.response.status_code
-    if isinstance(error, GatedRepoError):
-        return AccessError(
-            f"`{repo_id}` is gated: its licence must be accepted", hint=f"accept it on {page}, then: hf auth login"
-        )
-    if isinstance(error, DisabledRepoError):
-        return AccessError(f"`{repo_id}` was disabled by the Hub")
-    if isinstance(error, RepositoryNotFoundError) and status != 401:
-        return NotFoundError(f"no repo `{repo_id}`", hint="if it is private: hf auth login")
-    if status == 401:
-        return AccessError(
-            f"`{repo_id}` does not exist, or it is private and there is no valid login",
-            hint="check the name, or: hf auth login",
-        )
-    if status == 403:
-        return AccessError(f"access to `{repo_id}` is refused (403)", hint="does the token have the right to read it?")
-    if isinstance(error, RevisionNotFoundError | EntryNotFoundError) or status == 404:
+    match read_refusal(reply.status, reply.headers):
+        case "gated":
+            return AccessError(
+                f"`{repo_id}` is gated: its licence must be accepted",
+                hint=f"accept it on {constants.ENDPOINT}/{repo_id}, then: hf auth login",
+            )
+        case "disabled":
+            return AccessError(f"`{repo_id}` was disabled by the Hub")
+        case "no-repo":
+            return NotFoundError(f"no repo `{repo_id}`", hint="if it is private: hf auth login")
+        case "no-login":
+            return AccessError(
+                f"`{repo_id}` does not exist, or it is private and there is no valid login",
+                hint="check the name, or: hf auth login",
+            )
+        case "forbidden":
+            return AccessError(
+                f"access to `{repo_id}` is refused (403)", hint="does the token have the right to read it?"
+            )
+        case "no-revision" | "no-file":
+            return NotFoundError(f"`{repo_id}` has no such branch or file")
+    if reply.status == 404:
         return NotFoundError(f"`{repo_id}` has no such branch or file")
-    return HubError(f"the Hub answers {status} about `{repo_id}`")
+    return HubError(f"the Hub answers {reply.status} about `{repo_id}`")

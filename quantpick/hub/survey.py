@@ -15,11 +15,11 @@ from huggingface_hub import constants
 
 from quantpick.core.branches.config import MODEL_CONFIG, QUANT_CONFIGS
 from quantpick.core.branches.tree import NoWeights, find_weights
-from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
+from quantpick.core.repo import BranchFiles, Refused, RepoFacts, RepoFile, commit_id
 from quantpick.core.target import Target
 from quantpick.errors import HubError, NotFoundError
 from quantpick.hub.cache import Cache
-from quantpick.hub.client import MAX_TEXT_BYTES, Client, Refs
+from quantpick.hub.client import DEFAULT_TIMEOUT_S, MAX_TEXT_BYTES, Client, Refs, nonsense, read_refs
 
 _CARD: Final = "README.md"
 _CONNECTIONS: Final = 16
@@ -27,20 +27,30 @@ _CONNECTIONS: Final = 16
 _MAX_SHOWN: Final = 5
 
 
-def survey(target: Target, *, token: str | bool | None = None, offline: bool = False) -> RepoFacts:
+def survey(
+    target: Target,
+    *,
+    token: str | bool | None = None,
+    offline: bool = False,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> RepoFacts:
     """What the Hub says of a repo, or of the one branch that the target names.
+
+    A branch about which the Hub says what cannot be is left out, with the reason, where the others are sound.
 
     Args:
         target: the repo, and perhaps a branch, tag or commit.
         token: a token instead of the stored login; False sends none.
         offline: answer from the cache alone, as ``HF_HUB_OFFLINE=1`` does.
+        timeout_s: for all questions together, in seconds.
 
     Raises:
         NotFoundError: no such repo or branch; the hint names the nearest.
         AccessError: gated, private, or the token is refused.
-        HubError: the Hub cannot be reached or asks to wait too long; or offline, and something is not cached.
+        HubError: the Hub cannot be reached, asks to wait too long, does not end, or answers nonsense; or offline, and
+            something is not cached.
     """
-    client = None if offline or constants.is_offline_mode() else Client(token)
+    client = None if offline or constants.is_offline_mode() else Client(token, timeout_s=timeout_s)
     cache = Cache(target.repo_id)
     refs = _read_refs(target, client, cache)
     wanted = refs.branches if target.revision is None else dict([_resolve(target, refs)])
@@ -50,17 +60,17 @@ def survey(target: Target, *, token: str | bool | None = None, offline: bool = F
 def _read_refs(target: Target, client: Client | None, cache: Cache) -> Refs:
     """The refs as they are now; offline as they were when they were last asked for."""
     if client is not None:
-        pull_requests = target.revision is not None and target.revision.startswith("refs/pr/")
-        refs = client.refs(target.repo_id, pull_requests=pull_requests)
-        cache.keep_refs(refs.repo_id, refs.answer)
+        refs, answer = client.refs(target.repo_id, revision=target.revision)
+        cache.keep_refs(refs.repo_id, answer)
     else:
         kept = cache.refs()
-        if kept is None:
+        read = None if kept is None else read_refs(*kept)
+        if not isinstance(read, Refs):
             raise HubError(
                 f"offline, and nothing of `{target.repo_id}` is cached",
                 hint=f"once online: quantpick list {target.repo_id}",
             )
-        refs = Refs(*kept)
+        refs = read
     if not refs.branches:
         raise NotFoundError(f"`{refs.repo_id}` has no branches")
     return refs
@@ -69,14 +79,14 @@ def _read_refs(target: Target, client: Client | None, cache: Cache) -> Refs:
 def _resolve(target: Target, refs: Refs) -> tuple[str, str]:
     """The name and commit of the branch, tag or commit that the target names."""
     revision = target.revision or "main"
-    known = refs.others | refs.tags | refs.branches
+    known = {**refs.others, **refs.tags, **refs.branches}
     if target.may_name_a_folder and revision not in known:
         parts = revision.split("/")
         prefixes = ("/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
         revision = next((prefix for prefix in prefixes if prefix in known), revision)
     if revision in known:
         return revision, known[revision]
-    if len(revision) == 40 and set(revision) <= set("0123456789abcdef"):
+    if not isinstance(commit_id(revision), Refused):
         return revision, revision
     near = get_close_matches(revision, list(refs.branches), n=3, cutoff=0.4) or list(refs.branches)[:3]
     raise NotFoundError(
@@ -93,6 +103,7 @@ class _Reader:
         self._client = client
         self._cache = cache
         self._trees: dict[str, tuple[RepoFile, ...]] = {}
+        self._refused: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._card: str | None = None
 
@@ -101,13 +112,17 @@ class _Reader:
         commits = set(wanted.values())
         main = refs.branches.get("main")
         _at_once([partial(self._read_card, main), *(partial(self._read_tree, commit) for commit in commits)])
+        unread = {name: self._refused[commit] for name, commit in wanted.items() if commit in self._refused}
+        if unread and len(unread) == len(wanted):
+            raise nonsense(self._repo_id, "branch `{}` {}".format(*next(iter(unread.items()))))
+        wanted = {name: commit for name, commit in wanted.items() if name not in unread}
         self._require("file list", [name for name, commit in wanted.items() if commit not in self._trees])
 
-        small = {commit: _worth_reading(self._trees[commit]) for commit in commits}
+        small = {commit: _worth_reading(self._trees[commit]) for commit in wanted.values()}
         by_hash = {file.blob_sha1: (commit, file) for commit, files in small.items() for file in files}
         _at_once([partial(self._read_file, commit, file) for commit, file in by_hash.values()])
-        unread = {commit for commit, files in small.items() if any(file.blob_sha1 not in self._texts for file in files)}
-        self._require("config", [name for name, commit in wanted.items() if commit in unread])
+        dumb = {commit for commit, files in small.items() if any(file.blob_sha1 not in self._texts for file in files)}
+        self._require("config", [name for name, commit in wanted.items() if commit in dumb])
         return RepoFacts(
             repo_id=self._repo_id,
             asked_for=target.repo_id,
@@ -123,12 +138,17 @@ class _Reader:
             names=(*refs.branches, *wanted),
             conversions=() if target.revision else tuple(refs.others),
             card=self._card,
+            unread={} if target.revision else {**refs.refused, **unread},
         )
 
     def _read_tree(self, commit: str) -> None:
         files = self._cache.tree(commit)
         if files is None and self._client is not None:
-            files = self._client.tree(self._repo_id, commit)
+            answer = self._client.tree(self._repo_id, commit)
+            if isinstance(answer, Refused):
+                self._refused[commit] = answer.reason
+                return
+            files = answer
             self._cache.keep_tree(commit, files)
         if files is not None:
             self._trees[commit] = files

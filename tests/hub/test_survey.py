@@ -379,3 +379,138 @@ def test_repo_with_nothing_quantized_says_what_it_holds(serve: Serve, tmp_path: 
     serve({REPO: HubRepo({"main": [config(), weights("model.safetensors", 14_500_000_000)]})})
     assert main(["list", REPO]) == 4
     assert "16-bit" in capsys.readouterr().err
+
+
+BAD_BRANCHES: dict[str, dict[str, Any]] = {
+    "out of the folder": {"name": "../../../../x", "ref": "refs/heads/../../../../x"},
+    "absolute": {"name": "/abs"},
+    "null": {"name": None},
+    "a number": {"name": 7},
+    "a list": {"name": ["main"]},
+    "without a name": {},
+    "of a commit that is none": {"name": "x", "targetCommit": "../../etc"},
+    "of a commit of another kind": {"name": "x", "targetCommit": 7},
+    "half a character": {"name": "\ud800"},
+    "whose ref leads out": {"name": "x", "ref": "refs/convert/../../x"},
+}
+
+
+@pytest.mark.parametrize("kind", BAD_BRANCHES)
+def test_branch_that_cannot_be_is_left_out_and_the_others_stay(serve: Serve, kind: str) -> None:
+    repo = exl2_repo()
+    hub = serve({REPO: repo})
+    commit = repo.commit("4.25bpw")
+    good = {"name": "4.25bpw", "ref": "refs/heads/4.25bpw", "targetCommit": commit}
+    hub.faults.append(
+        Fault("/refs$", Response.of_json({"branches": [{"targetCommit": commit} | BAD_BRANCHES[kind], good]}))
+    )
+    table = list_branches(REPO)
+    assert [branch.name for branch in table.branches] == ["4.25bpw"]
+    assert "refused-branch" in [warning.code for warning in table.warnings]
+    assert len(table.skipped) == 1
+
+
+def test_entry_of_the_refs_that_is_no_object_is_left_out(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    good = {"name": "4.25bpw", "targetCommit": exl2_repo().commit("4.25bpw")}
+    answer = {"branches": [7, None, [], good], "tags": 7, "converts": None, "pullRequests": {"a": 1}}
+    hub.faults.append(Fault("/refs$", Response.of_json(answer)))
+    assert [branch.name for branch in list_branches(REPO).branches] == ["4.25bpw"]
+
+
+SHA1, SHA256 = "0" * 40, "0" * 64
+BAD_FILES: dict[str, list[Any]] = {
+    "hash that leads out": [{"path": "x", "oid": SHA1, "size": 1, "lfs": {"oid": "/../../x", "size": 1}}],
+    "hash of a number": [{"path": "x", "oid": SHA1, "size": 1, "lfs": {"oid": 7, "size": 1}}],
+    "large file without a hash": [{"path": "x", "oid": SHA1, "size": 1, "lfs": {"size": 1}}],
+    "large file that is a word": [{"path": "x", "oid": SHA1, "size": 1, "lfs": "yes"}],
+    "blob hash that leads out": [{"path": "x", "oid": "../x", "size": 1}],
+    "size below zero": [{"path": "x", "oid": SHA1, "size": -1}],
+    "size beyond all disks": [{"path": "x", "oid": SHA1, "size": 10**30}],
+    "half a byte": [{"path": "x", "oid": SHA1, "size": 0.5}],
+    "size of truth": [{"path": "x", "oid": SHA1, "size": True}],
+    "no number": [{"path": "x", "oid": SHA1, "size": float("nan")}],
+    "the same twice": [{"path": "x", "oid": SHA1, "size": 1}] * 2,
+    "file as a folder": [{"path": path, "oid": SHA1, "size": 1} for path in ("x/y", "x")],
+    "out of the folder": [{"path": "../x", "oid": SHA1, "size": 1}],
+    "absolute": [{"path": "/x", "oid": SHA1, "size": 1}],
+    "into git's own": [{"path": ".git/hooks/post-checkout", "oid": SHA1, "size": 1}],
+    "kind of its own": [{"type": "device", "path": "x", "oid": SHA1, "size": 1}],
+    "no object": [7],
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_branch_whose_files_cannot_be_is_left_out_and_the_others_stay(serve: Serve, kind: str) -> None:
+    repo = exl2_repo()
+    hub = serve({REPO: repo})
+    entries = [{"type": "file"} | entry if isinstance(entry, dict) else entry for entry in BAD_FILES[kind]]
+    hub.faults.append(Fault(repo.commit("3.5bpw"), Response.of_json(entries)))
+    table = list_branches(REPO)
+    assert [branch.name for branch in table.branches] == ["4.25bpw", "exp/6.0bpw"]
+    assert [(warning.code, warning.branch) for warning in table.warnings][-1] == ("refused-branch", "3.5bpw")
+    with pytest.raises(HubError, match=r"about `pub/Finch-7B-exl2`: branch `3\.5bpw` "):
+        list_branches(f"{REPO}:3.5bpw")
+
+
+def test_page_that_follows_itself_ends(serve: Serve) -> None:
+    repo = exl2_repo()
+    hub = serve({REPO: repo})
+    entry = {"type": "file", "path": "x", "oid": SHA1, "size": 1}
+    address = f"{hub.url}/api/models/{REPO}/tree/{repo.commit('3.5bpw')}"
+    hub.faults.append(Fault(repo.commit("3.5bpw"), Response.of_json([entry], {"Link": f'<{address}>; rel="next"'})))
+    assert len(list_branches(REPO).branches) == 2
+
+
+def test_new_name_of_a_repo_is_believed_of_the_hub_alone(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    refs = hub.answer(Request("GET", f"/api/models/{REPO}/refs", {}, {}))
+    with FaultyHub({}) as elsewhere:
+        elsewhere.faults.append(Fault("", refs))
+        address = f"{elsewhere.url}/api/models/evil/Finch/refs"
+        hub.faults.append(Fault(f"{REPO}/refs$", Response(302, b"", {"Location": address})))
+        assert list_branches(REPO).repo_id == REPO
+
+
+POISON: list[bytes] = [
+    b"",
+    b"\0" * 100,
+    b"[" * 100_000,
+    b'{"repo_id": "../../x", "answer": {"branches": []}}',
+    b'{"repo_id": 7, "answer": 7}',
+    b'{"repo_id": "pub/Finch-7B-exl2", "answer": {"branches": [{"name": "../x", "targetCommit": "x"}]}}',
+    b'[["../x", -1, "y", "z"]]',
+    b'[["a", 1, "b"], 7]',
+    b"[[[], {}, null, NaN]]",
+    b'"\xff\xfe"',
+]
+
+
+@pytest.mark.parametrize("poison", POISON, ids=repr)
+def test_poisoned_cache_is_an_empty_one(serve: Serve, poison: bytes) -> None:
+    serve({REPO: exl2_repo()})
+    first = list_branches(REPO)
+    kept = [path for path in Path(constants.HF_HOME).rglob("*") if path.is_file()]
+    for path in kept:
+        path.write_bytes(poison)
+    with pytest.raises((HubError, NotFoundError)):
+        list_branches(REPO, offline=True)
+    assert list_branches(REPO) == first
+    assert [path for path in Path(constants.HF_HOME).rglob("*") if path.is_file()] == kept, "something was left behind"
+
+
+def test_pipe_or_link_in_the_cache_is_neither_waited_for_nor_followed(serve: Serve, tmp_path: Path) -> None:
+    hub = serve({REPO: exl2_repo()})
+    first = list_branches(REPO)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for at, path in enumerate([path for path in Path(constants.HF_HOME).rglob("*") if path.is_file()]):
+        path.unlink()
+        if at % 2:
+            os.mkfifo(path)
+        else:
+            path.symlink_to(victim if at % 4 else "/dev/zero")
+    hub.requests.clear()
+    assert list_branches(REPO) == first
+    assert len(hub.requests) == 9
+    assert victim.read_text() == "precious"

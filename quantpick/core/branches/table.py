@@ -84,8 +84,8 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
     """The branch table of a repo as the Hub shows it. The card is a hint; each contradiction becomes a warning.
 
     Warnings beside those of `merge_branch`: ``missing-branch`` (the card has it, the repo does not),
-    ``unlisted-branch`` (the other way round), ``pickle-weights``, ``several-weights``, ``unread-config`` and
-    ``renamed-repo``.
+    ``unlisted-branch`` (the other way round), ``pickle-weights``, ``several-weights``, ``unread-config``,
+    ``refused-branch`` (what the Hub says of it cannot be) and ``renamed-repo``.
     """
     card = read_card(repo.card or "", repo_id=repo.repo_id)
     rows = _rows_by_branch(card)
@@ -103,7 +103,10 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
         else:
             skipped.append(SkippedBranch(branch=files.name, reason=found))
     read = {files.name for files in repo.branches}
-    whole = read >= set(repo.names)
+    whole = read | set(repo.unread) >= set(repo.names)
+    for name, reason in repo.unread.items():
+        skipped.append(SkippedBranch(branch=name, reason=f"not taken: the branch {reason}"))
+        warnings.append(BranchWarning("refused-branch", name, f"not taken from the Hub: the branch {reason}"))
     skipped += [SkippedBranch(branch=ref, reason="kept by the Hub itself, no branch") for ref in repo.conversions]
     return BranchTable(
         repo_id=repo.repo_id,

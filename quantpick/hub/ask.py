@@ -1,0 +1,234 @@
+"""One question to a server that may be anyone: a GET that always ends, and never takes more than it was allowed.
+
+Through huggingface_hub's own session, so that proxies, certificates and offline mode are those of ``hf``. Redirects are
+followed here, because the session would read their bodies without a bound.
+"""
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+from huggingface_hub import constants
+from huggingface_hub.errors import OfflineModeIsEnabled
+from huggingface_hub.utils import get_session
+
+from quantpick.errors import HubError
+
+Result = TypeVar("Result")
+
+LOWEST_BYTES_PER_S: Final = 1024
+SLOW_FOR_S: Final = 15.0
+"""An answer that brings less than `LOWEST_BYTES_PER_S` for so long is given up; curl's ``--speed-limit`` and
+``--speed-time`` (30 s) are the model, and the numbers are chosen."""
+_LOOK_S: Final = 0.25
+_MAX_REDIRECTS: Final = 5
+_MAX_ENCODED_CHUNK: Final = 2**16
+
+
+class Deadline:
+    """The time that a whole answer may take.
+
+    Args:
+        seconds: from now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left, 0 at least."""
+        return max(0.0, self._end - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back.
+
+    Args:
+        status: of the last answer, behind all redirects.
+        url: who gave it.
+        headers: its headers, whose names are looked up in any case.
+        body: of a success; None where it was too large.
+    """
+
+    status: int
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is the answer that was asked for."""
+        return 200 <= self.status < 300
+
+    @property
+    def next_url(self) -> str | None:
+        """The address of the page after this one."""
+        if "link" not in self.headers:
+            return None
+        links = httpx2.Response(200, headers={"link": self.headers["link"]}).links
+        return links.get("next", {}).get("url")
+
+
+class NotNow(Exception):
+    """No answer for now; what is wrong goes on after the server's name."""
+
+
+def get(
+    url: str, headers: Mapping[str, str], *, params: Mapping[str, str] | None, limit: int, deadline: Deadline
+) -> Reply:
+    """Ask once.
+
+    Args:
+        url: what to ask.
+        headers: with the login, which only goes to `url`'s own origin.
+        params: its query.
+        limit: bytes of a body that are taken; of a refusal none is.
+        deadline: for the whole answer.
+
+    Raises:
+        NotNow: it may work later.
+        HubError: it will not, or time is up.
+    """
+    return _watched(lambda meter: _follow(url, headers, params, limit, meter), deadline, host(url))
+
+
+def host(url: str) -> str:
+    """The name of who is asked, for messages."""
+    try:
+        return urlsplit(url).netloc or url
+    except ValueError:
+        return url
+
+
+@dataclass(slots=True)
+class _Meter:
+    """What one question has brought so far; `abandoned` tells its thread that nobody waits any more."""
+
+    size_bytes: int = 0
+    abandoned: bool = False
+
+
+class _Box(Generic[Result]):
+    """What a thread leaves behind: a result or an error."""
+
+    def __init__(self, job: Callable[[], Result]) -> None:
+        self.done = threading.Event()
+        self._job = job
+        self._result: Result
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result = self._job()
+        except BaseException as error:
+            self._error = error
+        self.done.set()
+
+    def open(self) -> Result:
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def _watched(job: Callable[[_Meter], Result], deadline: Deadline, name: str) -> Result:
+    """Do a job in a thread of its own, and leave it where it is when it takes too long.
+
+    A server that sends a header byte by byte holds its reader for ever, since each byte comes in time: nothing but
+    walking away ends that.
+    """
+    meter = _Meter()
+    box = _Box(lambda: job(meter))
+    threading.Thread(target=box.run, daemon=True, name="ask").start()
+    began, before = time.monotonic(), 0
+    while not box.done.wait(min(_LOOK_S, deadline.left_s)):
+        now = time.monotonic()
+        if deadline.left_s <= 0:
+            meter.abandoned = True
+            raise HubError(
+                f"`{name}` did not give the whole answer in {deadline.seconds:.0f} s",
+                hint="a longer --timeout, or try again later",
+            )
+        if now - began >= SLOW_FOR_S:
+            if meter.size_bytes - before < LOWEST_BYTES_PER_S * SLOW_FOR_S:
+                meter.abandoned = True
+                raise NotNow(f"is too slow: {meter.size_bytes - before} bytes in {now - began:.0f} s")
+            began, before = now, meter.size_bytes
+    return box.open()
+
+
+def _follow(url: str, headers: Mapping[str, str], params: Mapping[str, str] | None, limit: int, meter: _Meter) -> Reply:
+    """The answer behind the redirects; what the library raises becomes one of the two errors of `get`."""
+    try:
+        session = get_session()
+        request = session.build_request(
+            "GET",
+            url,
+            params=dict(params) if params else None,
+            headers={**headers, "accept-encoding": "gzip"},
+            timeout=constants.DEFAULT_REQUEST_TIMEOUT,
+        )
+        origin = request.url.origin
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = session.send(request, stream=True, follow_redirects=False)
+            try:
+                if not response.has_redirect_location:
+                    body = _body(response, limit, meter) if response.is_success else None
+                    return Reply(response.status_code, str(response.url), response.headers, body)
+            finally:
+                response.close()
+            if response.next_request is None:
+                raise HubError(f"`{host(url)}` redirects to an address that is none")
+            request = response.next_request
+            if request.url.origin != origin:
+                request.headers.pop("authorization", None)
+    except OfflineModeIsEnabled as error:
+        raise HubError("offline mode is on (HF_HUB_OFFLINE)") from error
+    except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.DecodingError, httpx2.LocalProtocolError) as error:
+        raise HubError(f"cannot ask `{host(url)}`: {error}") from error
+    except httpx2.TransportError as error:
+        raise _unreachable(error) from error
+    except (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError, ImportError, zlib.error) as error:
+        # The session is made at the first question: a proxy it cannot speak to, certificates that are not there.
+        raise HubError(f"cannot ask `{host(url)}`: {error}", hint="check the proxy and SSL_CERT_FILE") from error
+    raise HubError(f"`{host(url)}` redirects in a circle")
+
+
+def _unreachable(error: httpx2.TransportError) -> Exception:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return HubError(
+            "the Hub's certificate cannot be verified", hint="behind a proxy with a CA of its own: SSL_CERT_FILE=ca.pem"
+        )
+    if isinstance(error, httpx2.TimeoutException):
+        return NotNow("does not answer in time")
+    return NotNow(f"cannot be reached ({str(error) or type(error).__name__})")
+
+
+def _body(response: httpx2.Response, limit: int, meter: _Meter) -> bytes | None:
+    """The body, or None where it is larger than the limit. A short one is an error of the library's."""
+    body = bytearray()
+    for piece in _decoded(response, limit, meter):
+        body += piece
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+def _decoded(response: httpx2.Response, limit: int, meter: _Meter) -> Iterator[bytes]:
+    """The pieces of a body, unpacked at most `limit` bytes at a time: a few bytes can hold gigabytes."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise HubError(f"`{host(str(response.url))}` answers in an encoding that was not asked for, `{encoding[:20]}`")
+    unpack: Any = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encoding not in ("identity", "") else None
+    for piece in response.iter_raw(_MAX_ENCODED_CHUNK):
+        meter.size_bytes += len(piece)
+        if meter.abandoned:
+            raise NotNow("was given up")
+        yield piece if unpack is None else unpack.decompress(piece, limit + 1)
