@@ -20,3 +20,6 @@ MAX_CONTEXT_TOKENS: Final = 2**30
 
 MAX_BATCH: Final = 2**16
 """The most sequences at once that can be asked for."""
+
+TIMEOUT_S: Final = 120.0
+"""Seconds for all questions about one repo together; chosen so that 200 branches arrive at 64 kB/s."""

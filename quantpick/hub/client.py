@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from huggingface_hub import constants, get_token
 from huggingface_hub.utils import fix_hf_endpoint_in_url
 
-from quantpick.core import repo
+from quantpick.core import defaults, repo
 from quantpick.core.refusal import asked_pause_s, read_refusal
 from quantpick.core.repo import Refused, RepoFile
 from quantpick.errors import AccessError, HubError, NotFoundError, QuantpickError, UsageError
@@ -27,8 +27,6 @@ ATTEMPTS: Final = 4
 """How often one request is tried; the waits between are about 0.5, 1 and 2 s."""
 MAX_WAIT_S: Final = 60.0
 """The longest a rate limit is waited for; the Hub's windows are 300 s (hub-docs, "Rate limits")."""
-DEFAULT_TIMEOUT_S: Final = 120.0
-"""For all questions about one repo together; chosen so that 200 branches arrive at 64 kB/s."""
 MAX_TEXT_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
 _MAX_BYTES: Final = 8 * 2**20
@@ -114,7 +112,7 @@ class Client:
         timeout_s: for all that it is asked.
     """
 
-    def __init__(self, token: str | bool | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(self, token: str | bool | None = None, *, timeout_s: float = defaults.TIMEOUT_S) -> None:
         if not constants.ENDPOINT.startswith(("https://", "http://")) or not host(constants.ENDPOINT).isprintable():
             raise UsageError(f"`{constants.ENDPOINT}` is no address of a Hub", hint="check HF_ENDPOINT")
         self._deadline = Deadline(timeout_s)

@@ -13,13 +13,14 @@ from typing import Final
 
 from huggingface_hub import constants
 
+from quantpick.core import defaults
 from quantpick.core.branches.config import MODEL_CONFIG, QUANT_CONFIGS
 from quantpick.core.branches.tree import NoWeights, find_weights
 from quantpick.core.repo import BranchFiles, Refused, RepoFacts, RepoFile, commit_id
 from quantpick.core.target import Target
 from quantpick.errors import HubError, NotFoundError
 from quantpick.hub.cache import Cache
-from quantpick.hub.client import DEFAULT_TIMEOUT_S, MAX_TEXT_BYTES, Client, Refs, nonsense, read_refs
+from quantpick.hub.client import MAX_TEXT_BYTES, Client, Refs, nonsense, read_refs
 
 _CARD: Final = "README.md"
 _CONNECTIONS: Final = 16
@@ -32,7 +33,7 @@ def survey(
     *,
     token: str | bool | None = None,
     offline: bool = False,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    timeout_s: float = defaults.TIMEOUT_S,
 ) -> RepoFacts:
     """What the Hub says of a repo, or of the one branch that the target names.
 

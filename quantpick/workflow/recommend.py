@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Unpack
 
+from quantpick.core import defaults
 from quantpick.core.choose.advice import advise
 from quantpick.core.choose.occupied import foreign_process_warnings
 from quantpick.core.choose.recommend import Recommendation
@@ -22,6 +23,7 @@ def recommend(
     gpus: Sequence[Gpu] | None = None,
     token: str | bool | None = None,
     offline: bool = False,
+    timeout_s: float = defaults.TIMEOUT_S,
     card: StrPath | None = None,
     config: StrPath | None = None,
     **words: Unpack[WishWords],
@@ -29,11 +31,12 @@ def recommend(
     """Which branch to run, and why not the others. A repo where nothing fits is an answer, not an error.
 
     Args:
-        repo: as in `list_branches`, and so are `token`, `offline`, `card` and `config`.
+        repo: as in `list_branches`, and so are `token`, `offline`, `timeout_s`, `card` and `config`.
         wish: what to run, made by `make_wish`; None makes it of `words`.
         gpus: the machine to ask about; None detects this one's.
         token: see there.
         offline: see there.
+        timeout_s: see there.
         card: see there.
         config: see there.
         words: what to run, where no wish is given. `loader`: ``NAME`` or ``NAME==VERSION``; unsaid or None, the
@@ -52,7 +55,7 @@ def recommend(
     elif words:
         raise UsageError(f"the wish says it all: not also {', '.join(sorted(words))}")
     machine, doubts = _detected() if gpus is None else (check_gpus(gpus), ())
-    table = list_branches(repo, token=token, offline=offline, card=card, config=config)
+    table = list_branches(repo, token=token, offline=offline, timeout_s=timeout_s, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())
     held = foreign_process_warnings(answer, table.branches, loader_table())
     warnings = (*doubts, *table.warnings, *answer.warnings, *held)

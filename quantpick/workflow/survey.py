@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from quantpick.core import defaults
 from quantpick.core.branches import table as branch_table
 from quantpick.core.branches.config import ConfigFacts, read_config
 from quantpick.core.branches.shaped import with_shapes
@@ -25,6 +26,7 @@ def list_branches(
     *,
     token: str | bool | None = None,
     offline: bool = False,
+    timeout_s: float = defaults.TIMEOUT_S,
     card: StrPath | None = None,
     config: StrPath | None = None,
 ) -> BranchTable:
@@ -34,26 +36,32 @@ def list_branches(
         repo: ``owner/name``, ``owner/name:branch``, or an address of the Hub; with a card it says whose card it is.
         token: a token for the Hub instead of the stored login; False sends none.
         offline: answer from what earlier calls cached.
+        timeout_s: seconds that the Hub may take for the whole answer, above 0.
         card: a saved model card (the path of a file), read instead of asking the Hub.
         config: a saved ``config.json`` to go with the card, which gives the model's shape. Without it the shape is
             assumed from the model's name and sizes, and a warning says so.
 
     Raises:
-        UsageError: neither repo nor card.
+        UsageError: neither repo nor card; or a time that is none.
         NotFoundError: no such repo, branch or file, or no quantized branch in it.
         AccessError: the repo is gated or private.
         HubError: the Hub cannot be reached; or offline, and something is not cached.
     """
-    table = _table_of_repo(repo, token, offline) if card is None else _table_of_card(repo, Path(card), config)
+    if not timeout_s > 0:
+        raise UsageError(f"a time of {timeout_s} s: above 0 can be had")
+    table = (
+        _table_of_repo(repo, token, offline, timeout_s) if card is None else _table_of_card(repo, Path(card), config)
+    )
     return with_shapes(table, parse_shapes(_core_data("memory/known_shapes.toml")))
 
 
-def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool) -> BranchTable:
+def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool, timeout_s: float) -> BranchTable:
     from quantpick.hub.survey import survey
 
     if repo is None:
         raise UsageError("no repo", hint="quantpick recommend OWNER/NAME, or --card README.md for a saved model card")
-    table = branch_table.table_from_repo(survey(target(repo), token=token, offline=offline))
+    facts = survey(target(repo), token=token, offline=offline, timeout_s=timeout_s)
+    table = branch_table.table_from_repo(facts)
     if not table.branches:
         why = "; ".join(f"`{skipped.branch}`: {skipped.reason}" for skipped in table.skipped[:3])
         raise NotFoundError(f"nothing quantized in `{table.repo_id}` ({why})", hint=_where_else(table))

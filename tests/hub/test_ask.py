@@ -13,6 +13,7 @@ import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
+from quantpick import list_branches
 from quantpick.core.target import Target
 from quantpick.demo.hub import HubFile, HubRepo, Request, Response
 from quantpick.errors import AccessError, HubError, NotFoundError, QuantpickError, UsageError
@@ -230,3 +231,13 @@ def test_facts_come_without_a_word_of_xet(serve: Serve) -> None:
     serve({REPO: HubRepo({"main": files})})
     (branch,) = survey(Target(REPO)).branches
     assert [file.sha256 for file in branch.files] == [files[0].sha256, None]
+
+
+def test_time_for_an_answer_can_be_named(serve: Serve) -> None:
+    serve({REPO: exl2_repo()}, latency_s=1.0)
+    began = time.monotonic()
+    with pytest.raises(HubError, match="did not give the whole answer"):
+        list_branches(REPO, timeout_s=0.3)
+    assert time.monotonic() - began < 1
+    with pytest.raises(UsageError, match="a time of 0 s"):
+        list_branches(REPO, timeout_s=0)
