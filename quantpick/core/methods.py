@@ -7,7 +7,12 @@ method is a row here and a test.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+Scheme = Literal["int", "fp8", "fp4", "nvfp4", "mxfp4", "mxfp8", "nf4", "codebook"]
+"""What a stored weight is: an integer with a scale, a small float (E4M3 for ``fp8``), one of the block formats, or an
+index into a table. ``nvfp4`` has groups of 16 with FP8 scales; ``mxfp4`` and ``mxfp8`` have groups of 32 with 8-bit
+exponents (OCP Microscaling Formats 1.0)."""
 
 Method = str
 """A key of `METHODS`: how the weights are stored. The files' own ``quant_method``; ``none`` is 16-bit."""
@@ -29,6 +34,10 @@ class QuantMethod:
         in_branches: whether publishers give each quantization a branch; not so where it is a file of many.
         has_groups: whether weights share scales in groups of a size that the files state.
         states_bpw: whether its bits are the effective figure already, fractions allowed, as the loaders print it.
+        zeros: how the zero point of a group is stored beside its 16-bit scale: in as many bits as a weight, only if the
+            quantization is asymmetric, in 16 bits, or ``none`` where groups store nothing that counts.
+        bits: of each of its weights, where there is only one figure.
+        scheme: what its weights are, where there is only one answer.
     """
 
     title: str
@@ -41,6 +50,9 @@ class QuantMethod:
     in_branches: bool = True
     has_groups: bool = True
     states_bpw: bool = False
+    zeros: Literal["stored", "if asymmetric", "16-bit", "none"] = "stored"
+    bits: float | None = None
+    scheme: Scheme | None = None
 
 
 METHODS: Final[dict[Method, QuantMethod]] = {
@@ -83,8 +95,56 @@ METHODS: Final[dict[Method, QuantMethod]] = {
         has_groups=False,
     ),
     "compressed-tensors": QuantMethod(
-        title="compressed-tensors", config_names=("compressed-tensors",), config_keys=("config_groups",)
+        title="compressed-tensors",
+        words=("compressed tensors", "llm compressor"),
+        tools=("llm compressor",),
+        config_names=("compressed-tensors",),
+        config_keys=("config_groups",),
+        zeros="if asymmetric",
     ),
+    "auto-round": QuantMethod(
+        title="AutoRound",
+        words=("auto round",),
+        tools=("auto round",),
+        config_names=("auto-round", "intel/auto-round", "autoround"),
+        zeros="stored",
+    ),
+    "modelopt": QuantMethod(
+        title="ModelOpt",
+        words=("modelopt",),
+        tools=("modelopt",),
+        config_names=("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed"),
+        config_keys=("quant_algo",),
+        zeros="if asymmetric",
+    ),
+    "nvfp4": QuantMethod(title="NVFP4", words=("nvfp4",), config_names=("nvfp4",), bits=4, scheme="nvfp4"),
+    "mxfp4": QuantMethod(title="MXFP4", words=("mxfp4",), config_names=("mxfp4",), bits=4, scheme="mxfp4"),
+    "fp8": QuantMethod(
+        title="FP8",
+        words=("fp8",),
+        config_names=("fp8", "fbgemm_fp8", "finegrained_fp8"),
+        has_groups=False,
+        zeros="none",
+        bits=8,
+        scheme="fp8",
+    ),
+    "bitsandbytes": QuantMethod(
+        title="bitsandbytes",
+        words=("bitsandbytes", "bnb"),
+        tools=("bitsandbytes",),
+        config_names=("bitsandbytes",),
+        config_keys=("load_in_4bit", "load_in_8bit"),
+        name_words=("nf4",),
+        zeros="none",
+    ),
+    "torchao": QuantMethod(
+        title="torchao", words=("torchao",), tools=("torchao",), config_names=("torchao",), zeros="16-bit"
+    ),
+    "hqq": QuantMethod(title="HQQ", words=("hqq",), tools=("hqq",), config_names=("hqq",), zeros="16-bit"),
+    "aqlm": QuantMethod(
+        title="AQLM", words=("aqlm",), tools=("aqlm",), config_names=("aqlm",), has_groups=False, scheme="codebook"
+    ),
+    "mlx": QuantMethod(title="MLX", words=("mlx",), tools=("mlx",), config_names=("mlx",), zeros="16-bit"),
     "none": QuantMethod(title="16-bit weights", in_branches=False, has_groups=False),
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from quantpick.core.methods import METHODS, Method
+from quantpick.core.methods import METHODS, Method, Scheme
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import is_number, is_whole
 
@@ -17,12 +17,6 @@ Source = Literal["config", "tree", "name", "card"]
 """Where a fact was read, the most trustworthy first."""
 
 
-Scheme = Literal["int", "fp8", "fp4", "nvfp4", "mxfp4", "mxfp8", "mxint4", "nf4", "codebook"]
-"""What a stored weight is: an integer with a scale, a small float (E4M3 for ``fp8``), one of the block formats, or an
-index into a table. ``nvfp4`` has groups of 16 with FP8 scales; ``mxfp4``, ``mxfp8`` and ``mxint4`` groups of 32 with
-8-bit exponents."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerQuant:
     """How some layers are stored, where they are not like the rest. A None is as in the rest.
@@ -32,12 +26,14 @@ class LayerQuant:
         group_size: as the files write it, so `NO_GROUP` is one group per column.
         desc_act: act order.
         sym: symmetric zero point.
+        scheme: what a stored weight is.
     """
 
     bits: float | None = None
     group_size: int | None = None
     desc_act: bool | None = None
     sym: bool | None = None
+    scheme: Scheme | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +96,35 @@ class QuantSpec:
     def effective_bpw(self) -> float | None:
         """Bits per weight with scales and zeros included; None when the bits are unknown.
 
-        A GPTQ or AWQ group carries one 16-bit scale and one zero of `bits` bits, so a weight costs
-        ``bits + (16 + bits) / group_size`` (turboderp-org/exllamav2 issue #3: 4.625 at 32, 4.156 at 128). EXL2 and EXL3
-        state the effective figure themselves.
+        EXL2 and EXL3 state the effective figure themselves; for the others `group_overhead_bits` is added.
 
         >>> QuantSpec("gptq", 4, 32).effective_bpw, QuantSpec("gptq", 4).effective_bpw
         (4.625, 4)
+        >>> QuantSpec("modelopt", 4, 16, scheme="nvfp4").effective_bpw, QuantSpec("mlx", 4, 64).effective_bpw
+        (4.5, 4.5)
         """
         if self.bpw is not None or self.bits is None:
             return self.bpw
-        if self.group_size and (self.method is None or METHODS[self.method].has_groups):
-            return self.bits + (16 + self.bits) / self.group_size
-        return self.bits
+        return self.bits + self.group_overhead_bits / self.group_size if self.group_size else self.bits
+
+    @property
+    def group_overhead_bits(self) -> float:
+        """Bits that a group of weights costs beside its weights: scale and zero.
+
+        A GPTQ or AWQ group carries one 16-bit scale and one zero of `bits` bits (turboderp-org/exllamav2 issue #3).
+        `METHODS` says what other methods store. NVFP4, MXFP4 and MXFP8 have an 8-bit scale and no zero (OCP
+        Microscaling Formats 1.0, section 5.2; NVFP4's 32-bit scale a tensor is not counted).
+        """
+        if self.method is not None and not METHODS[self.method].has_groups:
+            return 0
+        if self.scheme in ("nvfp4", "mxfp4", "mxfp8"):
+            return 8
+        zeros = "stored" if self.method is None else METHODS[self.method].zeros
+        if zeros == "none" or self.bits is None:
+            return 0
+        if zeros == "16-bit":
+            return 32
+        return 16 if zeros == "if asymmetric" and self.sym else 16 + self.bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,10 @@ _COMPARED: Final[Mapping[str, str]] = {
 }
 """The fields whose contradictions are worth a warning, in a reader's words: those that decide what loads and how
 well."""
+_UNSOURCED: Final = frozenset(
+    {"scheme", "activation_bits", "packing", "checkpoint_format", "layers", "writer_version", "absent"}
+)
+"""Facts that only a config tells."""
 _SIZE_TOLERANCE: Final = 0.01
 _ROUNDING_BYTES: Final = 10**7
 """Cards round to 10 MB; and what is within 1 % is not worth a word."""
@@ -57,6 +61,7 @@ def merge_branch(
     said += [("card", QuantFacts(method=card.method))] if card else []
 
     facts, sources, warnings = _first_said(name, _trust_finer_bits(said))
+    sources = {field: source for field, source in sources.items() if field not in _UNSOURCED}
     size_bytes, size_warnings = _size(name, [row.size_bytes for row in rows], tree_bytes)
     model_type = config.model_type or (card.model_type if card else None)
     exllama = next((row.exllama for row in rows if row.exllama is not None), None)

@@ -90,6 +90,7 @@ def _linear_bytes(quant: QuantSpec, rows: int, columns: int) -> int:
     if quant.method == "none" or bits >= 16:
         return rows * columns * _FP16
     groups = -(-rows // quant.group_size) if quant.group_size else 1
-    scales_and_zeros = groups * columns * (_GPTQ_SCALE_BITS + bits) / 8
-    group_index = 0 if quant.method == "awq" else rows * _GROUP_INDEX_BYTES
+    scales_and_zeros = groups * columns * quant.group_overhead_bits / 8
+    indexed = quant.method in ("gptq", None) or quant.desc_act
+    group_index = rows * _GROUP_INDEX_BYTES if indexed else 0
     return round(rows * columns * bits / 8 + scales_and_zeros) + group_index

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantpick.core.branches.config import read_config
-from quantpick.core.quant import NO_GROUP, QuantFacts
+from quantpick.core.quant import NO_GROUP, LayerQuant, QuantFacts
 
 LLAMA = {
     "model_type": "llama",
@@ -31,23 +31,44 @@ SECTIONS: dict[str, tuple[dict[str, Any], QuantFacts]] = {
     ),
     "Optimum": (
         {"bits": 4, "dataset": "wikitext2", "group_size": 128, "model_seqlen": 4096, "quant_method": "gptq"},
-        QuantFacts(method="gptq", bits=4, dataset="wikitext2", group_size=128, seq_len=4096),
+        QuantFacts(
+            method="gptq",
+            bits=4,
+            dataset="wikitext2",
+            group_size=128,
+            seq_len=4096,
+            absent=frozenset({"desc_act", "sym"}),
+        ),
     ),
     "Marlin": (
         {"bits": 4, "group_size": 128, "desc_act": True, "is_marlin_format": True, "quant_method": "gptq"},
-        QuantFacts(method="gptq", bits=4, group_size=128, desc_act=False),
+        QuantFacts(
+            method="gptq",
+            bits=4,
+            group_size=128,
+            desc_act=False,
+            checkpoint_format="marlin",
+            absent=frozenset({"sym"}),
+        ),
     ),
     "AutoAWQ quant_config.json": (
         {"zero_point": True, "q_group_size": 128, "w_bit": 4, "version": "GEMM"},
-        QuantFacts(method="awq", bits=4, group_size=128, desc_act=False, sym=False),
+        QuantFacts(method="awq", bits=4, group_size=128, desc_act=False, sym=False, packing="gemm"),
     ),
     "AutoAWQ in config.json": (
         {"quant_method": "awq", "bits": 4, "group_size": 64, "version": "gemm", "zero_point": False},
-        QuantFacts(method="awq", bits=4, group_size=64, desc_act=False, sym=True),
+        QuantFacts(method="awq", bits=4, group_size=64, desc_act=False, sym=True, packing="gemm"),
     ),
-    "AutoRound packed for GPTQ": (
+    "AutoRound": (
         {"quant_method": "auto-round", "packing_format": "auto_round:auto_gptq", "bits": 4, "group_size": 128},
-        QuantFacts(method="gptq", bits=4, group_size=128),
+        QuantFacts(
+            method="auto-round",
+            bits=4,
+            group_size=128,
+            desc_act=False,
+            scheme="int",
+            packing="auto_round:auto_gptq",
+        ),
     ),
     "EXL2": (
         {
@@ -57,11 +78,11 @@ SECTIONS: dict[str, tuple[dict[str, Any], QuantFacts]] = {
             "head_bits": 6,
             "calibration": {"rows": 115, "length": 2048, "dataset": "(default)"},
         },
-        QuantFacts(method="exl2", bits=4.25, head_bits=6, seq_len=2048),
+        QuantFacts(method="exl2", bits=4.25, head_bits=6, seq_len=2048, writer_version="0.1.1"),
     ),
     "EXL3": (
         {"quant_method": "exl3", "version": "0.0.3", "bits": 3.02, "head_bits": 6, "calibration": {"rows": 100}},
-        QuantFacts(method="exl3", bits=3.02, head_bits=6),
+        QuantFacts(method="exl3", bits=3.02, head_bits=6, writer_version="0.0.3"),
     ),
     "compressed-tensors": (
         {
@@ -112,9 +133,9 @@ def test_config_without_quantization_says_nothing_of_one() -> None:
 
 
 def test_method_that_nobody_knows_is_foreign_and_named() -> None:
-    read = read_config(LLAMA | {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}})
+    read = read_config(LLAMA | {"quantization_config": {"quant_method": "quanto", "bits": 4}})
     assert read.quant == QuantFacts()
-    assert read.foreign == "bitsandbytes"
+    assert read.foreign == "quanto"
 
 
 def test_config_that_gives_no_shape_says_what_is_missing() -> None:
@@ -123,9 +144,12 @@ def test_config_that_gives_no_shape_says_what_is_missing() -> None:
     assert "hidden_size" in read.problems[0]
 
 
-def test_groups_of_different_bits_leave_the_bits_unsaid() -> None:
-    groups = {"a": {"weights": {"num_bits": 4}}, "b": {"weights": {"num_bits": 8}}}
-    assert read_config({"config_groups": groups}).quant == QuantFacts(method="compressed-tensors")
+def test_group_of_all_linear_layers_counts_and_the_others_are_layers_apart() -> None:
+    narrow = {"targets": ["re:.*v_proj"], "weights": {"num_bits": 8, "group_size": -1, "type": "int"}}
+    wide = {"targets": ["Linear"], "weights": {"num_bits": 4, "group_size": 128, "type": "int"}}
+    quant = read_config({"config_groups": {"a": narrow, "b": wide}}).quant
+    assert (quant.bits, quant.group_size) == (4, 128)
+    assert quant.layers == (LayerQuant(bits=8, group_size=NO_GROUP, desc_act=False, scheme="int"),)
 
 
 json_values = st.recursive(

@@ -69,8 +69,7 @@ QUANTIZED = LLAMA | {"quantization_config": GPTQ}
         (branch("fp16", SIXTEEN_BIT, config=LLAMA), "a 16-bit copy"),
         (branch("gptq-4bit-128g-actorder_True", SIXTEEN_BIT, config=LLAMA), "16-bit by its size"),
         (branch("main", 4 * 10**9), "nothing says"),
-        (branch("main", config=LLAMA | {"quantization_config": {"quant_method": "bitsandbytes"}}), "bitsandbytes"),
-        (branch("4bit", config=LLAMA | {"quantization": {"group_size": 64, "bits": 4}}), "MLX"),
+        (branch("main", config=LLAMA | {"quantization_config": {"quant_method": "quanto"}}), "quanto"),
         (branch("main", file="adapter_model.safetensors", config=LLAMA), "adapter"),
     ],
 )
