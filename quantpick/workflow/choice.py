@@ -69,14 +69,17 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
     Raises:
         UsageError: unknown loader, version or KV type.
     """
-    name, version = parse_choice(text)
-    found = loader_table().find(name)
+    named = parse_choice(text)
+    found = loader_table().find(named.name)
     if isinstance(found, UnknownLoader):
         near = " or ".join(f"--loader {candidate}" for candidate in found.nearest)
         raise UsageError(
             f"no known loader is called `{found.name}`", hint=f"did you mean {near}?" if near else "quantpick loaders"
         )
-    chosen = at_version(found, version)
+    for extra in sorted(named.extras - found.extras.keys()):
+        has = ", ".join(f"{found.id}[{known}]" for known in found.extras) or f"--loader {found.id}"
+        raise UsageError(f"{found.name} is not known to run with `{extra}`", hint=has)
+    chosen = at_version(found, named.version, named.extras)
     if isinstance(chosen, UnknownVersion):
         raise UsageError(f"`{chosen.text}` is no version", hint=f"--loader {found.id}=={found.newest}")
     _kv_bytes(found, kv_dtype)

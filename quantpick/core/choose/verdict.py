@@ -11,9 +11,10 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.check import check
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.table import Loader, LoaderTable, Rule
+from quantpick.core.loaders.trial import About
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.memory.weights import weights_file_size
-from quantpick.core.quant import Branch, BranchWarning, Reason
+from quantpick.core.quant import Branch, BranchWarning, QuantSpec, Reason
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import format_gb, format_gib
 
@@ -74,11 +75,14 @@ def _rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) 
     verdict = check(
         chosen,
         branch.quant,
-        unknown=branch.unknown,
-        capability=min((one for one in capabilities if one is not None), default=None),
-        model_type=branch.model_type,
-        exllama=branch.exllama,
-        branch=branch.name,
+        About(
+            unknown=branch.unknown,
+            capability=min((one for one in capabilities if one is not None), default=None),
+            model_type=branch.model_type,
+            moe=None if branch.shape is None else branch.shape.num_local_experts > 1,
+            exllama=branch.exllama,
+            branch=branch.name,
+        ),
     )
     context_tokens, context_doubts = _context(branch, wish)
     return Choice(
@@ -111,10 +115,11 @@ def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
     size_bytes, size_doubts = _plausible_size(branch, branch.shape)
     rule = choice.rule
     engine = (rule.engine if rule else None) or loader.engine
+    unpacked = rule is not None and rule.unpacks
     job = Job(
-        quant=branch.quant,
+        quant=QuantSpec("none", 16) if unpacked else branch.quant,
         shape=branch.shape,
-        size_bytes=size_bytes,
+        size_bytes=None if unpacked else size_bytes,
         engine=engine,
         version=choice.loader.engine_version(engine),
         split=(rule.split if rule else None) or loader.split,

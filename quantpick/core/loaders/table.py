@@ -16,26 +16,45 @@ Template = tuple[str | tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One acceptance rule of a loader: one method, version range and kernel.
+    """One acceptance rule of a loader: one method, version range and kernel. A None takes any.
 
     Args:
         method: what it is about.
         since: first version, included; None is open.
         before: first version it does not hold for; None is open.
         until: last version that was opened, included; None is open.
-        bits: bits per weight it takes; None is any.
-        bits_range: lowest and highest bits per weight, both included; None is any.
-        group_sizes: group sizes it takes, `NO_GROUP` among them; None is any.
+        extra: it holds only with this one of the loader's extras (a plugin, an option); None holds without.
+        bits: bits per weight it takes.
+        bits_range: lowest and highest bits per weight, both included.
+        whole_bits: whether each layer's bits have to be whole numbers.
+        group_sizes: group sizes it takes, `NO_GROUP` among them.
         act_order_with_group: whether act order together with groups is loaded.
         act_order_without_group: whether act order with one group per column is loaded.
-        sym: True takes symmetric quantizations only, False asymmetric ones only, None both.
-        min_capability: lowest CUDA compute capability; None is any.
+        sym: True takes symmetric quantizations only, False asymmetric ones only.
+        schemes: what a stored weight may be, as in `QuantSpec`.
+        packings: layouts it reads; None for AWQ is ``gemm`` alone.
+        checkpoint_formats: layouts of GPTQ files it reads; None is ``gptq`` alone.
+        activation_bits: what activations may be rounded to, 16 for those that stay as they are.
+        layers: whether layers that are stored differently from the rest are loaded, each held to this rule; None: for
+            GPTQ, AWQ and AutoRound not, since nobody looked; for the others yes.
+        quantized_head: whether GPTQ, AWQ and AutoRound may hold the output head quantized too.
+        requires: fields that the config has to state.
+        model_types: the config's ``model_type`` of what it is for.
+        not_model_types: of what it is not for.
+        moe: True is for mixtures of experts only, False for dense models only.
+        writer_before: it reads what older versions of the writing program than this wrote.
+        min_capability: lowest CUDA compute capability.
+        max_capability: highest CUDA compute capability.
+        capabilities: these compute capabilities alone.
         floor_inferred: whether `min_capability` comes from issues or a README, not from a check in the loader's code.
         slow_capabilities: compute capabilities on which it is too slow to use.
+        rocm: beginnings of the names of AMD's architectures on which it runs; None: nobody looked, so it is not judged
+            to run there.
         kernel: the kernel that runs it, as the loader names it.
         engine: memory model, where it is not the loader's.
         split: how several GPUs are used, where it is not the loader's way.
         needs: packages to be installed beside the loader.
+        unpacks: whether the weights are turned into 16-bit ones on loading, so that they need the memory of those.
         why: reason code (or ``slow``) to what the source says of it.
         rejects: why nothing of this method is taken; None for a rule that accepts.
         note: what else is worth knowing.
@@ -50,19 +69,36 @@ class Rule:
     since: str | None = None
     before: str | None = None
     until: str | None = None
+    extra: str | None = None
     bits: tuple[float, ...] | None = None
     bits_range: tuple[float, float] | None = None
+    whole_bits: bool = False
     group_sizes: tuple[int, ...] | None = None
     act_order_with_group: Answer = "yes"
     act_order_without_group: Answer = "yes"
     sym: bool | None = None
+    schemes: tuple[str, ...] | None = None
+    packings: tuple[str, ...] | None = None
+    checkpoint_formats: tuple[str, ...] | None = None
+    activation_bits: tuple[int, ...] | None = None
+    layers: bool | None = None
+    quantized_head: bool = False
+    requires: tuple[str, ...] = ()
+    model_types: tuple[str, ...] | None = None
+    not_model_types: tuple[str, ...] = ()
+    moe: bool | None = None
+    writer_before: str | None = None
     min_capability: float | None = None
+    max_capability: float | None = None
+    capabilities: tuple[float, ...] | None = None
     floor_inferred: bool = False
     slow_capabilities: tuple[float, ...] = ()
+    rocm: tuple[str, ...] | None = None
     kernel: str | None = None
     engine: str | None = None
     split: Split | None = None
     needs: str | None = None
+    unpacks: bool = False
     why: Mapping[str, str] = field(default_factory=dict)
     rejects: str | None = None
     note: str | None = None
@@ -101,6 +137,19 @@ class MemoryFraction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """Something that a loader can be run with and that opens further rules.
+
+    Args:
+        flags: the options that turn it on.
+        package: the Python package that brings it; None needs no other.
+    """
+
+    flags: tuple[str, ...] = ()
+    package: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
     """One program that loads quantized models.
 
@@ -108,6 +157,10 @@ class Loader:
         id: its name on command lines and in JSON.
         name: its name for people.
         newest: the newest version known; a date (``2026.08.13``) where commits or documentation were read.
+        releases: versions to the dates of their release, where its rules go by the one and people name the other.
+        package: the Python package it comes as; None for none.
+        programs: the names of its programs.
+        extras: what it can be run with, by name.
         engine: its memory model; a rule may name another.
         split: how it uses several GPUs.
         unequal_gpus: whether they may differ in size.
@@ -139,6 +192,10 @@ class Loader:
     source: str
     checked: str
     aliases: tuple[str, ...] = ()
+    releases: Mapping[str, str] = field(default_factory=dict)
+    package: str | None = None
+    programs: tuple[str, ...] = ()
+    extras: Mapping[str, Extra] = field(default_factory=dict)
     launch: Template = ()
     launch_from_cache: Template = ()
     launch_kv: Mapping[str, str] = field(default_factory=dict)
@@ -157,8 +214,9 @@ class Loader:
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """The methods its newest version reads, in the order of its rules."""
-        return tuple(dict.fromkeys(rule.method for rule in self.rules if rule.is_current and rule.rejects is None))
+        """The methods its newest version reads without any extra, in the order of its rules."""
+        read = (rule for rule in self.rules if rule.is_current and rule.rejects is None and rule.extra is None)
+        return tuple(dict.fromkeys(rule.method for rule in read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +254,15 @@ def _spellings(loader: Loader) -> tuple[str, ...]:
 
 
 _LONGEST_NAME: Final = 64
+_LIKENESS: Final = 0.8
+"""Of two names, from 0 to 1: ``vlm`` and ``vllm`` are one thing at 0.86, ``mlxlm`` and ``mlcllm`` two at 0.73."""
 
 
 def _nearest(key: str, spellings: Mapping[str, Loader]) -> tuple[str, ...]:
     from difflib import get_close_matches
 
-    return tuple(dict.fromkeys(spellings[near].id for near in get_close_matches(key[:_LONGEST_NAME], spellings, n=3)))
+    return tuple(
+        dict.fromkeys(
+            spellings[near].id for near in get_close_matches(key[:_LONGEST_NAME], spellings, n=3, cutoff=_LIKENESS)
+        )
+    )

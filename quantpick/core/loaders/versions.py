@@ -19,14 +19,40 @@ class UnknownVersion:
     text: str
 
 
-def parse_choice(text: str) -> tuple[str, str | None]:
-    """The loader and the version in ``NAME`` or ``NAME==VERSION``; a version of None is the newest known.
+@dataclass(frozen=True, slots=True)
+class UnknownExtra:
+    """A name that is none of a loader's extras, and those that it has."""
 
-    >>> parse_choice("vllm==0.13.0"), parse_choice("hf")
-    (('vllm', '0.13.0'), ('hf', None))
+    name: str
+    known: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLoader:
+    """A loader as a user names it: what it is called, what it is run with, and its version (None: the newest known)."""
+
+    name: str
+    extras: frozenset[str] = frozenset()
+    version: str | None = None
+
+
+_CHOICE: Final = re.compile(r"([^\[=]*?)\s*(?:\[([^\]]*)\])?\s*(?:==(.*))?", re.DOTALL)
+
+
+def parse_choice(text: str) -> NamedLoader:
+    """What is named by ``NAME``, ``NAME==VERSION`` or, as pip writes it, ``NAME[EXTRA,EXTRA]==VERSION``.
+
+    >>> parse_choice("vllm[humming]==0.33.0")
+    NamedLoader(name='vllm', extras=frozenset({'humming'}), version='0.33.0')
+    >>> parse_choice("hf")
+    NamedLoader(name='hf', extras=frozenset(), version=None)
     """
-    name, equals, version = text.partition("==")
-    return name.strip(), version.strip() if equals else None
+    found = _CHOICE.fullmatch(text.strip())
+    if found is None:
+        return NamedLoader(text.strip())
+    name, extras, version = found.groups()
+    named = frozenset(extra.strip().lower() for extra in (extras or "").split(",") if extra.strip())
+    return NamedLoader(name, named, None if version is None else version.strip())
 
 
 _DATE: Final = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
@@ -98,12 +124,14 @@ class LoaderAt:
         loader: the loader.
         version: the version whose rules hold, as it was written; None is the newest known.
         judged: the same to compare with; None is the newest known.
+        extras: what it is run with.
         doubts: that this is not the version that was asked for.
     """
 
     loader: Loader
     version: str | None = None
     judged: "Version | None" = None
+    extras: frozenset[str] = frozenset()
     doubts: tuple[BranchWarning, ...] = ()
 
     @property
@@ -113,8 +141,9 @@ class LoaderAt:
 
     @property
     def label(self) -> str:
-        """The loader's name, with the version where its rules depend on it."""
-        return f"{self.loader.name} {self.shown_version}" if self.loader.has_versions else self.loader.name
+        """The loader's name, with the version where its rules depend on it, and what it is run with."""
+        name = f"{self.loader.name} {self.shown_version}" if self.loader.has_versions else self.loader.name
+        return f"{name} with {', '.join(sorted(self.extras))}" if self.extras else name
 
     def holding(self, ranged: Sequence[_R]) -> list[tuple[_R, bool]]:
         """Those of the loader's rules (or fractions) that hold, each with whether nobody opened this version."""
@@ -130,26 +159,44 @@ class LoaderAt:
         return str(self.judged) if self.judged is not None and engine == self.loader.id else None
 
 
-def at_version(loader: Loader, text: str | None) -> LoaderAt | UnknownVersion:
+def at_version(loader: Loader, text: str | None, extras: frozenset[str] = frozenset()) -> LoaderAt | UnknownVersion:
     """The loader at the version that a user named. What is not to be compared with those known is judged as the newest.
+
+    Where the rules go by dates and a release is named, or the other way round, the table's list of releases tells: a
+    version between two of them is judged by the date of the older one.
 
     Args:
         loader: the loader.
         text: a version, a date or a build tag; None is the newest known.
+        extras: what it is run with, each a key of the loader's extras.
     """
     if text is None:
-        return LoaderAt(loader=loader)
+        return LoaderAt(loader=loader, extras=extras)
     asked, newest = parse_version(text), parse_version(loader.newest)
     if isinstance(asked, UnknownVersion) or isinstance(newest, UnknownVersion):
         return UnknownVersion(text)
     if _is_date(asked) != _is_date(newest):
+        released = _released(loader, asked)
+        if released is not None:
+            return LoaderAt(loader=loader, version=text, judged=released, extras=extras)
         problem = "cannot be compared with those known"
     elif asked > newest:
         problem = "is newer than those known"
     else:
-        return LoaderAt(loader=loader, version=text, judged=asked)
+        return LoaderAt(loader=loader, version=text, judged=asked, extras=extras)
     message = f"{loader.name}: version {text} {problem}; judged as the newest known, {loader.newest}"
-    return LoaderAt(loader=loader, doubts=(BranchWarning("unknown-version", None, message),))
+    return LoaderAt(loader=loader, extras=extras, doubts=(BranchWarning("unknown-version", None, message),))
+
+
+def _released(loader: Loader, asked: "Version") -> "Version | None":
+    """A version's date, or the newest version at a date: of the latest release that is not after it."""
+    earlier = []
+    for release, date in loader.releases.items():
+        pair = [parse_version(release), parse_version(date)]
+        known, wanted = reversed(pair) if _is_date(asked) else pair
+        if not isinstance(known, UnknownVersion) and not isinstance(wanted, UnknownVersion) and known <= asked:
+            earlier.append((known, wanted))
+    return max(earlier)[1] if earlier else None
 
 
 def _is_date(version: "Version") -> bool:

@@ -1,0 +1,372 @@
+"""One rule held against what is known of a branch and a GPU: the objections, and the doubts where a fact is missing.
+
+`CHECKS` is the list of what a rule can object to: one function each, which returns a `Reason`, a `BranchWarning` or
+None. A new thing that a rule can say is a field of `Rule`, a line in ``read.py`` and a function here.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from quantpick.core.loaders.table import Answer, Rule
+from quantpick.core.loaders.words import groups_in_words, listing, quants_in_words
+from quantpick.core.methods import METHODS, Method
+from quantpick.core.quant import NO_GROUP, BranchWarning, QuantSpec, Reason
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is known beside the quantization itself.
+
+    Args:
+        unknown: fields of the quantization that nobody named; without "group_size" in it a group size of None is "no
+            group".
+        capability: CUDA compute capability of the weakest GPU, or None.
+        rocm: name of the weakest AMD GPU's architecture (``gfx1100``); None where the GPU is NVIDIA's.
+        model_type: the config's ``model_type``, or None.
+        moe: whether the model is a mixture of experts; None when nobody says.
+        exllama: what the card's "ExLlama" column says, or None.
+        branch: name of the branch, for the warnings.
+    """
+
+    unknown: frozenset[str] = frozenset()
+    capability: float | None = None
+    rocm: str | None = None
+    model_type: str | None = None
+    moe: bool | None = None
+    exllama: bool | None = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a rule is checked against.
+
+    Args:
+        label: the loader, and its version where that matters.
+        method: what the quantization is, or is presumed to be.
+        quant, about: what is known.
+        peers: the accepting rules for the method and version.
+    """
+
+    label: str
+    method: Method
+    quant: QuantSpec
+    about: About
+    peers: tuple[Rule, ...]
+
+    @property
+    def group_size(self) -> int | None:
+        """As the files say it, `NO_GROUP` included; None when nobody says."""
+        if not self.quant.group_size or self.quant.group_size < 0:
+            return None if "group_size" in self.about.unknown else NO_GROUP
+        return self.quant.group_size
+
+    @property
+    def desc_act(self) -> bool | None:
+        """Act order; a config that has no such key means none."""
+        return False if "desc_act" in self.quant.absent and self.quant.desc_act is None else self.quant.desc_act
+
+    @property
+    def sym(self) -> bool | None:
+        """Symmetry; a GPTQ config that has no such key means symmetric (AutoGPTQ's default)."""
+        return (
+            True if self.method == "gptq" and "sym" in self.quant.absent and self.quant.sym is None else self.quant.sym
+        )
+
+    def doubt(self, fact: str, takes: str) -> BranchWarning:
+        """The warning that a fact is missing."""
+        return BranchWarning("unknown-fact", self.about.branch, f"nobody says {fact}; {self.label} {takes}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One rule held against the facts: the objections, and the doubts where a fact is missing."""
+
+    rule: Rule
+    objections: tuple[Reason, ...]
+    doubts: tuple[BranchWarning, ...]
+
+    @property
+    def remoteness(self) -> tuple[int, int, float]:
+        """How far the rule is from accepting; among equals the most general one is nearest."""
+        codes = {objection.code for objection in self.objections}
+        strangeness = 2 * ("scheme" in codes) + ("bits" in codes)
+        return len(self.objections), strangeness, self.rule.min_capability or 0.0
+
+
+def try_rule(rule: Rule, facts: Facts) -> Trial:
+    """The rule held against the facts, and against each way in which some layers differ from the rest."""
+    findings = [finding for check in CHECKS if (finding := check(rule, facts)) is not None]
+    if not findings and rule.layers is not False:
+        findings = [
+            finding for one in _layers(facts) for check in _OF_LAYERS if (finding := check(rule, one)) is not None
+        ]
+        findings = [_of_some_layers(finding) for finding in findings[:1]]
+    return Trial(
+        rule,
+        tuple(finding for finding in findings if isinstance(finding, Reason)),
+        tuple(finding for finding in findings if isinstance(finding, BranchWarning)),
+    )
+
+
+def _layers(facts: Facts) -> Iterable[Facts]:
+    """The facts of each kind of layers that is quantized otherwise than the rest."""
+    for layer in facts.quant.layers:
+        if layer.bits == _PLAIN_BITS:
+            continue
+        quant = facts.quant
+        group = quant.group_size if layer.group_size is None else layer.group_size
+        varied = replace(
+            quant,
+            bits=layer.bits or quant.bits,
+            group_size=None if group == NO_GROUP else group,
+            desc_act=quant.desc_act if layer.desc_act is None else layer.desc_act,
+            sym=quant.sym if layer.sym is None else layer.sym,
+        )
+        yield replace(facts, quant=varied)
+
+
+_PLAIN_BITS: Final = 16
+"""The bits of layers that are not quantized."""
+
+
+def _of_some_layers(finding: Reason | BranchWarning) -> Reason | BranchWarning:
+    return replace(finding, message=finding.message.replace("this branch", "some of its layers"))
+
+
+_Finding = Reason | BranchWarning | None
+"""An objection, a doubt because a fact is missing, or neither."""
+
+
+def _check_bits(rule: Rule, facts: Facts) -> _Finding:
+    bits = facts.quant.bits
+    if bits is None:
+        limited = rule.bits is not None or rule.bits_range is not None
+        takes = f"takes {quants_in_words(facts.peers)}"
+        return facts.doubt("how many bits this branch has", takes) if limited else None
+    if rule.takes_bits(bits):
+        return None
+    about = [rule] if any(peer.takes_bits(bits) for peer in facts.peers) else facts.peers
+    here = f"this branch has {bits:g} bpw" if METHODS[rule.method].states_bpw else f"this branch is {bits:g}-bit"
+    return _objection(rule, "bits", f"{facts.label} takes {quants_in_words(about)}, {here}")
+
+
+def _check_group_size(rule: Rule, facts: Facts) -> _Finding:
+    size = facts.group_size
+    if rule.group_sizes is None or size in rule.group_sizes:
+        return None
+    if size is None:
+        return facts.doubt("this branch's group size", f"takes {groups_in_words(rule.group_sizes)}")
+    here = "has no group" if size == NO_GROUP else f"has groups of {size}"
+    takes = f"{facts.label} takes {groups_in_words(rule.group_sizes)}"
+    return _objection(rule, "group-size", f"{takes}, this branch {here}")
+
+
+def act_order_answers(rule: Rule, facts: Facts) -> set[Answer]:
+    """What the rule says to every combination of act order and groups that the facts leave open."""
+    orders = (True, False) if facts.desc_act is None else (facts.desc_act,)
+    grouped = (True, False) if facts.group_size is None else (facts.group_size != NO_GROUP,)
+    return {
+        "yes" if not order else rule.act_order_with_group if group else rule.act_order_without_group
+        for order, group in product(orders, grouped)
+    }
+
+
+def _check_act_order(rule: Rule, facts: Facts) -> _Finding:
+    answers = act_order_answers(rule, facts)
+    if "no" not in answers:
+        return None
+    together = " together with groups" if rule.act_order_without_group != "no" else ""
+    if answers != {"no"}:
+        missing = "this branch's group size" if facts.desc_act else "whether this branch has act order"
+        return facts.doubt(missing, f"does not load act order{together}")
+    here = "no group" if facts.group_size == NO_GROUP else f"group size {facts.group_size or 'unknown'}"
+    sentence = f"{facts.label} does not load act order{together} (this branch: {here}, act order)"
+    return _objection(rule, "act-order", sentence)
+
+
+def _check_sym(rule: Rule, facts: Facts) -> _Finding:
+    if rule.sym is None or rule.sym == facts.sym:
+        return None
+    kinds = {True: "symmetric", False: "asymmetric"}
+    takes = f"takes {kinds[rule.sym]} {METHODS[facts.method].title} only"
+    if facts.sym is None:
+        return facts.doubt("whether this branch is symmetric", takes)
+    return _objection(rule, "sym", f"{facts.label} {takes}, this branch is {kinds[facts.sym]}")
+
+
+_ONLY_INT: Final = frozenset({"gptq", "awq", "auto-round"})
+"""Methods whose weights are integers unless somebody says otherwise."""
+
+
+def _check_scheme(rule: Rule, facts: Facts) -> _Finding:
+    scheme = facts.quant.scheme or ("int" if facts.method in _ONLY_INT else None)
+    taken = rule.schemes or (("int",) if facts.method in _ONLY_INT else None)
+    if taken is None or scheme in taken:
+        return None
+    takes = f"takes {METHODS[facts.method].title} of {listing(taken, 'or')} weights"
+    if scheme is None:
+        return facts.doubt("what this branch's weights are", takes)
+    return _objection(rule, "scheme", f"{facts.label} {takes}, this branch has {scheme} weights")
+
+
+def _check_packing(rule: Rule, facts: Facts) -> _Finding:
+    packing = facts.quant.packing
+    taken = rule.packings or (("gemm",) if facts.method == "awq" else None)
+    if packing is None or taken is None or packing.lower() in taken:
+        return None
+    takes = f"{facts.label} takes {METHODS[facts.method].title} packed as {listing(taken, 'or')}"
+    return _objection(rule, "packing", f"{takes}, this branch is packed as {packing}")
+
+
+def _check_checkpoint_format(rule: Rule, facts: Facts) -> _Finding:
+    written = facts.quant.checkpoint_format
+    taken = rule.checkpoint_formats or (("gptq",) if facts.method == "gptq" else None)
+    if written is None or taken is None or written.lower() in taken:
+        return None
+    takes = f"{facts.label} reads the checkpoint format {listing(taken, 'or')}"
+    return _objection(rule, "checkpoint-format", f"{takes}, this branch is written as {written}")
+
+
+def _check_activations(rule: Rule, facts: Facts) -> _Finding:
+    bits = facts.quant.activation_bits or _PLAIN_BITS
+    if rule.activation_bits is None or bits in rule.activation_bits:
+        return None
+    takes = f"{facts.label} takes these weights with activations of {listing(rule.activation_bits, 'or')} bits"
+    return _objection(rule, "activations", f"{takes}, this branch is made for {bits}")
+
+
+def _check_requires(rule: Rule, facts: Facts) -> _Finding:
+    missing = [name for name in rule.requires if name in facts.quant.absent]
+    if not missing:
+        return None
+    sentence = f"{facts.label} wants {listing(missing, 'and')} in the config, this branch's config does not say"
+    return _objection(rule, "missing-key", sentence)
+
+
+def _check_layers(rule: Rule, facts: Facts) -> _Finding:
+    quantized = [layer for layer in facts.quant.layers if layer.bits != _PLAIN_BITS]
+    mixed_bits = sorted({layer.bits for layer in quantized if layer.bits is not None})
+    if rule.whole_bits:
+        broken = [bits for bits in mixed_bits if bits != int(bits)]
+        if not broken:
+            return None
+        sentence = f"{facts.label} reads layers of whole bits, this branch has some of {listing(broken, 'and')}"
+        return _objection(rule, "layers", sentence)
+    if not quantized or rule.layers or (rule.layers is None and facts.method not in _ONLY_INT):
+        return None
+    known = "does not read" if rule.layers is False else "is not known to read"
+    sentence = f"{facts.label} {known} layers that are quantized in several ways, as some of this branch are"
+    return _objection(rule, "layers", sentence)
+
+
+def _check_head(rule: Rule, facts: Facts) -> _Finding:
+    bits = facts.quant.head_bits
+    if bits is None or bits >= _PLAIN_BITS or facts.method not in _ONLY_INT or rule.quantized_head:
+        return None
+    return _objection(rule, "head", f"{facts.label} is not known to read a quantized output head, this branch has one")
+
+
+def _check_model(rule: Rule, facts: Facts) -> _Finding:
+    what = METHODS[facts.method].title
+    model = (facts.about.model_type or "").lower()
+    if rule.moe is not None and facts.about.moe not in (rule.moe, None if rule.moe is False else rule.moe):
+        kind = "mixtures of experts" if rule.moe else "dense models"
+        return _objection(rule, "architecture", f"{facts.label} takes this {what} of {kind} only")
+    if model in rule.not_model_types:
+        return _objection(rule, "architecture", f"{facts.label} does not take {what} of {model} models")
+    if rule.model_types is None or model in rule.model_types:
+        return None
+    takes = f"takes this {what} of {listing(rule.model_types, 'and')} models"
+    here = f"this one is {model}" if model else "nobody says what this one is"
+    return _objection(rule, "architecture", f"{facts.label} {takes}, {here}")
+
+
+def _check_writer(rule: Rule, facts: Facts) -> _Finding:
+    written = facts.quant.writer_version
+    if rule.writer_before is None or written is None:
+        return None
+    version, bound = _version(written), _version(rule.writer_before)
+    if version is None or bound is None or version < bound:
+        return None
+    message = f"this branch was written by {written}; {facts.label} reads for certain what was written before"
+    return BranchWarning("newer-writer", facts.about.branch, f"{message} {rule.writer_before}")
+
+
+def _version(text: str) -> "Version | None":
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _check_capability(rule: Rule, facts: Facts) -> _Finding:
+    if facts.about.rocm is not None:
+        return _check_rocm(rule, facts, facts.about.rocm.lower())
+    capability = facts.about.capability
+    needs = _capabilities_in_words(rule)
+    if not needs:
+        return None
+    if capability is None:
+        return BranchWarning(
+            "unknown-capability", None, f"nobody says the GPU's compute capability; {facts.label} {needs}"
+        )
+    lowest, highest = rule.min_capability or 0.0, rule.max_capability or capability
+    if lowest <= capability <= highest and (rule.capabilities is None or capability in rule.capabilities):
+        return None
+    return _objection(rule, "compute-capability", f"{facts.label} {needs}, this GPU has {capability:.1f}")
+
+
+def _capabilities_in_words(rule: Rule) -> str:
+    basis = " (inferred, its code does not check)" if rule.floor_inferred else ""
+    if rule.capabilities is not None:
+        return f"needs compute capability {listing((f'{one:.1f}' for one in rule.capabilities), 'or')}{basis}"
+    if rule.min_capability is not None:
+        upper = f" and not above {rule.max_capability:.1f}" if rule.max_capability is not None else ""
+        return f"needs compute capability {rule.min_capability:.1f} or newer{upper}{basis}"
+    return f"needs compute capability {rule.max_capability:.1f} or older{basis}" if rule.max_capability else ""
+
+
+def _check_rocm(rule: Rule, facts: Facts, architecture: str) -> _Finding:
+    if rule.rocm is not None and architecture.startswith(rule.rocm):
+        return None
+    what = METHODS[facts.method].title
+    known = (
+        f"runs {what} on AMD's {listing(rule.rocm, 'and')}" if rule.rocm else f"is not known to run {what} on AMD GPUs"
+    )
+    return _objection(rule, "platform", f"{facts.label} {known}, this GPU is {architecture}")
+
+
+_OF_LAYERS: Final[tuple[Callable[[Rule, Facts], _Finding], ...]] = (
+    _check_bits,
+    _check_group_size,
+    _check_act_order,
+    _check_sym,
+)
+"""What every kind of layers is held to by itself, the whole branch too."""
+
+CHECKS: Final[tuple[Callable[[Rule, Facts], _Finding], ...]] = (
+    *_OF_LAYERS,
+    _check_scheme,
+    _check_packing,
+    _check_checkpoint_format,
+    _check_activations,
+    _check_requires,
+    _check_layers,
+    _check_head,
+    _check_model,
+    _check_writer,
+    _check_capability,
+)
+
+
+def _objection(rule: Rule, code: str, sentence: str) -> Reason:
+    """The reason, with what the rule's source says of it."""
+    return Reason(code, f"{sentence}: {rule.why[code]}" if code in rule.why else sentence)
