@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from quantpick.core.loaders.table import Answer, Extra, Loader, LoaderTable, MemoryFraction, Rule, Split, Status
-from quantpick.core.methods import METHODS
-from quantpick.core.quant import Scheme
+from quantpick.core.methods import METHODS, Scheme
 
 
 class TableError(ValueError):

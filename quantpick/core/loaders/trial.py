@@ -205,7 +205,7 @@ _ONLY_INT: Final = frozenset({"gptq", "awq", "auto-round"})
 
 
 def _check_scheme(rule: Rule, facts: Facts) -> _Finding:
-    scheme = facts.quant.scheme or ("int" if facts.method in _ONLY_INT else None)
+    scheme = facts.quant.scheme or METHODS[facts.method].scheme or ("int" if facts.method in _ONLY_INT else None)
     taken = rule.schemes or (("int",) if facts.method in _ONLY_INT else None)
     if taken is None or scheme in taken:
         return None
