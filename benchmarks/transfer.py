@@ -38,23 +38,19 @@ hf_transfer.download(url=sys.argv[1], filename=sys.argv[2], max_files=16, chunk_
     max_retries=5)
 """
 BARE = """
-import sys, threading
+import sys
 from pathlib import Path
 from quantpick.core.progress import FileProgress
 from quantpick.core.repo import RepoFile
-from quantpick.transfer.transports import hf_transfer as hf
-from quantpick.transfer.transports import ranged
 from quantpick.transfer.disk.partial import PartialFile
-from quantpick.transfer.net.patience import Patience
-from quantpick.transfer.net.progress import Progress
-from quantpick.transfer.net.source import Source
+from quantpick.transfer.net.line import Line
+from quantpick.transfer.net.tally import Tally
+from quantpick.transfer.transports.job import Job
+from quantpick.transfer.transports.table import TRANSPORTS
 transport, url, path, size = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
-patience = Patience()
-source = Source(url, login={}, size_bytes=size, patience=patience)
-progress = Progress(FileProgress("x", size))
-with PartialFile(path, RepoFile("x", size, "", "0" * 64)) as partial:
-    fetch = hf.fetch_chunks if transport == "hf_transfer" else ranged.fetch_ranges
-    fetch(partial, source, connections=16, patience=patience, progress=progress)
+file, line = RepoFile("x", size, "", "0" * 64), Line(lambda file: url)
+with PartialFile(path, file) as partial:
+    TRANSPORTS[transport].fetch(Job(partial, line.source(file), line, Tally(FileProgress("x", size))))
 """
 """A transport alone, without hashing."""
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Reason as Reason,
     )
     from quantpick.core.shape import ModelShape as ModelShape
+    from quantpick.core.transfer_options import TransferOptions as TransferOptions
     from quantpick.errors import (
         AccessError as AccessError,
     )
@@ -71,6 +72,7 @@ _HOME = {
     "Choice": "quantpick.core.choose.verdict",
     "Recommendation": "quantpick.core.choose.recommend",
     "ModelShape": "quantpick.core.shape",
+    "TransferOptions": "quantpick.core.transfer_options",
     "AccessError": "quantpick.errors",
     "HubError": "quantpick.errors",
     "NotFoundError": "quantpick.errors",

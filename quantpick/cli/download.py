@@ -17,10 +17,11 @@ from quantpick.cli.options import (
     KvDtype,
     Loader,
     Preference,
-    TransportName,
     Vram,
     VramBasis,
 )
+from quantpick.core import defaults
+from quantpick.core.transfer_options import MAX_CONNECTIONS, TransferOptions, TransportChoice
 
 
 def download(
@@ -34,11 +35,13 @@ def download(
     cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A cache instead of HF_HUB_CACHE.")] = None,
     include: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only these files; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Not these files; repeatable.")] = None,
-    transport: Annotated[TransportName, typer.Option(help="auto: hf_transfer where it can run.")] = "auto",
-    connections: Annotated[int, typer.Option(metavar="N", help="Connections per file, 1 to 64.")] = 16,
+    transport: Annotated[TransportChoice, typer.Option(help="auto: hf_transfer where it can run.")] = "auto",
+    connections: Annotated[
+        int, typer.Option(metavar="N", help=f"Connections per file, 1 to {MAX_CONNECTIONS}.")
+    ] = defaults.CONNECTIONS,
     retry_for: Annotated[
         float, typer.Option(metavar="SECONDS", help="Give up after so long without a byte.", min=0.0)
-    ] = 300.0,
+    ] = defaults.RETRY_FOR_S,
     force: Annotated[bool, typer.Option("--force", help="Put it over another branch in the same folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
     loader: Loader = None,
@@ -66,13 +69,15 @@ def download(
             revision,
             local_dir=local_dir,
             cache_dir=cache_dir,
-            include=include or (),
-            exclude=exclude or (),
-            transport=transport,
-            connections=connections,
-            retry_for_s=retry_for,
-            force=force,
-            dry_run=dry_run,
+            options=TransferOptions(
+                transport=transport,
+                connections=connections,
+                retry_for_s=retry_for,
+                include=tuple(include or ()),
+                exclude=tuple(exclude or ()),
+                force=force,
+                dry_run=dry_run,
+            ),
             progress=counters,
             wish=make_wish(
                 loader=loader,

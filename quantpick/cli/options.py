@@ -1,13 +1,11 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from quantpick.core.choose import wish
-
-TransportName = Literal["auto", "hf_transfer", "range"]
 
 Repo = Annotated[
     str | None, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address on the Hub.")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantpick.core.repo import RepoFile
+from quantpick.core.transfer_options import TransportName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class DownloadResult:
     branch: str
     commit: str
     path: str
-    transport: Literal["hf_transfer", "range"] | None
+    transport: TransportName | None
     files: tuple[RepoFile, ...]
     left_out: tuple[RepoFile, ...] = ()
     fetched_bytes: int = 0

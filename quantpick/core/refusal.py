@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that pass: the same request may be answered later (RFC 9110, 15.5 and 15.6; RFC 6585 for 429)."""
@@ -27,7 +27,14 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _LIMIT: Final = re.compile(r"r\s*=\s*0\s*;\s*t\s*=\s*([0-9]{1,9})(?![0-9])")
 
 
-def read_refusal(status: int, headers: Mapping[str, str]) -> Refusal:
+class Headers(Protocol):
+    """The headers of an answer, of whichever client."""
+
+    def get(self, name: str, /) -> str | None:
+        """The value under a name in any case, or None."""
+
+
+def read_refusal(status: int, headers: Headers) -> Refusal:
     """Why a request was refused.
 
     Args:
@@ -49,7 +56,7 @@ def read_refusal(status: int, headers: Mapping[str, str]) -> Refusal:
     return "forbidden" if status == 403 else "no-route"
 
 
-def asked_pause_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
+def asked_pause_s(headers: Headers, *, now_s: float) -> float | None:
     """The seconds that a server asks to wait, 0 at least; None where it does not say, or nothing that can be read.
 
     Args:

@@ -5,7 +5,6 @@ weights, at most two each. What is known by commit comes from the cache.
 """
 
 import queue
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -21,6 +20,7 @@ from quantpick.core.target import Target
 from quantpick.errors import HubError, NotFoundError
 from quantpick.hub.cache import Cache
 from quantpick.hub.client import MAX_TEXT_BYTES, Client, Refs, nonsense, read_refs
+from quantpick.threads import start_daemons
 
 _CARD: Final = "README.md"
 _CONNECTIONS: Final = 16
@@ -31,6 +31,7 @@ _MAX_SHOWN: Final = 5
 def survey(
     target: Target,
     *,
+    commit: str | None = None,
     token: str | bool | None = None,
     offline: bool = False,
     timeout_s: float = defaults.TIMEOUT_S,
@@ -41,6 +42,7 @@ def survey(
 
     Args:
         target: the repo, and perhaps a branch, tag or commit.
+        commit: what the target's branch was resolved to before; then the Hub is not asked what it means by now.
         token: a token instead of the stored login; False sends none.
         offline: answer from the cache alone, as ``HF_HUB_OFFLINE=1`` does.
         timeout_s: for all questions together, in seconds.
@@ -53,6 +55,9 @@ def survey(
     """
     client = None if offline or constants.is_offline_mode() else Client(token, timeout_s=timeout_s)
     cache = Cache(target.repo_id)
+    if commit is not None and target.revision is not None:
+        known = Refs(target.repo_id, {target.revision: commit})
+        return _Reader(target.repo_id, client, cache).read(target, known, known.branches)
     refs = _read_refs(target, client, cache)
     wanted = refs.branches if target.revision is None else dict([_resolve(target, refs)])
     return _Reader(refs.repo_id, client, cache).read(target, refs, wanted)
@@ -192,10 +197,7 @@ class _Reader:
 
 
 def _at_once(jobs: Sequence[Callable[[], None]]) -> None:
-    """Run the jobs on a few threads; the first error of any is raised.
-
-    Daemon threads, not an executor, whose threads an interrupted program would wait for at its exit.
-    """
+    """Run the jobs on a few threads; the first error of any is raised."""
     errors: list[Exception] = []
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     for job in jobs:
@@ -210,10 +212,7 @@ def _at_once(jobs: Sequence[Callable[[], None]]) -> None:
             except Exception as error:
                 errors.append(error)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_CONNECTIONS, len(jobs)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    for thread in start_daemons([work] * min(_CONNECTIONS, len(jobs)), name="survey"):
         thread.join()
     if errors:
         raise errors[0]

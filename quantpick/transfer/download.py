@@ -4,8 +4,7 @@ import contextlib
 import os
 import queue
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,60 +12,40 @@ import filelock
 from huggingface_hub.utils import WeakFileLock
 
 from quantpick.core.progress import DownloadProgress, FileProgress
-from quantpick.core.repo import RepoFile
+from quantpick.core.transfer_options import TransportChoice
 from quantpick.core.units import MIB, format_gb
 from quantpick.errors import DiskError
 from quantpick.transfer.disk.hashing import file_matches
 from quantpick.transfer.disk.partial import PartialFile, allocated_bytes, disk_errors
+from quantpick.transfer.disk.places import Layout, Place
 from quantpick.transfer.net.crew import Crew
 from quantpick.transfer.net.http import Connection
-from quantpick.transfer.net.patience import Patience, Stopped
-from quantpick.transfer.net.progress import Progress
-from quantpick.transfer.net.source import Source
-from quantpick.transfer.transports.fetch import Fetched, Transport, fetch_file
+from quantpick.transfer.net.line import Line
+from quantpick.transfer.net.patience import Stopped
+from quantpick.transfer.net.tally import Tally
+from quantpick.transfer.transports.fetch import Fetched, fetch_file
+from quantpick.transfer.transports.job import Job
 from quantpick.transfer.transports.small import fetch_small
 
 SMALL_BYTES: Final = 4 * MIB
-"""Up to this size a file is one request, and several are fetched at once."""
+"""Chosen: up to this size a file is one request, and several are fetched at once."""
 _SMALL_AT_ONCE: Final = 8
+"""As many as huggingface_hub 2.4 fetches at once (``snapshot_download``, ``max_workers``)."""
 _MARGIN_BYTES: Final = 16 * MIB
-"""For journals, folders and what the file system itself needs."""
+"""Chosen, for journals, folders and what the file system itself needs."""
 _LOCK_POLL_S: Final = 0.5
+"""Chosen: how soon an interruption is noticed while another process holds the lock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One file to fetch.
-
-    Args:
-        file: what it is.
-        url: its address on the Hub, by commit.
-        final: its path when it is complete and verified.
-        partial: its path on the same file system while it is on its way; of one content only, so that a moved branch
-            never mixes bytes.
-        lock: the lock file that huggingface_hub takes for it too.
-        placed: called when it is there.
-    """
-
-    file: RepoFile
-    url: str
-    final: Path
-    partial: Path
-    lock: Path
-    placed: Callable[[], None]
-
-
-def needed_bytes(items: Sequence[Item]) -> int:
-    """Bytes of disk that the items still need: what is there, whole or in part, is taken off."""
+def needed_bytes(places: Sequence[Place]) -> int:
+    """Bytes of disk that the files still need: what is there, whole or in part, is taken off."""
     return sum(
-        max(0, item.file.size_bytes - allocated_bytes(item.partial))
-        for item in items
-        if not (item.final.exists() and item.final.stat().st_size == item.file.size_bytes)
+        max(0, place.file.size_bytes - allocated_bytes(place.partial)) for place in places if not _is_there(place)
     )
 
 
-def check_disk(items: Sequence[Item], folder: Path) -> None:
-    """See that the target can take the items, before the first byte.
+def check_disk(places: Sequence[Place], folder: Path) -> None:
+    """See that the target can take the files, before the first byte.
 
     Raises:
         DiskError: too little is free, or nothing can be written there.
@@ -79,7 +58,7 @@ def check_disk(items: Sequence[Item], folder: Path) -> None:
         probe = folder / f".quantpick-{os.getpid()}"
         probe.touch()
         probe.unlink()
-    needed, free = needed_bytes(items), shutil.disk_usage(folder).free
+    needed, free = needed_bytes(places), shutil.disk_usage(folder).free
     if needed and needed + _MARGIN_BYTES > free:
         raise DiskError(
             f"not enough disk for `{folder}`: {format_gb(needed)} needed, {format_gb(free)} free",
@@ -87,105 +66,109 @@ def check_disk(items: Sequence[Item], folder: Path) -> None:
         )
 
 
-def fetch_items(
-    items: Sequence[Item],
-    *,
-    login: Mapping[str, str],
-    transport: Transport,
-    connections: int,
-    patience: Patience,
-    progress: DownloadProgress,
+def fetch_branch(
+    layout: Layout, places: Sequence[Place], line: Line, choice: TransportChoice, progress: DownloadProgress
 ) -> list[Fetched]:
-    """Bring every item to its final name, verified. What is there already is hashed, not fetched.
+    """Bring every file to its final name, verified. What is there already is hashed, not fetched.
 
     Args:
-        items: the files.
-        login: the Authorization header for the Hub, or none.
-        transport: for the large ones.
-        connections: at once, for each of the large ones.
-        patience: how long to try, and whether to stop.
-        progress: filled with the items and kept up to date.
+        layout: told of every file that is there.
+        places: of its files, those to fetch.
+        line: how they are asked for.
+        choice: the transport for the large ones.
+        progress: filled with the files and kept up to date.
 
     Returns:
-        What each cost, in the order of the items.
+        What each cost, in the order of the places.
 
     Raises:
         QuantpickError: as `fetch_file`; what arrived is kept.
         Stopped: the transfer was told to; what arrived is kept.
     """
-    states = {id(item): FileProgress(item.file.path, item.file.size_bytes) for item in items}
-    progress.files.extend(states[id(item)] for item in items)
-    results: dict[int, Fetched] = {}
-
-    def fetch(item: Item, connection: Connection | None) -> None:
-        state = Progress(states[id(item)])
-        with _locked(item.lock, patience, state):
-            results[id(item)] = _fetch(item, connection, login, transport, connections, patience, state)
-        with disk_errors(item.final):
-            item.placed()
-
-    waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
-    for item in items:
-        if item.file.size_bytes <= SMALL_BYTES:
-            waiting.put(item)
-    crew = Crew(patience)
-
-    def work(connection: Connection) -> None:
-        with contextlib.suppress(queue.Empty):
-            while not crew.is_over:
-                fetch(waiting.get_nowait(), connection)
-
-    crew.run(min(_SMALL_AT_ONCE, waiting.qsize()), work, meanwhile=lambda: None)
-    for item in items:
-        if item.file.size_bytes > SMALL_BYTES:
-            fetch(item, None)
-    return [results[id(item)] for item in items]
+    return _Download(layout, places, line, choice, progress).run()
 
 
-def _fetch(
-    item: Item,
-    connection: Connection | None,
-    login: Mapping[str, str],
-    transport: Transport,
-    connections: int,
-    patience: Patience,
-    progress: Progress,
-) -> Fetched:
-    """One item whose lock is held: seen to be there, or fetched."""
-    if item.final.exists() and item.final.stat().st_size == item.file.size_bytes:
-        progress.phase("verifying")
-        if file_matches(item.final, item.file, stop=patience.stop):
-            progress.reused(item.file.size_bytes)
-            progress.phase("done")
-            return Fetched("range", 0, item.file.size_bytes)
-        if patience.stop.is_set():
+class _Download:
+    """The files of one branch on their way."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        places: Sequence[Place],
+        line: Line,
+        choice: TransportChoice,
+        progress: DownloadProgress,
+    ) -> None:
+        self._layout = layout
+        self._line = line
+        self._choice = choice
+        self._places = places
+        self._tallies = [Tally(FileProgress(place.file.path, place.file.size_bytes)) for place in places]
+        self._results: dict[int, Fetched] = {}
+        progress.files.extend(tally.state for tally in self._tallies)
+
+    def run(self) -> list[Fetched]:
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        large = []
+        for at, place in enumerate(self._places):
+            if place.file.size_bytes <= SMALL_BYTES:
+                waiting.put(at)
+            else:
+                large.append(at)
+        crew = Crew(self._line.patience)
+
+        def work(connection: Connection) -> None:
+            with contextlib.suppress(queue.Empty):
+                while not crew.is_over:
+                    self._fetch(waiting.get_nowait(), connection)
+
+        crew.run(min(_SMALL_AT_ONCE, waiting.qsize()), work, meanwhile=lambda: None)
+        for at in large:
+            self._fetch(at, None)
+        return [self._results[at] for at in range(len(self._places))]
+
+    def _fetch(self, at: int, connection: Connection | None) -> None:
+        place, tally = self._places[at], self._tallies[at]
+        with self._locked(place, tally):
+            self._results[at] = self._found(place, tally) or self._brought(place, tally, connection)
+        with disk_errors(place.final):
+            self._layout.placed(place.file)
+
+    def _found(self, place: Place, tally: Tally) -> Fetched | None:
+        """A file that is there already, if it is right."""
+        if not _is_there(place):
+            return None
+        stop = self._line.patience.stop
+        tally.phase("verifying")
+        if file_matches(place.final, place.file, stop=stop):
+            tally.reused(place.file.size_bytes)
+            tally.phase("done")
+            return Fetched(None, 0, place.file.size_bytes)
+        if stop.is_set():
             raise Stopped
-    if connection is not None:
-        return fetch_small(item.file, item.url, item.final, item.partial, connection, login, patience, progress)
-    source = Source(item.url, login=login, size_bytes=item.file.size_bytes, patience=patience)
-    with PartialFile(item.partial, item.file) as partial:
-        return fetch_file(
-            partial,
-            source,
-            item.final,
-            transport=transport,
-            connections=connections,
-            patience=patience,
-            progress=progress,
-        )
+        return None
+
+    def _brought(self, place: Place, tally: Tally, connection: Connection | None) -> Fetched:
+        if connection is not None:
+            return fetch_small(place, connection, self._line, tally)
+        with PartialFile(place.partial, place.file) as partial:
+            return fetch_file(Job(partial, self._line.source(place.file), self._line, tally), place.final, self._choice)
+
+    @contextlib.contextmanager
+    def _locked(self, place: Place, tally: Tally) -> Iterator[None]:
+        """The Hub's own lock, so that `hf download` waits too; waiting ends with the patience's `stop`."""
+        with disk_errors(place.lock):
+            place.lock.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                with WeakFileLock(place.lock, timeout=_LOCK_POLL_S):
+                    yield
+                    return
+            except filelock.Timeout:
+                tally.phase("waiting")
+                if self._line.patience.stop.is_set():
+                    raise Stopped from None
 
 
-@contextlib.contextmanager
-def _locked(path: Path, patience: Patience, progress: Progress) -> Iterator[None]:
-    """The Hub's own lock, so that `hf download` waits too; waiting ends with the patience's `stop`."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        try:
-            with WeakFileLock(path, timeout=_LOCK_POLL_S):
-                yield
-                return
-        except filelock.Timeout:
-            progress.phase("waiting")
-            if patience.stop.is_set():
-                raise Stopped from None
+def _is_there(place: Place) -> bool:
+    return place.final.exists() and place.final.stat().st_size == place.file.size_bytes

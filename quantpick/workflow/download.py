@@ -4,10 +4,9 @@ import shlex
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from quantpick.core import defaults, selection
 from quantpick.core.branches import table as branch_table
@@ -20,16 +19,27 @@ from quantpick.core.loaders import launch
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import RepoFacts, RepoFile
+from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
-
-if TYPE_CHECKING:
-    from quantpick.transfer.transports.fetch import Transport
-
 from quantpick.workflow.choice import WishWords, make_wish, target
 from quantpick.workflow.recommend import recommend
 from quantpick.workflow.survey import StrPath
 
-MAX_CONNECTIONS: Final = 64
+if TYPE_CHECKING:
+    from quantpick.transfer.disk.places import Layout
+    from quantpick.transfer.transports.fetch import Fetched
+
+
+class DownloadWords(WishWords, total=False):
+    """The fields of `TransferOptions` and the words of a wish, one by one."""
+
+    include: Sequence[str]
+    exclude: Sequence[str]
+    transport: TransportChoice
+    connections: int
+    retry_for_s: float
+    force: bool
+    dry_run: bool
 
 
 def download(
@@ -38,19 +48,13 @@ def download(
     *,
     local_dir: StrPath | None = None,
     cache_dir: StrPath | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    transport: "Transport" = "auto",
-    connections: int = defaults.CONNECTIONS,
-    retry_for_s: float = defaults.RETRY_FOR_S,
-    force: bool = False,
-    dry_run: bool = False,
+    options: TransferOptions | None = None,
     progress: DownloadProgress | None = None,
     stop: threading.Event | None = None,
     token: str | bool | None = None,
     wish: Wish | None = None,
     gpus: Sequence[Gpu] | None = None,
-    **words: Unpack[WishWords],
+    **words: Unpack[DownloadWords],
 ) -> DownloadResult:
     """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
 
@@ -59,13 +63,7 @@ def download(
         revision: the branch, tag or commit; None is the one that `recommend` names, asked with what follows.
         local_dir: a folder for the files; None is the Hub's cache.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
-        include: patterns of files to fetch, as ``hf download`` reads them; none is all.
-        exclude: patterns of files not to fetch.
-        transport: ``hf_transfer``, ``range``, or ``auto`` for the first where it can run.
-        connections: at once, 1 to 64.
-        retry_for_s: seconds without a byte after which it gives up.
-        force: put it over another branch in the same `local_dir`.
-        dry_run: only say what it would take.
+        options: which files, by which transport, how long to try; None makes them of `words`.
         progress: filled and kept up to date while it runs.
         stop: set from another thread to end it; what arrived is kept.
         token: as in `list_branches`.
@@ -84,77 +82,82 @@ def download(
     """
     from quantpick.hub import client
     from quantpick.hub.survey import survey
-    from quantpick.transfer.disk import places as layout
-    from quantpick.transfer.download import Item, check_disk, fetch_items, needed_bytes
+    from quantpick.transfer.disk.places import CacheLayout, FolderLayout
+    from quantpick.transfer.download import check_disk, fetch_branch, needed_bytes
+    from quantpick.transfer.net.line import Line
     from quantpick.transfer.net.patience import Patience, Stopped
 
-    if not 1 <= connections <= MAX_CONNECTIONS:
-        raise UsageError(f"{connections} connections: 1 to {MAX_CONNECTIONS} can be had")
-    asked = make_wish(**words) if wish is None else wish
+    options, asked = _judged(options, wish, words)
     named = target(repo)
     if revision is not None:
         named = replace(named, revision=revision, may_name_a_folder=False)
-    picked = None
+    picked, commit = None, None
     if named.revision is None:
-        picked = _best(recommend(repo, wish=asked, gpus=gpus, token=token))
-        named = replace(named, revision=picked.branch.name)
-    facts = survey(named, token=token)
-    files = facts.branches[0]
-    chosen = selection.select_files(files.files, include=include, exclude=exclude)
+        answer = recommend(repo, wish=asked, gpus=gpus, token=token)
+        picked = _best(answer)
+        named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=picked.branch.name)
+        commit = picked.branch.commit
+    facts = survey(named, commit=commit, token=token)
+    branch = facts.branches[0]
+    chosen = selection.select_files(branch.files, include=options.include, exclude=options.exclude)
     _check_names(facts.repo_id, chosen.files)
-    where: layout.Layout = (
-        layout.CacheLayout(facts.repo_id, files.name, files.commit, None if cache_dir is None else Path(cache_dir))
+    layout: Layout = (
+        CacheLayout(facts.repo_id, branch.name, branch.commit, None if cache_dir is None else Path(cache_dir))
         if local_dir is None
-        else layout.FolderLayout(facts.repo_id, files.name, files.commit, Path(local_dir), force=force)
+        else FolderLayout(facts.repo_id, branch.name, branch.commit, Path(local_dir), force=options.force)
     )
     result = DownloadResult(
         repo_id=facts.repo_id,
-        branch=files.name,
-        commit=files.commit,
-        path=str(where.path),
+        branch=branch.name,
+        commit=branch.commit,
+        path=str(layout.path),
         transport=None,
         files=chosen.files,
         left_out=chosen.pickles,
-        launch=_launch(facts, picked, asked, str(where.path), in_hub_cache=local_dir is None),
+        launch=_launch(facts, picked, asked, str(layout.path), in_hub_cache=local_dir is None),
     )
-    items = [
-        Item(
-            file=file,
-            url=client.file_url(facts.repo_id, files.commit, file.path),
-            final=place.final,
-            partial=place.partial,
-            lock=place.lock,
-            placed=partial(where.placed, file),
-        )
-        for file in chosen.files
-        for place in [where.place(file)]
-    ]
-    if dry_run:
-        needed = needed_bytes(items)
+    places = [layout.place(file) for file in chosen.files]
+    if options.dry_run:
+        needed = needed_bytes(places)
         return replace(result, planned=True, fetched_bytes=needed, reused_bytes=max(0, result.total_bytes - needed))
-    check_disk(items, items[0].final.parent)
-    where.begun(chosen.files)
+    check_disk(places, places[0].final.parent)
+    layout.begun(chosen.files)
+    line = Line(
+        lambda file: client.file_url(facts.repo_id, branch.commit, file.path),
+        login=client.login_header(token),
+        connections=options.connections,
+        patience=Patience(options.retry_for_s, stop),
+    )
     started = time.monotonic()
     try:
-        fetched = fetch_items(
-            items,
-            login=client.login_header(token),
-            transport=transport,
-            connections=connections,
-            patience=Patience(retry_for_s, stop),
-            progress=progress or DownloadProgress(),
-        )
+        fetched = fetch_branch(layout, places, line, options.transport, progress or DownloadProgress())
     except Stopped as stopped:
         raise KeyboardInterrupt from stopped
-    where.finished(chosen.files)
-    brought = [one.transport for one in fetched if one.fetched_bytes]
+    layout.finished(chosen.files)
+    return _with_costs(result, fetched, time.monotonic() - started)
+
+
+def _with_costs(result: DownloadResult, fetched: "Sequence[Fetched]", seconds: float) -> DownloadResult:
+    """The result, with what each file cost; the transport is the one that brought the most."""
+    brought = sorted((one for one in fetched if one.fetched_bytes), key=lambda one: one.fetched_bytes)
     return replace(
         result,
-        transport="hf_transfer" if "hf_transfer" in brought else "range" if brought else None,
+        transport=brought[-1].transport if brought else None,
         fetched_bytes=sum(one.fetched_bytes for one in fetched),
         reused_bytes=sum(one.reused_bytes for one in fetched),
-        seconds=time.monotonic() - started,
+        seconds=seconds,
     )
+
+
+def _judged(options: TransferOptions | None, wish: Wish | None, words: DownloadWords) -> tuple[TransferOptions, Wish]:
+    """The options and the wish, made of the words where they were not given."""
+    said: dict[str, Any] = dict(words)
+    own = {field.name: said.pop(field.name) for field in fields(TransferOptions) if field.name in said}
+    own |= {name: tuple(own[name]) for name in ("include", "exclude") if name in own}
+    options = options or TransferOptions(**own)
+    if options.problem is not None:
+        raise UsageError(options.problem)
+    return options, make_wish(**said) if wish is None else wish
 
 
 def _best(answer: Recommendation) -> Choice:

@@ -13,14 +13,16 @@ import pytest
 
 from quantpick.core.progress import FileProgress
 from quantpick.core.repo import RepoFile
+from quantpick.core.transfer_options import TransportChoice
 from quantpick.core.units import MIB
 from quantpick.demo.cdn import sha256_of
 from quantpick.demo.hub import HubFile, HubRepo
 from quantpick.transfer.disk.partial import PartialFile
+from quantpick.transfer.net import line as transfer_line
 from quantpick.transfer.net.patience import Patience
-from quantpick.transfer.net.progress import Progress
-from quantpick.transfer.net.source import Source
-from quantpick.transfer.transports.fetch import Fetched, Transport, fetch_file
+from quantpick.transfer.net.tally import Tally
+from quantpick.transfer.transports.fetch import Fetched, fetch_file
+from quantpick.transfer.transports.job import Job
 from tests.fakes.cdn import FaultyCdn
 from tests.fakes.hub import FaultyHub
 
@@ -49,29 +51,21 @@ class Line:
 
     def fetch(
         self,
-        transport: Transport = "range",
+        transport: TransportChoice = "range",
         *,
         retry_for_s: float = 20.0,
         connections: int = 4,
         login: str | None = None,
     ) -> Fetched:
-        patience = Patience(retry_for_s, self.stop)
-        source = Source(
-            f"{self.hub.url}/{REPO}/resolve/main/model.safetensors",
+        line = transfer_line.Line(
+            lambda file: f"{self.hub.url}/{REPO}/resolve/main/{file.path}",
             login={} if login is None else {"authorization": f"Bearer {login}"},
-            size_bytes=self.file.size_bytes,
-            patience=patience,
+            connections=connections,
+            patience=Patience(retry_for_s, self.stop),
         )
         with PartialFile(self.partial, self.file) as partial:
-            return fetch_file(
-                partial,
-                source,
-                self.final,
-                transport=transport,
-                connections=connections,
-                patience=patience,
-                progress=Progress(FileProgress(self.file.path, self.file.size_bytes)),
-            )
+            tally = Tally(FileProgress(self.file.path, self.file.size_bytes))
+            return fetch_file(Job(partial, line.source(self.file), line, tally), self.final, transport)
 
     def left_over(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()} - {"model.safetensors"}

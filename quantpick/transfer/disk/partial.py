@@ -12,6 +12,7 @@ from typing import Final
 from quantpick.core.repo import RepoFile
 from quantpick.core.units import MIB, format_gb
 from quantpick.errors import DiskError
+from quantpick.files import sync_folder
 from quantpick.transfer.disk.journal import BLOCK_BYTES, Journal
 
 SYNC_EVERY_BYTES: Final = 512 * MIB
@@ -187,16 +188,6 @@ def allocated_bytes(path: Path) -> int:
     except OSError:
         return 0
     return getattr(state, "st_blocks", 0) * 512
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on the disk, where the system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _extents(fd: int, size_bytes: int) -> Iterator[tuple[int, int]]:

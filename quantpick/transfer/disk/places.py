@@ -21,6 +21,7 @@ from huggingface_hub.file_download import repo_folder_name
 
 from quantpick.core.repo import RepoFile
 from quantpick.errors import DiskError, UsageError
+from quantpick.files import write_atomically
 
 _PARTIAL: Final = ".quantpick.incomplete"
 """Not ``.incomplete`` alone: huggingface_hub before 1.18 takes such a file's size for its progress."""
@@ -31,8 +32,17 @@ _RECORD: Final = Path(".cache", "huggingface", "quantpick.json")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one file is put, where it is while it is on its way, and the lock that huggingface_hub takes for it too."""
+    """Where one file goes.
 
+    Args:
+        file: what it is.
+        final: its path when it is complete and verified.
+        partial: its path on the same file system while it is on its way; of one content only, so that a moved branch
+            never mixes bytes.
+        lock: the lock file that huggingface_hub takes for it too.
+    """
+
+    file: RepoFile
     final: Path
     partial: Path
     lock: Path
@@ -89,7 +99,7 @@ class CacheLayout:
         """The blob, named by its hash."""
         name = file.sha256 or file.blob_sha1
         blob = self._repo / "blobs" / name
-        return Place(blob, blob.with_name(name + _PARTIAL), self._locks / f"{name}.lock")
+        return Place(file, blob, blob.with_name(name + _PARTIAL), self._locks / f"{name}.lock")
 
     def begun(self, files: Sequence[RepoFile]) -> None:
         """Nothing: until the branch is whole its name means what it meant."""
@@ -112,10 +122,7 @@ class CacheLayout:
         _keep_record(self._repo / "quantpick" / f"{self._commit}.json", self._holding(files))
         if self._branch != self._commit:
             ref = self._repo / "refs" / self._branch
-            ref.parent.mkdir(parents=True, exist_ok=True)
-            scratch = ref.with_name(f"{ref.name}.{os.getpid()}.tmp")
-            scratch.write_text(self._commit)
-            scratch.replace(ref)
+            write_atomically(ref, self._commit.encode())
 
     def _holding(self, files: Sequence[RepoFile]) -> Holding:
         return Holding(self._repo_id, self._branch, self._commit, tuple(files))
@@ -164,7 +171,7 @@ class FolderLayout:
             raise DiskError(f"cannot write `{self.path}`: {error.strerror or error}") from error
         which = hashlib.sha1(file.path.encode(), usedforsecurity=False).hexdigest()[:8]
         partial = f"{which}.{file.sha256 or file.blob_sha1}{_PARTIAL}"
-        return Place(paths.file_path, self._notes / partial, paths.lock_path)
+        return Place(file, paths.file_path, self._notes / partial, paths.lock_path)
 
     def begun(self, files: Sequence[RepoFile]) -> None:
         """Note which branch is coming here."""
@@ -220,10 +227,7 @@ def _foreign_commit(folder: Path) -> str | None:
 def _keep_record(path: Path, holding: Holding) -> None:
     rows = [(file.path, file.size_bytes, file.blob_sha1, file.sha256) for file in holding.files]
     document = {"repo_id": holding.repo_id, "branch": holding.branch, "commit": holding.commit, "files": rows}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    scratch.write_text(json.dumps(document))
-    scratch.replace(path)
+    write_atomically(path, json.dumps(document).encode())
 
 
 def _read_record(path: Path) -> Holding | None:

@@ -1,15 +1,18 @@
 """A few threads on one job, each with a connection of its own; the first error of any ends them all."""
 
-import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from quantpick.threads import start_daemons
 from quantpick.transfer.net.http import Connection
 from quantpick.transfer.net.patience import Patience, Stopped
 
 _LOOK_S: Final = 0.1
+"""Chosen: how soon an interruption is noticed, and how often `meanwhile` is called."""
 _LAST_S: Final = 0.5
-"""How long a thread that is told to stop is waited for; one that is still connecting writes nothing any more."""
+"""Chosen: how long the threads that are told to stop are waited for; one that still connects writes nothing more."""
 
 
 class Crew:
@@ -21,18 +24,17 @@ class Crew:
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
+        self._is_abandoned = False
         self._errors: list[BaseException] = []
         self._connections: list[Connection] = []
 
     @property
     def is_over(self) -> bool:
         """Whether the threads are to end."""
-        return bool(self._errors) or self._patience.stop.is_set()
+        return bool(self._errors) or self._is_abandoned or self._patience.stop.is_set()
 
     def run(self, count: int, work: Callable[[Connection], None], *, meanwhile: Callable[[], None]) -> None:
         """Have `count` threads work until each returns.
-
-        Daemon threads, not an executor, whose threads an interrupted program would wait for at its exit.
 
         Args:
             count: how many.
@@ -43,22 +45,21 @@ class Crew:
             Stopped: the job was told to stop.
             BaseException: what the first thread to fail raised.
         """
-        threads = [threading.Thread(target=self._work, args=(work,), daemon=True) for _ in range(count)]
-        for thread in threads:
-            thread.start()
+        threads = start_daemons([partial(self._work, work)] * count, name="crew")
         try:
             for thread in threads:
                 while thread.is_alive() and not self.is_over:
                     thread.join(_LOOK_S)
                     meanwhile()
         except BaseException:
-            self._patience.stop.set()
+            self._is_abandoned = True
             raise
         finally:
             for connection in self._connections if self.is_over else ():
                 connection.abort()
+            deadline = time.monotonic() + _LAST_S
             for thread in threads:
-                thread.join(_LAST_S)
+                thread.join(max(0.0, deadline - time.monotonic()))
         if self._errors:
             raise self._errors[0]
         if self._patience.stop.is_set():

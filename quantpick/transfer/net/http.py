@@ -6,22 +6,19 @@ client libraries.
 
 import base64
 import contextlib
-import email.utils
 import http.client
 import socket
 import ssl
-import time
 import urllib.request
 from collections.abc import Mapping
 from functools import cache
 from typing import Final
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 TIMEOUT_S: Final = 20.0
 """A connection that says nothing for so long is given up."""
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that a server gives for now, not for good."""
+_DRAINED_BYTES: Final = 64 * 1024
+"""Chosen: longer than any refusal of the Hub or a CDN."""
 USER_AGENT: Final = "quantpick"
 
 
@@ -71,39 +68,15 @@ class Connection:
             self._open = None
 
 
-def redirect_target(url: str, response: http.client.HTTPResponse) -> str | None:
-    """Where an answer sends the client, or None."""
-    location = response.headers.get("Location")
-    return urljoin(url, location) if response.status in _REDIRECTS and location else None
-
-
-def same_origin(one: str, other: str) -> bool:
-    """Whether two addresses have scheme, host and port in common: only then a token may follow.
-
-    >>> same_origin("https://hub/a", "https://hub:443/b"), same_origin("http://127.0.0.1:1/", "http://127.0.0.1:2/")
-    (True, False)
-    """
-    return _origin(one) == _origin(other)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    address = urlsplit(url)
-    return address.scheme, address.hostname, address.port or {"https": 443, "http": 80}.get(address.scheme)
-
-
-def pause_s(headers: http.client.HTTPMessage) -> float | None:
-    """The seconds that a server asks to wait: the Hub's ``RateLimit: "resolvers";r=0;t=55``, or Retry-After.
-
-    Sources: huggingface_hub ``utils/_http.py`` (2.4.0); RFC 9110, 10.2.3.
-    """
-    limit = dict(part.strip().partition("=")[::2] for part in headers.get("RateLimit", "").split(";"))
-    asked = limit.get("t") if limit.get("r") == "0" else headers.get("Retry-After")
-    if asked is None or asked.isdigit():
-        return None if asked is None else float(asked)
+def drain(connection: Connection, response: http.client.HTTPResponse) -> None:
+    """Read what is left of a short answer, so that the connection can be used again; a long one is hung up on."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+        response.read(_DRAINED_BYTES)
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return
+    if not response.isclosed():
+        connection.close()
 
 
 def _connect(address: SplitResult, timeout_s: float) -> http.client.HTTPConnection:

@@ -5,12 +5,13 @@ import threading
 import time
 from typing import Final
 
+from quantpick.core import defaults
 from quantpick.errors import TransferError
 
-DEFAULT_RETRY_FOR_S: Final = 300.0
 _FIRST_WAIT_S: Final = 0.25
+"""Chosen: a connection that was cut by chance is back at once."""
 _LONGEST_WAIT_S: Final = 5.0
-"""Of a single connection: the others go on meanwhile, and an outage should not be outlasted by long."""
+"""Chosen. Of a single connection: the others go on meanwhile, and an outage should not be outlasted by long."""
 
 
 class Stopped(Exception):
@@ -25,7 +26,7 @@ class Patience:
         stop: set from outside to end the transfer; every wait here ends with it.
     """
 
-    def __init__(self, retry_for_s: float = DEFAULT_RETRY_FOR_S, stop: threading.Event | None = None) -> None:
+    def __init__(self, retry_for_s: float = defaults.RETRY_FOR_S, stop: threading.Event | None = None) -> None:
         self.retry_for_s = retry_for_s
         self.stop = stop or threading.Event()
         self._last_byte = time.monotonic()

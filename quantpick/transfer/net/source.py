@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from quantpick.core.refusal import BUSY, asked_pause_s
 from quantpick.errors import AccessError, HubError, NotFoundError, TransferError
-from quantpick.transfer.net.http import BUSY, Connection, pause_s, redirect_target, same_origin
+from quantpick.transfer.net.http import Connection, drain
 from quantpick.transfer.net.patience import Patience
+from quantpick.transfer.net.redirects import ask
 
-_MAX_REDIRECTS: Final = 5
 _FRESH_S: Final = 1.0
 _MAX_FRESH_REFUSALS: Final = 4
 """A link younger than this that is refused has not expired; after so many in a row without a byte it is final."""
@@ -112,19 +113,12 @@ class Source:
 
     def _ask(self, connection: Connection) -> Link:
         """Follow the Hub's redirects inside its own origin; the first that leads elsewhere is the link."""
-        url = self._url
-        for _ in range(_MAX_REDIRECTS):
-            response = connection.get(url, self._login, method="HEAD")
-            response.read()
-            target = redirect_target(url, response)
-            if target is not None and same_origin(target, self._url):
-                url = target
-                continue
-            check_answer(response, self._size_bytes)
-            if target is not None:
-                return Link(target, {}, time.monotonic())
-            return Link(url, self._login, time.monotonic())
-        raise HubError("the Hub redirects in a circle")
+        answer = ask(connection, self._url, self._login, method="HEAD", leave_origin=False)
+        drain(connection, answer.response)
+        check_answer(answer.response, self._size_bytes)
+        if answer.leads_to is not None:
+            return Link(answer.leads_to, {}, time.monotonic())
+        return Link(answer.url, self._login, time.monotonic())
 
 
 def check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
@@ -137,7 +131,7 @@ def check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
     status = response.status
     code = response.headers.get("X-Error-Code", "")
     if status in BUSY:
-        raise NotNow(f"the Hub answers {status}", pause_s(response.headers))
+        raise NotNow(f"the Hub answers {status}", asked_pause_s(response.headers, now_s=time.time()))
     if status in (401, 403):
         gated = "gated: its licence must be accepted" if code == "GatedRepo" else f"refused ({status})"
         raise AccessError(f"access to the file is {gated}", hint="hf auth login")

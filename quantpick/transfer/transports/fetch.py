@@ -5,24 +5,19 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from quantpick.core.units import MIB
+from quantpick.core.transfer_options import TransportChoice, TransportName
 from quantpick.errors import DamagedError, DiskError, QuantpickError, UsageError
+from quantpick.threads import start_daemons
 from quantpick.transfer.disk.hashing import FileHash, file_matches
 from quantpick.transfer.disk.journal import BLOCK_BYTES
-from quantpick.transfer.disk.partial import PartialFile, holes_can_be_seen
-from quantpick.transfer.net.patience import Patience, Stopped
-from quantpick.transfer.net.progress import Progress
-from quantpick.transfer.net.source import Source
-from quantpick.transfer.transports import hf_transfer as hf
-from quantpick.transfer.transports.ranged import fetch_ranges
+from quantpick.transfer.net.patience import Stopped
+from quantpick.transfer.transports.job import Job, Transport
+from quantpick.transfer.transports.table import LAST_RESORT, TRANSPORTS
 
-Transport = Literal["auto", "hf_transfer", "range"]
-
-_WORTH_A_CHILD: Final = 32 * MIB
-"""Less than this is there before hf_transfer has started."""
 _LOOK_S: Final = 0.02
+"""Chosen: a block of 1 MiB comes every few milliseconds on a fast line, and looking costs microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,48 +25,37 @@ class Fetched:
     """What one file cost.
 
     Args:
-        transport: what brought it, or most of it.
+        transport: what brought it, or most of it; None when nothing had to come.
         fetched_bytes: what came now.
         reused_bytes: what an earlier run had left.
     """
 
-    transport: Literal["hf_transfer", "range"]
+    transport: TransportName | None
     fetched_bytes: int
     reused_bytes: int
 
 
-def fetch_file(
-    partial: PartialFile,
-    source: Source,
-    final: Path,
-    *,
-    transport: Transport,
-    connections: int,
-    patience: Patience,
-    progress: Progress,
-) -> Fetched:
+def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
     """Bring one file to its final name, complete and verified; what is there already is not fetched again.
 
     Args:
-        partial: the file on its way.
-        source: where its bytes are.
+        job: the file on its way.
         final: its final path, on the same file system.
-        transport: ``auto`` takes hf_transfer where it can run and is worth it.
-        connections: at once, at least 1.
-        patience: how long to try, and whether to stop.
-        progress: told how far it is.
+        choice: which transport.
 
     Raises:
+        UsageError: the transport that was named cannot run here.
         DamagedError: the hash is wrong, also when read again; the partial file is gone.
         TransferError, DiskError, AccessError, NotFoundError, HubError: what arrived is kept.
         Stopped: the transfer was told to; what arrived is kept.
     """
+    partial, stop = job.partial, job.line.patience.stop
     reused = partial.journal.held_bytes
-    progress.reused(reused)
-    hasher = _PrefixHash(partial, patience, progress)
+    job.tally.reused(reused)
+    hasher = _PrefixHash(job)
     try:
-        used = _transfer(partial, source, transport, connections, patience, progress)
-        progress.phase("verifying")
+        used = _transfer(job, choice)
+        job.tally.phase("verifying")
         matches = hasher.result()
     except QuantpickError:
         with contextlib.suppress(DiskError):
@@ -79,8 +63,8 @@ def fetch_file(
         raise
     finally:
         hasher.stop()
-    if not matches and not file_matches(partial.path, partial.file, stop=patience.stop):
-        if patience.stop.is_set():
+    if not matches and not file_matches(partial.path, partial.file, stop=stop):
+        if stop.is_set():
             raise Stopped
         partial.discard()
         raise DamagedError(
@@ -88,53 +72,40 @@ def fetch_file(
             hint="run again; if it stays so, tell the publisher",
         )
     partial.finish(final)
-    progress.phase("done")
+    job.tally.phase("done")
     return Fetched(used, partial.file.size_bytes - reused, reused)
 
 
-def _transfer(
-    partial: PartialFile,
-    source: Source,
-    transport: Transport,
-    connections: int,
-    patience: Patience,
-    progress: Progress,
-) -> Literal["hf_transfer", "range"]:
-    """All that is missing, by one transport and what it leaves by the other."""
-    used: Literal["hf_transfer", "range"] = "range"
-    if _is_for_hf_transfer(partial, source, transport):
-        hf.fetch_chunks(partial, source, connections=connections, patience=patience, progress=progress)
-        used = "hf_transfer"
-    if next(partial.journal.missing(), None) is not None:
-        fetch_ranges(partial, source, connections=connections, patience=patience, progress=progress)
-    return used
+def _transfer(job: Job, choice: TransportChoice) -> TransportName | None:
+    """All that is missing, by one transport and what it leaves by the last resort."""
+    if job.missing_bytes == 0:
+        return None
+    chosen = _chosen(job) if choice == "auto" else TRANSPORTS[choice]
+    reason = chosen.unable(job)
+    if reason is not None:
+        raise UsageError(f"{chosen.name} cannot run here: {reason}", hint="--transport auto")
+    if not chosen.suits(job):
+        chosen = LAST_RESORT
+    chosen.fetch(job)
+    if job.missing_bytes:
+        LAST_RESORT.fetch(job)
+    return chosen.name
 
 
-def _is_for_hf_transfer(partial: PartialFile, source: Source, transport: Transport) -> bool:
-    """Whether hf_transfer can run here, and may: a link that needs a login is not for a child process."""
-    missing = partial.file.size_bytes - partial.journal.held_bytes
-    if transport == "range" or missing < (_WORTH_A_CHILD if transport == "auto" else 1):
-        return False
-    able = hf.is_installed() and holes_can_be_seen(partial.path.parent)
-    if not able and transport == "hf_transfer":
-        raise UsageError(
-            "hf_transfer cannot run here: it needs its package, hard links and a file system that shows holes",
-            hint="--transport auto",
-        )
-    return able and not source.link().login
+def _chosen(job: Job) -> Transport:
+    """The first that is worth it and can run."""
+    missing = job.missing_bytes
+    return next(row for row in TRANSPORTS.values() if missing >= row.worth_bytes and row.unable(job) is None)
 
 
 class _PrefixHash:
     """The hash of what is there from the start on, computed while the rest arrives."""
 
-    def __init__(self, partial: PartialFile, patience: Patience, progress: Progress) -> None:
-        self._partial = partial
-        self._patience = patience
-        self._progress = progress
-        self._hash = FileHash(partial.file)
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._hash = FileHash(job.partial.file)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="hash")
-        self._thread.start()
+        (self._thread,) = start_daemons([self._run], name="hash")
 
     def result(self) -> bool:
         """Whether the whole file has the right hash; waits for the rest of it.
@@ -144,7 +115,7 @@ class _PrefixHash:
         """
         while self._thread.is_alive():
             self._thread.join(0.1)
-            if self._patience.stop.is_set():
+            if self._job.line.patience.stop.is_set():
                 raise Stopped
         return self._hash.matches
 
@@ -155,7 +126,7 @@ class _PrefixHash:
 
     def _run(self) -> None:
         buffer = memoryview(bytearray(BLOCK_BYTES))
-        journal = self._partial.journal
+        partial, journal = self._job.partial, self._job.partial.journal
         for block in range(journal.blocks):
             while not journal.holds(block):
                 if self._stop.is_set():
@@ -163,5 +134,5 @@ class _PrefixHash:
                 time.sleep(_LOOK_S)
             if self._stop.is_set():
                 return
-            self._hash.update(self._partial.read_block(block, buffer))
-            self._progress.hashed(journal.span(block)[1])
+            self._hash.update(partial.read_block(block, buffer))
+            self._job.tally.hashed(journal.span(block)[1])

@@ -11,18 +11,20 @@ import random
 import re
 import secrets
 import socket
-import threading
 from collections import Counter
+from functools import partial
 from typing import Final
 
 from quantpick.errors import QuantpickError
+from quantpick.threads import start_daemons
 from quantpick.transfer.disk.journal import BLOCK_BYTES
-from quantpick.transfer.disk.partial import PartialFile
-from quantpick.transfer.net.patience import Patience, Stopped
-from quantpick.transfer.net.source import Link, Source
+from quantpick.transfer.net.patience import Stopped
+from quantpick.transfer.net.source import Link
+from quantpick.transfer.transports.job import Job
 
 _RANGE: Final = re.compile(rb"^range:\s*bytes=(\d+)-(\d+)\s*$", re.IGNORECASE | re.MULTILINE)
 _LONGEST_DELAY_S: Final = 10.0
+"""Chosen; also the longest that hf_transfer waits of its own accord."""
 _MAX_HEAD_BYTES: Final = 65536
 
 
@@ -30,25 +32,23 @@ class Gate:
     """The gate of one file; a context manager.
 
     Args:
-        partial: the file, whose journal says what is missing.
-        source: where signed links come from.
+        job: the file, whose journal says what is missing, and where signed links come from.
         chunk_bytes: hf_transfer's chunk size, whole blocks.
-        patience: ends the waiting.
     """
 
-    def __init__(self, partial: PartialFile, source: Source, *, chunk_bytes: int, patience: Patience) -> None:
+    def __init__(self, job: Job, *, chunk_bytes: int) -> None:
         self.error: QuantpickError | None = None
         """Why no link can be had any more."""
-        self._partial = partial
-        self._source = source
+        self._partial = job.partial
+        self._source = job.source
         self._chunk_bytes = chunk_bytes
-        self._patience = patience
+        self._patience = job.line.patience
         self._asked: Counter[int] = Counter()
         self._given: dict[int, Link] = {}
         self._secret = secrets.token_hex(16)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True, name="gate").start()
+        start_daemons([self._accept], name="gate")
 
     @property
     def url(self) -> str:
@@ -72,7 +72,7 @@ class Gate:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True, name="gate-connection").start()
+            start_daemons([partial(self._serve, connection)], name="gate-connection")
 
     def _serve(self, connection: socket.socket) -> None:
         self._open.add(connection)

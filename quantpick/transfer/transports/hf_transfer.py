@@ -19,11 +19,10 @@ from typing import Final
 
 from quantpick.core.units import MIB
 from quantpick.transfer.disk.journal import BLOCK_BYTES
-from quantpick.transfer.disk.partial import PartialFile, disk_errors
-from quantpick.transfer.net.patience import Patience, Stopped
-from quantpick.transfer.net.progress import Progress
-from quantpick.transfer.net.source import Source
+from quantpick.transfer.disk.partial import disk_errors, holes_can_be_seen
+from quantpick.transfer.net.patience import Stopped
 from quantpick.transfer.transports.gate import Gate
+from quantpick.transfer.transports.job import Job
 
 CHUNK_BYTES: Final = 6 * MIB
 """hf_transfer holds about two chunks per connection in memory: 16 connections of 6 MiB are about 200 MiB."""
@@ -31,7 +30,9 @@ STALL_S: Final = 60.0
 """Without a finished chunk for so long, the other transport takes over: hf_transfer would hang for ever on a dead
 connection, and writes nothing before a chunk is whole."""
 _POLL_S: Final = 0.1
+"""Chosen: a chunk takes longer, and looking for holes costs about a millisecond."""
 _MAX_RETRIES: Final = 30
+"""Chosen: the gate paces them, so that they last for minutes."""
 _SECRETS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 _CHILD: Final = """
@@ -51,45 +52,44 @@ hf_transfer.download(**task)
 """Dies with its parent (Linux: PR_SET_PDEATHSIG is 1, ``linux/prctl.h``); elsewhere it ends when the gate is gone."""
 
 
-def is_installed() -> bool:
-    """Whether the hf_transfer package is there."""
-    return find_spec("hf_transfer") is not None
+def why_unable(job: Job) -> str | None:
+    """Why it cannot run for this file, or None."""
+    if find_spec("hf_transfer") is None:
+        return "its package is not installed"
+    if not holes_can_be_seen(job.partial.path.parent):
+        return "it needs hard links and a file system that shows holes"
+    return None
 
 
-def fetch_chunks(
-    partial: PartialFile, source: Source, *, connections: int, patience: Patience, progress: Progress
-) -> None:
+def suits(job: Job) -> bool:
+    """Whether the file's link is for a child process: not one that needs a login."""
+    return not job.source.link().login
+
+
+def fetch_chunks(job: Job) -> None:
     """Fetch what hf_transfer can get of what is missing; the journal says what it left.
-
-    Args:
-        partial: the file, on a file system where `holes_can_be_seen`.
-        source: where signed links come from.
-        connections: its ``max_files``.
-        patience: whether to stop.
-        progress: told of what arrives.
 
     Raises:
         AccessError, NotFoundError, HubError, TransferError: no link can be had.
         DiskError: the disk cannot be written.
         Stopped: the transfer was told to.
     """
-    gate = Gate(partial, source, chunk_bytes=CHUNK_BYTES, patience=patience)
-    with _hard_link(partial.path) as link, gate:
-        child = _start(gate.url, link, connections)
+    gate = Gate(job, chunk_bytes=CHUNK_BYTES)
+    with _hard_link(job.partial.path) as link, gate:
+        child = _start(gate.url, link, job.line.connections)
         try:
-            _watch(child, partial, gate, patience, progress)
+            _watch(child, job, gate)
         finally:
             child.kill()
             child.wait()
-        _adopt(partial, partial.adopt(set()), patience, progress)
+        _adopt(job, job.partial.adopt(set()))
     if gate.error is not None:
         raise gate.error
 
 
-def _watch(
-    child: "subprocess.Popen[bytes]", partial: PartialFile, gate: Gate, patience: Patience, progress: Progress
-) -> None:
+def _watch(child: "subprocess.Popen[bytes]", job: Job, gate: Gate) -> None:
     """Until the child ends, stalls, gets no links, has filled the disk (which it would not notice) or is to stop."""
+    patience, partial = job.line.patience, job.partial
     seen: set[int] = set()
     last_seen = time.monotonic()
     stall_s = min(STALL_S, patience.retry_for_s)
@@ -99,7 +99,7 @@ def _watch(
             return
         if patience.stop.is_set():
             raise Stopped
-        now_seen = _adopt(partial, seen, patience, progress)
+        now_seen = _adopt(job, seen)
         if now_seen - seen:
             last_seen = time.monotonic()
         is_full = shutil.disk_usage(partial.path.parent).free < BLOCK_BYTES
@@ -109,16 +109,16 @@ def _watch(
         partial.sync_now_and_then()
 
 
-def _adopt(partial: PartialFile, seen: set[int], patience: Patience, progress: Progress) -> set[int]:
+def _adopt(job: Job, seen: set[int]) -> set[int]:
     """Take over what was seen filled twice, and count it."""
-    before = len(seen)
+    before, partial = len(seen), job.partial
     filled = partial.adopt(seen)
     came = [block for block in filled if partial.journal.holds(block)]
     for block in came:
         start, end = partial.journal.span(block)
-        progress.fetched(end - start)
+        job.tally.fetched(end - start)
     if came or len(filled) > before:
-        patience.byte_came()
+        job.line.patience.byte_came()
     return filled
 
 

@@ -8,16 +8,17 @@ import contextlib
 import http.client
 import queue
 import threading
+import time
 from typing import Final
 
+from quantpick.core.refusal import BUSY, asked_pause_s
 from quantpick.core.units import MIB
 from quantpick.transfer.disk.journal import BLOCK_BYTES
-from quantpick.transfer.disk.partial import PartialFile
 from quantpick.transfer.net.crew import Crew
-from quantpick.transfer.net.http import BUSY, Connection, pause_s
-from quantpick.transfer.net.patience import Patience, Stopped
-from quantpick.transfer.net.progress import Progress
-from quantpick.transfer.net.source import Link, Source
+from quantpick.transfer.net.http import Connection
+from quantpick.transfer.net.patience import Stopped
+from quantpick.transfer.net.source import Link
+from quantpick.transfer.transports.job import Job
 
 _BUFFER_BYTES: Final = 256 * 1024
 _SMALLEST_RANGE: Final = 8 * MIB
@@ -28,17 +29,8 @@ _REFUSED: Final = frozenset({401, 403, 404, 410})
 """How servers answer a link that has expired."""
 
 
-def fetch_ranges(
-    partial: PartialFile, source: Source, *, connections: int, patience: Patience, progress: Progress
-) -> None:
+def fetch_ranges(job: Job) -> None:
     """Fetch all that is missing.
-
-    Args:
-        partial: the file; its journal says what is missing.
-        source: where the bytes are.
-        connections: threads, at least 1.
-        patience: how long to try, and whether to stop.
-        progress: told of every block.
 
     Raises:
         TransferError: no byte came for too long.
@@ -46,18 +38,18 @@ def fetch_ranges(
         AccessError, NotFoundError, HubError: the Hub refuses for good.
         Stopped: the transfer was told to.
     """
-    _Ranges(partial, source, patience, progress).run(connections)
+    _Ranges(job).run(job.line.connections)
 
 
 class _Ranges:
     """The work of one file, shared by its threads."""
 
-    def __init__(self, partial: PartialFile, source: Source, patience: Patience, progress: Progress) -> None:
-        self._partial = partial
-        self._source = source
-        self._patience = patience
-        self._progress = progress
-        self._crew = Crew(patience)
+    def __init__(self, job: Job) -> None:
+        self._partial = job.partial
+        self._source = job.source
+        self._patience = job.line.patience
+        self._tally = job.tally
+        self._crew = Crew(job.line.patience)
         self._waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
         self._alone = threading.Lock()
         """Held by the one thread that reads from a server without ranges."""
@@ -118,7 +110,8 @@ class _Ranges:
             self._source.refused(link, answer)
             return start, f"the link is refused ({answer})", 0.0 if link.login == {} else None
         if response.status in BUSY:
-            return start, f"the server answers {answer}", pause_s(response.headers)
+            pause = asked_pause_s(response.headers, now_s=time.time())
+            return start, f"the server answers {answer}", pause
         self._source.expire(link)
         return start, f"the server does not send the range that was asked for ({answer})", None
 
@@ -151,7 +144,7 @@ class _Ranges:
             at += count
             self._patience.byte_came()
             self._source.works()
-            self._progress.fetched(count)
+            self._tally.fetched(count)
             if self._crew.is_over:
                 raise Stopped
         response.read()

@@ -1,70 +1,50 @@
 """A small file: one request, held in memory until its hash is right."""
 
 import http.client
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+import time
 
+from quantpick.core.refusal import asked_pause_s
 from quantpick.core.repo import RepoFile
-from quantpick.errors import DamagedError, HubError
+from quantpick.errors import DamagedError
+from quantpick.files import write_atomically
 from quantpick.transfer.disk.hashing import FileHash
-from quantpick.transfer.disk.partial import disk_errors, sync_folder
-from quantpick.transfer.net.http import Connection, pause_s, redirect_target, same_origin
-from quantpick.transfer.net.patience import Patience
-from quantpick.transfer.net.progress import Progress
+from quantpick.transfer.disk.partial import disk_errors
+from quantpick.transfer.disk.places import Place
+from quantpick.transfer.net.http import Connection, drain
+from quantpick.transfer.net.line import Line
+from quantpick.transfer.net.redirects import ask, same_origin
 from quantpick.transfer.net.source import NotNow, check_answer
+from quantpick.transfer.net.tally import Tally
 from quantpick.transfer.transports.fetch import Fetched
 
-_MAX_REDIRECTS: Final = 5
 
-
-def fetch_small(
-    file: RepoFile,
-    url: str,
-    final: Path,
-    partial: Path,
-    connection: Connection,
-    login: Mapping[str, str],
-    patience: Patience,
-    progress: Progress,
-) -> Fetched:
+def fetch_small(place: Place, connection: Connection, line: Line, tally: Tally) -> Fetched:
     """Bring a small file to its final name, verified.
 
     Args:
-        file: what it is.
-        url: its address on the Hub, by commit.
-        final: its final path.
-        partial: a path on the same file system, for the moment before.
+        place: what it is and where it goes.
         connection: to ask on.
-        login: the Authorization header for the Hub; not sent to where it redirects.
-        patience: how long to try, and whether to stop.
-        progress: told when it is there.
+        line: how it is asked for.
+        tally: told when it is there.
 
     Raises:
         DamagedError: the hash is wrong, twice.
         TransferError, DiskError, AccessError, NotFoundError, HubError, Stopped: as for large files.
     """
-    progress.reused(0)
-    content = _fetch(file, url, connection, login, patience)
+    file = place.file
+    tally.reused(0)
+    content = _fetch(file, connection, line)
     if not _is_right(content, file):
-        content = _fetch(file, url, connection, login, patience)
+        content = _fetch(file, connection, line)
     if not _is_right(content, file):
         raise DamagedError(
             f"`{file.path}` differs from the Hub's hash", hint="run again; if it stays so, tell the publisher"
         )
-    with disk_errors(final):
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as target:
-            target.write(content)
-            target.flush()
-            os.fsync(target.fileno())
-        partial.replace(final)
-        sync_folder(final.parent)
-    progress.fetched(file.size_bytes)
-    progress.hashed(file.size_bytes)
-    progress.phase("done")
+    with disk_errors(place.final):
+        write_atomically(place.final, content)
+    tally.fetched(file.size_bytes)
+    tally.hashed(file.size_bytes)
+    tally.phase("done")
     return Fetched("range", file.size_bytes, 0)
 
 
@@ -74,13 +54,13 @@ def _is_right(content: bytes, file: RepoFile) -> bool:
     return len(content) == file.size_bytes and running.matches
 
 
-def _fetch(file: RepoFile, url: str, connection: Connection, login: Mapping[str, str], patience: Patience) -> bytes:
-    attempt = 0
+def _fetch(file: RepoFile, connection: Connection, line: Line) -> bytes:
+    attempt, patience = 0, line.patience
     while True:
         patience.wait_for_turn()
         attempt += 1
         try:
-            content = _ask(file, url, connection, login)
+            content = _ask(file, connection, line)
         except NotNow as answer:
             patience.failed(str(answer), attempt, pause_s=answer.pause_s)
         except (OSError, http.client.HTTPException) as error:
@@ -91,23 +71,18 @@ def _fetch(file: RepoFile, url: str, connection: Connection, login: Mapping[str,
             return content
 
 
-def _ask(file: RepoFile, url: str, connection: Connection, login: Mapping[str, str]) -> bytes:
-    """The body behind an address, across redirects; one byte more than the file has at most."""
-    hub = url
-    for _ in range(_MAX_REDIRECTS):
-        response = connection.get(url, login)
-        target = redirect_target(url, response)
-        if target is None:
-            if response.status >= 300:
-                response.read()
-                if not same_origin(url, hub):
-                    raise NotNow(f"the link is answered {response.status}", pause_s(response.headers))
-                check_answer(response, file.size_bytes)
-            body = response.read(file.size_bytes + 1)
-            if len(body) != file.size_bytes or not response.isclosed():
-                connection.close()
-            return body
-        response.read()
-        login = login if same_origin(target, url) else {}
-        url = target
-    raise HubError("the Hub redirects in a circle")
+def _ask(file: RepoFile, connection: Connection, line: Line) -> bytes:
+    """The body behind the file's address, across redirects; one byte more than the file has at most."""
+    hub = line.address(file)
+    answer = ask(connection, hub, line.login, leave_origin=True)
+    response = answer.response
+    if response.status >= 300:
+        drain(connection, response)
+        if not same_origin(answer.url, hub):
+            pause = asked_pause_s(response.headers, now_s=time.time())
+            raise NotNow(f"the link is answered {response.status}", pause)
+        check_answer(response, file.size_bytes)
+    body = response.read(file.size_bytes + 1)
+    if len(body) != file.size_bytes or not response.isclosed():
+        connection.close()
+    return body

@@ -7,21 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from quantpick.core.repo import RepoFile
+from quantpick.core.transfer_options import TransportChoice, TransportName
 from quantpick.core.units import MIB
 from quantpick.demo.hub import Response
 from quantpick.errors import AccessError, DamagedError, DiskError, TransferError
-from quantpick.transfer.disk import journal
 from quantpick.transfer.disk.partial import PartialFile, holes_can_be_seen
 from quantpick.transfer.net import http
 from quantpick.transfer.net.patience import Stopped
 from quantpick.transfer.transports import hf_transfer as hf
-from quantpick.transfer.transports.fetch import Transport
 from tests.fakes.cdn import Interference, another_range, answers, outage, resets, stalls, together, whole_file
 from tests.fakes.hub import Fault
 from tests.transfer.conftest import SIZE, Open
 
-BOTH: list[Transport] = ["range", "hf_transfer"]
+BOTH: list[TransportName] = ["range", "hf_transfer"]
 SECRET = "hf_notasecretbutlookslikeone"
 
 
@@ -33,7 +31,7 @@ def _needs_holes(request: pytest.FixtureRequest, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_file_arrives_whole_and_nothing_is_left_over(line: Open, transport: Transport) -> None:
+def test_file_arrives_whole_and_nothing_is_left_over(line: Open, transport: TransportName) -> None:
     one = line()
     fetched = one.fetch(transport)
     assert one.final.read_bytes() == one.content.read_bytes()
@@ -43,7 +41,7 @@ def test_file_arrives_whole_and_nothing_is_left_over(line: Open, transport: Tran
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_only_what_is_missing_is_asked_for(line: Open, transport: Transport) -> None:
+def test_only_what_is_missing_is_asked_for(line: Open, transport: TransportName) -> None:
     one = line()
     content = one.content.read_bytes()
     with PartialFile(one.partial, one.file) as partial:
@@ -86,7 +84,7 @@ def test_hf_transfer_gets_through_a_fault(line: Open, fault: str) -> None:
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_links_that_live_a_second_are_renewed(line: Open, transport: Transport) -> None:
+def test_links_that_live_a_second_are_renewed(line: Open, transport: TransportName) -> None:
     one = line(bytes_per_s=4e6, link_life_s=1.0)
     one.fetch(transport, connections=2)
     assert one.final.read_bytes() == one.content.read_bytes()
@@ -111,7 +109,7 @@ def test_hf_transfer_that_stalls_is_replaced_by_range(line: Open, monkeypatch: p
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_wrong_byte_never_gets_the_final_name(line: Open, transport: Transport) -> None:
+def test_wrong_byte_never_gets_the_final_name(line: Open, transport: TransportName) -> None:
     one = line()
     content = bytearray(one.content.read_bytes())
     content[SIZE // 2] ^= 1
@@ -133,7 +131,7 @@ def test_prefix_that_rotted_on_the_disk_is_found_out(line: Open) -> None:
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_long_zeros_are_no_trap(line: Open, transport: Transport) -> None:
+def test_long_zeros_are_no_trap(line: Open, transport: TransportName) -> None:
     one = line(content=os.urandom(4 * MIB) + bytes(24 * MIB) + os.urandom(12 * MIB + 1))
     one.fetch(transport)
     assert one.final.read_bytes() == one.content.read_bytes()
@@ -153,7 +151,7 @@ def test_server_that_sends_other_ranges_is_given_up(line: Open) -> None:
 
 
 @pytest.mark.parametrize("transport", ["auto", "range"])
-def test_mirror_that_serves_the_bytes_itself_works(line: Open, transport: Transport) -> None:
+def test_mirror_that_serves_the_bytes_itself_works(line: Open, transport: TransportChoice) -> None:
     one = line(mirror=True)
     one.fetch(transport)
     assert one.final.read_bytes() == one.content.read_bytes()
@@ -211,7 +209,7 @@ def test_hub_that_is_busy_is_asked_again(line: Open) -> None:
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_stop_ends_it_and_keeps_what_came(line: Open, transport: Transport) -> None:
+def test_stop_ends_it_and_keeps_what_came(line: Open, transport: TransportName) -> None:
     one = line(bytes_per_s=3e6)
     timer = threading.Timer(3.5, one.stop.set)
     timer.start()
@@ -251,54 +249,3 @@ def test_full_disk_that_hf_transfer_does_not_notice_is_noticed(line: Open, small
     with pytest.raises(DiskError):
         one.fetch("hf_transfer")
     assert not one.final.exists()
-
-
-class TestJournal:
-    FILE = RepoFile("x", 5 * MIB + 1, "a" * 40, "b" * 64)
-
-    def written(self, path: Path, *blocks: int) -> None:
-        with PartialFile(path, self.FILE) as partial:
-            for block in blocks:
-                partial.write(block * MIB, memoryview(b"x" * (MIB if block < 5 else 1)))
-
-    def held(self, path: Path) -> list[int]:
-        with PartialFile(path, self.FILE) as partial:
-            return [block for block in range(partial.journal.blocks) if partial.journal.holds(block)]
-
-    def test_marks_outlive_the_process(self, tmp_path: Path) -> None:
-        self.written(tmp_path / "part", 0, 3, 5)
-        assert self.held(tmp_path / "part") == [0, 3, 5]
-
-    def test_after_another_boot_only_what_was_synced_counts(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with PartialFile(tmp_path / "part", self.FILE) as partial:
-            partial.write(0, memoryview(b"x" * MIB))
-            partial.sync()
-            partial.write(MIB, memoryview(b"x" * MIB))
-        monkeypatch.setattr(journal, "boot_id", lambda: "another boot")
-        assert self.held(tmp_path / "part") == [0]
-
-    @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4102, b"garbage" * 700, b'{"version": 1'])
-    def test_damaged_journal_starts_over(self, tmp_path: Path, damage: bytes) -> None:
-        self.written(tmp_path / "part", 0, 1)
-        (tmp_path / "part.journal").write_bytes(damage)
-        assert self.held(tmp_path / "part") == []
-
-    def test_journal_without_its_file_is_not_believed(self, tmp_path: Path) -> None:
-        self.written(tmp_path / "part", 0, 1)
-        (tmp_path / "part").unlink()
-        assert self.held(tmp_path / "part") == []
-
-    def test_journal_of_another_content_is_not_believed(self, tmp_path: Path) -> None:
-        self.written(tmp_path / "part", 0, 1)
-        with PartialFile(tmp_path / "part", RepoFile("x", 5 * MIB + 1, "a" * 40, "c" * 64)) as partial:
-            assert partial.journal.held_bytes == 0
-
-    def test_block_counts_when_its_last_byte_is_written(self, tmp_path: Path) -> None:
-        with PartialFile(tmp_path / "part", self.FILE) as partial:
-            partial.write(0, memoryview(b"x" * (MIB - 1)))
-            assert partial.journal.held_bytes == 0
-            partial.write(MIB - 1, memoryview(b"x"))
-            assert partial.journal.held_bytes == MIB
-            assert list(partial.journal.missing()) == [(MIB, 5 * MIB + 1)]

@@ -5,7 +5,7 @@ import threading
 from quantpick.core.progress import FileProgress, Phase
 
 
-class Progress:
+class Tally:
     """Adds to the counters of one file; the screen reads `state`."""
 
     def __init__(self, state: FileProgress) -> None:

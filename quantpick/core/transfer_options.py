@@ -1,0 +1,50 @@
+"""What a user may say about a download: which files, how they come, and how long to try."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from quantpick.core import defaults
+
+TransportName = Literal["hf_transfer", "range"]
+"""Each has its row in ``transfer/transports/table.py``."""
+TransportChoice = Literal["auto", "hf_transfer", "range"]
+"""``auto`` leaves it to what the line does."""
+
+MAX_CONNECTIONS: Final = 64
+"""Chosen: beyond it no line was seen to gain, and a CDN may take it for an attack."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferOptions:
+    """How a branch is to be brought to disk.
+
+    Args:
+        transport: ``hf_transfer``, ``range``, or ``auto``.
+        connections: at once, 1 to `MAX_CONNECTIONS`.
+        retry_for_s: seconds without a byte after which it gives up, 0 or more.
+        include: patterns of files to fetch, as ``hf download`` reads them; none is all.
+        exclude: patterns of files not to fetch.
+        force: put it over another branch in the same folder.
+        dry_run: only say what it would take.
+    """
+
+    transport: TransportChoice = "auto"
+    connections: int = defaults.CONNECTIONS
+    retry_for_s: float = defaults.RETRY_FOR_S
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    force: bool = False
+    dry_run: bool = False
+
+    @property
+    def problem(self) -> str | None:
+        """What is out of bounds, or None.
+
+        >>> TransferOptions(connections=0).problem
+        '0 connections: 1 to 64 can be had'
+        """
+        if not 1 <= self.connections <= MAX_CONNECTIONS:
+            return f"{self.connections} connections: 1 to {MAX_CONNECTIONS} can be had"
+        if not self.retry_for_s >= 0:
+            return f"{self.retry_for_s} seconds to retry for: 0 or more can be had"
+        return None

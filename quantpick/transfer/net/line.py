@@ -1,0 +1,30 @@
+"""What all files of one download share of the line."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from quantpick.core import defaults
+from quantpick.core.repo import RepoFile
+from quantpick.transfer.net.patience import Patience
+from quantpick.transfer.net.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where the files are asked for, as whom, by how many connections, and how long.
+
+    Args:
+        address: the address of a file on the Hub, by commit.
+        login: the Authorization header for the Hub, or none.
+        connections: at once, at least 1.
+        patience: how long to try, and whether to stop.
+    """
+
+    address: Callable[[RepoFile], str]
+    login: Mapping[str, str] = field(default_factory=dict)
+    connections: int = defaults.CONNECTIONS
+    patience: Patience = field(default_factory=Patience)
+
+    def source(self, file: RepoFile) -> Source:
+        """The one place to ask for the links of a large file."""
+        return Source(self.address(file), login=self.login, size_bytes=file.size_bytes, patience=self.patience)
