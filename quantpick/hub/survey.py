@@ -56,7 +56,7 @@ def survey(
     client = None if offline or constants.is_offline_mode() else Client(token, timeout_s=timeout_s)
     cache = Cache(target.repo_id)
     if commit is not None and target.revision is not None:
-        known = Refs(target.repo_id, {target.revision: commit})
+        known = Refs(repo_id=target.repo_id, branches={target.revision: commit})
         return _Reader(target.repo_id, client, cache).read(target, known, known.branches)
     refs = _read_refs(target, client, cache)
     wanted = refs.branches if target.revision is None else dict([_resolve(target, refs)])
