@@ -42,6 +42,9 @@ def download(
     retry_for: Annotated[
         float, typer.Option(metavar="SECONDS", help="Give up after so long without a byte.", min=0.0)
     ] = defaults.RETRY_FOR_S,
+    limit_rate: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="At most so much a second, as 20MB: all connections together.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Put it over another branch in the same folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
     loader: Loader = None,
@@ -73,6 +76,7 @@ def download(
                 transport=transport,
                 connections=connections,
                 retry_for_s=retry_for,
+                limit_bytes_per_s=None if limit_rate is None else words.rate(limit_rate),
                 include=tuple(include or ()),
                 exclude=tuple(exclude or ()),
                 force=force,

@@ -40,6 +40,14 @@ def headroom(text: str) -> "Headroom":
     return Headroom(size_bytes=size_bytes)
 
 
+def rate(text: str) -> int:
+    """Bytes a second, of a size with its unit; ``/s`` may follow it."""
+    size_bytes = parse_bytes(text.strip().removesuffix("/s"))
+    if not size_bytes or is_bare(text):
+        raise UsageError(f"`--limit-rate {text}`: a size with its unit, for each second", hint="--limit-rate 20MB/s")
+    return size_bytes
+
+
 def gpus(vram: str | None, gpu: str | None, capability: float | None, index: str | None) -> "tuple[Gpu, ...] | None":
     """The GPUs the options name; None when they are to be detected."""
     if vram is not None and gpu is not None:

@@ -3,8 +3,25 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from quantpick.core.transfer_options import TransportName
+
 Phase = Literal["queued", "waiting", "fetching", "verifying", "done"]
 """``waiting`` is for another process that fetches the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why no bytes come just now.
+
+    Args:
+        problem: one clause for people: ``the server is slow to answer``, ``the connection was lost``.
+        retries: how often in a row it was tried again; 0 while the first answer is waited for.
+        gives_up_at_s: when patience ends, on the clock of ``time.monotonic``; None where it has no end.
+    """
+
+    problem: str
+    retries: int = 0
+    gives_up_at_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -26,9 +43,21 @@ class FileProgress:
 
 @dataclass(slots=True)
 class DownloadProgress:
-    """All files of a download."""
+    """All files of a download.
+
+    Args:
+        files: in the branch's order.
+        trouble: why no bytes come just now; None while they come.
+        retries: how often anything was tried again so far.
+        transport: what brings the bytes just now, or None before the first.
+        connections: how many it uses just now.
+    """
 
     files: list[FileProgress] = field(default_factory=list)
+    trouble: Trouble | None = None
+    retries: int = 0
+    transport: TransportName | None = None
+    connections: int = 0
 
     @property
     def size_bytes(self) -> int:

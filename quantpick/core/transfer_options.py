@@ -13,6 +13,9 @@ TransportChoice = Literal["auto", "hf_transfer", "range"]
 MAX_CONNECTIONS: Final = 64
 """Chosen: beyond it no line was seen to gain, and a CDN may take it for an attack."""
 
+MIN_LIMIT_BYTES_PER_S: Final = 16_000
+"""Chosen: below it a connection could not be told from one that is dead."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferOptions:
@@ -22,6 +25,7 @@ class TransferOptions:
         transport: ``hf_transfer``, ``range``, or ``auto``.
         connections: at once, 1 to `MAX_CONNECTIONS`.
         retry_for_s: seconds without a byte after which it gives up, 0 or more.
+        limit_bytes_per_s: for all connections together; None is as fast as it goes.
         include: patterns of files to fetch, as ``hf download`` reads them; none is all.
         exclude: patterns of files not to fetch.
         force: put it over another branch in the same folder.
@@ -31,6 +35,7 @@ class TransferOptions:
     transport: TransportChoice = "auto"
     connections: int = defaults.CONNECTIONS
     retry_for_s: float = defaults.RETRY_FOR_S
+    limit_bytes_per_s: int | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     force: bool = False
@@ -47,4 +52,6 @@ class TransferOptions:
             return f"{self.connections} connections: 1 to {MAX_CONNECTIONS} can be had"
         if not self.retry_for_s >= 0:
             return f"{self.retry_for_s} seconds to retry for: 0 or more can be had"
+        if self.limit_bytes_per_s is not None and self.limit_bytes_per_s < MIN_LIMIT_BYTES_PER_S:
+            return f"a limit of {self.limit_bytes_per_s} bytes a second: at least {MIN_LIMIT_BYTES_PER_S} are needed"
         return None

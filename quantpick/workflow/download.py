@@ -38,6 +38,7 @@ class DownloadWords(WishWords, total=False):
     transport: TransportChoice
     connections: int
     retry_for_s: float
+    limit_bytes_per_s: int | None
     force: bool
     dry_run: bool
 
