@@ -6,7 +6,6 @@ works, only slower.
 """
 
 import re
-from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -119,8 +118,8 @@ def _read(parameter: TyperArgument | TyperOption, text: str) -> Any:
     return kind(text) if kind in (int, float, Path) else text
 
 
-def _lighten(parameters: Sequence[Any]) -> None:
-    """Have the values of these read here, and the options set by the environment too."""
+def _lightened(parameters: list[Any]) -> list[Any]:
+    """The same, whose values are read here, and the options among them set by the environment too."""
     for parameter in parameters:
         if isinstance(parameter, TyperOption):
             parameter.__class__ = _Option
@@ -130,14 +129,15 @@ def _lighten(parameters: Sequence[Any]) -> None:
                 parameter.show_envvar = False
         elif isinstance(parameter, TyperArgument):
             parameter.__class__ = _Argument
+    return parameters
 
 
 class Command(TyperCommand):
     """A command."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _lighten(self.params)
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters, that of ``--help`` too."""
+        return _lightened(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As Click does it, and then: what was typed wins over what the environment says, across options too."""
@@ -174,9 +174,9 @@ class Group(TyperGroup):
     A command is built when it is asked for, so that each starts without the others.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _lighten(self.params)
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters, that of ``--help`` too."""
+        return _lightened(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """All that there are, in the order of the help."""
