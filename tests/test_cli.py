@@ -43,6 +43,7 @@ CHOICE_KEYS = BRANCH_KEYS | {
     "estimate",
     "headroom_bytes",
     "max_context_tokens",
+    "launch",
 }
 
 
@@ -293,8 +294,8 @@ def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("width", ["80", "200"])
-def test_screen_names_every_branch_whole_and_folds_nothing_away(width: str) -> None:
+@pytest.mark.parametrize("width", ["40", "200"])
+def test_screen_in_a_pipe_is_a_row_a_line_whatever_the_width(width: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "quantpick", *ASK, "--vram", "24GiB", "--loader", "exllama"],
         capture_output=True,
@@ -302,11 +303,13 @@ def test_screen_names_every_branch_whole_and_folds_nothing_away(width: str) -> N
         check=True,
         env={**os.environ, "COLUMNS": width, "PYTHONIOENCODING": "utf-8"},
     )
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "gptq-4bit-32g-actorder_True"
     for name in ("gptq-4bit-32g-actorder_True", "gptq-8bit--1g-actorder_True", "main"):
-        assert re.search(rf"^\S {name} ", shown.stdout, re.MULTILINE), name
+        (row,) = [line.split("\t") for line in lines if re.match(rf"\S\t{name}\t", line)]
+        assert len(row) == 8
     assert "…" not in shown.stdout
-    assert max(map(len, shown.stdout.splitlines())) <= int(width)
-    assert shown.stdout.splitlines()[0].strip() == "gptq-4bit-32g-actorder_True"
+    assert not any(line.endswith((" ", "\t")) for line in lines)
 
 
 def test_screen_falls_back_to_ascii_where_the_terminal_has_no_more() -> None:
@@ -314,26 +317,26 @@ def test_screen_falls_back_to_ascii_where_the_terminal_has_no_more() -> None:
         [sys.executable, "-m", "quantpick", *ASK, "--vram", "24GiB", "--loader", "exllama"],
         capture_output=True,
         check=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "COLUMNS": "120"},
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "COLUMNS": "120", "FORCE_COLOR": "1"},
     )
     assert shown.stdout.isascii()
     assert b"####" in shown.stdout
 
 
-def test_pipe_that_closes_early_is_no_error() -> None:
-    command = f"{sys.executable} -m quantpick loaders --json | head -c 10"
+def test_reader_that_goes_away_ends_it_as_sigpipe_would() -> None:
+    command = f"{sys.executable} -m quantpick loaders --json | true"
     closed = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert closed.stderr == ""
-    assert closed.returncode == 0
+    assert closed.returncode == 141
 
 
 def test_heavy_libraries_are_imported_only_when_used() -> None:
     code = (
         "import sys; from quantpick.__main__ import main; main(sys.argv[1:]); "
-        "heavy = {'huggingface_hub', 'rich', 'pynvml', 'psutil', 'packaging'}; "
+        "heavy = {'huggingface_hub', 'rich', 'pynvml', 'psutil', 'packaging', 'pydantic'}; "
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
-    for argv in (["--help"], [*ASK, "--vram", "24", "--loader", "exllama", "-q"]):
+    for argv in (["--help"], [*ASK, "--vram", "24", "--loader", "exllama"]):
         imported = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
         assert imported.stderr.strip().endswith("[]"), argv
 
@@ -393,17 +396,20 @@ def test_headroom_of_the_command_line_is_that_of_python(capsys: pytest.CaptureFi
     assert budget == gpu.free_bytes - DEFAULT_HEADROOM.on(gpu)
 
 
-def test_every_branch_shows_what_its_memory_is_made_of_in_80_columns(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+def test_every_branch_shows_what_its_memory_is_made_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ASK, "--vram", "24GiB", "--loader", "exllamav2"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    (header,) = [line for line in lines if "weights" in line and "max context" in line]
-    assert header.split() == ["branch", "weights", "cache", "scratch", "CUDA", "needs", "max", "context"]
-    rows = [line.split() for line in lines if re.match(r"[1-9x✗] ", line)]
-    assert len(rows) == 7
-    for row in rows:
-        *parts, needs = (float(number) for number in row[2:7])
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    rows = [line for line in lines if len(line) == 8]
+    assert rows[0][1:] == [
+        "branch",
+        "needs GiB",
+        "max context",
+        "weights GiB",
+        "cache GiB",
+        "scratch GiB",
+        "CUDA GiB",
+    ]
+    assert len(rows) == 8
+    for row in rows[1:]:
+        needs, *parts = (float(row[at]) for at in (2, 4, 5, 6, 7))
         assert sum(parts) == pytest.approx(needs, abs=0.03)
-    assert max(map(len, lines)) <= 80

@@ -22,6 +22,7 @@ from quantpick.cli.options import (
 )
 from quantpick.core import defaults
 from quantpick.core.transfer_options import MAX_CONNECTIONS, TransferOptions, TransportChoice
+from quantpick.render.running import ProgressStyle
 
 
 def download(
@@ -58,15 +59,17 @@ def download(
     vram_basis: VramBasis = "free",
     headroom: HeadroomText = "1%",
     prefer: Preference = "quality",
+    progress: Annotated[ProgressStyle, typer.Option(help="How it is shown on stderr while it runs.")] = "auto",
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
-    from quantpick.render import bars, screen, terminal
+    from quantpick.render import running, show, terminal
+    from quantpick.render.screens.arrival import arrival_page
     from quantpick.workflow.choice import make_wish
     from quantpick.workflow.download import download as download_
 
-    with bars.shown(quiet=quiet) as counters:
+    with running.shown("none" if (quiet or as_json) and progress == "auto" else progress) as counters:
         result = download_(
             repo,
             revision,
@@ -101,4 +104,4 @@ def download(
     elif not result.planned or quiet:
         terminal.write_path(result.path)
     if not quiet:
-        screen.show_download(result)
+        show.tell(arrival_page(result))

@@ -13,6 +13,7 @@ def gpus(as_json: AsJson = False) -> None:
 
         terminal.write_answer(documents.document("gpus", documents.gpus_data(answer)))
     else:
-        from quantpick.render import screen
+        from quantpick.render.screens.machine import machine_page
+        from quantpick.render.show import show
 
-        screen.show_gpus(answer)
+        show(machine_page(answer))

@@ -28,7 +28,8 @@ def list_branches(
         for branch in table.branches:
             terminal.write_line(branch.name)
     else:
-        from quantpick.render import screen
+        from quantpick.render import show
+        from quantpick.render.screens.branches import branches_page
 
-        screen.show_branches(table)
-        terminal.print_warnings(table.warnings)
+        show.tell_warnings(table.warnings, whole=False)
+        show.show(branches_page(table))

@@ -20,6 +20,7 @@ def loaders(
 
         terminal.write_answer(documents.document("loaders", documents.loaders_data(chosen)))
     else:
-        from quantpick.render import screen
+        from quantpick.render.screens.loaders import loaders_page
+        from quantpick.render.show import show
 
-        screen.show_loaders(chosen)
+        show(loaders_page(chosen))

@@ -1,7 +1,7 @@
 """``quantpick recommend``."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,10 +24,15 @@ from quantpick.cli.options import (
     Vram,
     VramBasis,
 )
+from quantpick.cli.retype import WISH, retyped
 from quantpick.errors import NothingFitsError
+
+if TYPE_CHECKING:
+    from quantpick.core.choose.recommend import Recommendation
 
 
 def recommend(
+    typed: typer.Context,
     repo: Repo = None,
     card: Card = None,
     config: Config = None,
@@ -45,10 +50,12 @@ def recommend(
     offline: Offline = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="The verdict and what to do next, without the table.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Every reason, with its source; every warning and row.")] = False,
 ) -> None:
     """Which branch to run on this GPU, and why not the others."""
     from quantpick.core.choose.advice import nothing_fits
-    from quantpick.render import terminal
+    from quantpick.render import show, terminal
     from quantpick.workflow.choice import make_wish
     from quantpick.workflow.recommend import recommend as recommend_
 
@@ -68,23 +75,45 @@ def recommend(
         card=card,
         config=config,
     )
-    assumed = words.assumed(gpu)
-    answer = replace(answer, warnings=(*answer.warnings, *assumed))
+    answer = replace(answer, warnings=(*answer.warnings, *words.assumed(gpu)))
     best = answer.recommended
     if as_json:
         from quantpick.render import documents
 
         terminal.write_answer(documents.document("recommend", documents.recommend_data(answer)))
     elif quiet:
+        show.tell_warnings(words.assumed(gpu), whole=True)
         if best is not None:
             terminal.write_line(best.branch.name)
     else:
-        from quantpick.render import screen
-
-        screen.show_recommendation(answer)
-    if not as_json:
-        terminal.print_warnings(assumed if quiet else answer.warnings)
-        if best is None:
-            terminal.print_error(*nothing_fits(answer))
+        _show(typed, answer, why_all=why, brief=brief)
     if best is None:
+        if not as_json:
+            terminal.print_error(*nothing_fits(answer))
         raise typer.Exit(NothingFitsError.exit_code)
+
+
+def _show(typed: typer.Context, answer: "Recommendation", *, why_all: bool, brief: bool) -> None:
+    from quantpick.render import show
+    from quantpick.render.screens.recommendation import recommendation_page
+
+    # The warnings come first: on a screen that is too low for all, the verdict is what stays.
+    show.tell_warnings(answer.warnings, whole=why_all)
+    asked = ["quantpick", "recommend", *retyped(typed, ("repo", "card", "config", *WISH, "prefer", "offline"))]
+    page = recommendation_page(answer, asked=asked, next_steps=_next_steps(typed, answer), why_all=why_all, brief=brief)
+    show.show(page)
+
+
+def _next_steps(typed: typer.Context, answer: "Recommendation") -> list[list[str]]:
+    """The commands that fetch the recommended branch and start its loader on it."""
+    from quantpick.workflow.launching import local_dir
+
+    best = answer.recommended
+    if best is None or answer.repo_id is None:
+        return []
+    wanted = retyped(typed, WISH)
+    loader = [] if answer.wish.loader else ["--loader", best.loader.loader.id]
+    folder = local_dir(answer, best)
+    place = [] if folder is None else ["--local-dir", folder]
+    steps = [["quantpick", "download", answer.repo_id, "--revision", best.branch.name, *loader, *wanted, *place]]
+    return steps if best.launch is None else [*steps, list(best.launch)]

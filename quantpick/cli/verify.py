@@ -17,18 +17,19 @@ def verify(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the exit code.")] = False,
 ) -> None:
     """Hash what was downloaded against the Hub's hashes: what is missing, damaged or extra."""
-    from quantpick.render import bars
+    from quantpick.render import running
     from quantpick.workflow.verify import verify as verify_
 
-    with bars.shown(quiet=quiet) as counters:
+    with running.shown("none" if quiet or as_json else "auto") as counters:
         reports = verify_(place, cache_dir=cache_dir, progress=counters, offline=offline)
     if as_json:
         from quantpick.render import documents, terminal
 
         terminal.write_answer(documents.document("verify", documents.verify_data(reports)))
     elif not quiet:
-        from quantpick.render import screen
+        from quantpick.render.screens.verification import verification_page
+        from quantpick.render.show import show
 
-        screen.show_verification(reports)
+        show(verification_page(reports))
     if not all(report.is_sound for report in reports):
         raise typer.Exit(DamagedError.exit_code)

@@ -23,7 +23,7 @@ class DownloadResult:
         reused_bytes: what was there already.
         seconds: wall time of the transfer.
         planned: whether nothing was done.
-        launch: the command that starts the loader on it, or None.
+        launch: the command that starts the loader on it, as arguments, or None.
     """
 
     repo_id: str
@@ -37,7 +37,7 @@ class DownloadResult:
     reused_bytes: int = 0
     seconds: float = 0.0
     planned: bool = False
-    launch: str | None = None
+    launch: tuple[str, ...] | None = None
 
     @property
     def total_bytes(self) -> int:

@@ -230,6 +230,7 @@ def _choice(choice: Choice) -> Json:
         },
         "headroom_bytes": None if fit is None else fit.spare_bytes,
         "max_context_tokens": None if fit is None else fit.max_context_tokens,
+        "launch": None if choice.launch is None else list(choice.launch),
     }
 
 

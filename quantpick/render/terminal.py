@@ -2,17 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from quantpick.errors import DiskError
 
-if TYPE_CHECKING:
-    from quantpick.core.quant import BranchWarning
-
 MIN_WIDTH = 20
-MAX_WIDTH = 160
-"""Columns that lines of prose are wrapped at, at most."""
+"""Cells that a screen is taken to have at least."""
 
 
 def printable(text: str) -> str:
@@ -93,39 +87,3 @@ def print_traceback(error: BaseException) -> None:
     import traceback
 
     say_lines("".join(traceback.format_exception(error)))
-
-
-def print_warnings(warnings: "Iterable[BranchWarning]") -> None:
-    """Each sentence once, with the branches it is about, wrapped at words on a terminal."""
-    about: dict[str, list[str]] = {}
-    for warning in warnings:
-        about.setdefault(warning.message, []).extend([warning.branch] if warning.branch else [])
-    for message, branches in about.items():
-        named = "" if not branches else f"{branches[0]}: " if len(branches) == 1 else f"{len(branches)} branches: "
-        for line in wrapped(f"warning: {named}{message}", error_width()):
-            say(line)
-
-
-def error_width() -> int | None:
-    """Columns of the terminal that stderr is; None where it is none, so that a line stays a line."""
-    try:
-        if not sys.stderr.isatty():
-            return None
-        return max(MIN_WIDTH, min(MAX_WIDTH, os.get_terminal_size(sys.stderr.fileno()).columns))
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def wrapped(text: str, width: int | None, indent: str = "  ") -> list[str]:
-    """A sentence in lines of at most so many columns, broken between words; later lines are indented.
-
-    >>> wrapped("warning: the card says 4 bits, the config 8", 20)
-    ['warning: the card', '  says 4 bits, the', '  config 8']
-    """
-    if width is None or len(text) <= width:
-        return [text]
-    import textwrap
-
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [
-        text
-    ]

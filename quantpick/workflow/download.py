@@ -1,6 +1,5 @@
 """A branch on disk: the one that was named, or the recommended one."""
 
-import shlex
 import threading
 import time
 from collections.abc import Sequence
@@ -190,13 +189,13 @@ def _launch(
     path: str,
     *,
     in_hub_cache: bool,
-) -> str | None:
+) -> tuple[str, ...] | None:
     """The command for the loader that was asked for, or that the branch was picked for."""
     chosen = picked.loader if picked else asked.loader
     table = branch_table.table_from_repo(facts)
     if chosen is None or not table.branches:
         return None
-    argv = launch.launch_argv(
+    return launch.launch_argv(
         chosen.loader,
         table.branches[0].quant,
         launch.OnDisk(
@@ -210,4 +209,3 @@ def _launch(
         context_tokens=picked.context_tokens if picked else asked.context_tokens or defaults.CONTEXT_TOKENS,
         gpus=picked.fit.gpus_used if picked and picked.fit else 1,
     )
-    return None if argv is None else shlex.join(argv)

@@ -13,6 +13,7 @@ from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.errors import UsageError
 from quantpick.workflow.choice import WishWords, _detected, check_gpus, loader_table, make_wish
+from quantpick.workflow.launching import with_launch
 from quantpick.workflow.survey import StrPath, list_branches
 
 
@@ -60,4 +61,4 @@ def recommend(
     held = foreign_process_warnings(answer, table.branches, loader_table())
     warnings = (*doubts, *table.warnings, *answer.warnings, *held)
     named = replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=warnings)
-    return replace(named, advice=advise(named, loader_table()))
+    return with_launch(replace(named, advice=advise(named, loader_table())))

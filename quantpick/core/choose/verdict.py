@@ -36,6 +36,7 @@ class Choice:
         rule: the loader's rule that took it or came nearest, or None.
         slow: whether that kernel is known to be slow.
         warnings: doubts about this verdict.
+        launch: the command that starts the loader on it, as arguments, or None where none is known.
     """
 
     branch: Branch
@@ -47,6 +48,7 @@ class Choice:
     rule: Rule | None = None
     slow: bool = False
     warnings: tuple[BranchWarning, ...] = ()
+    launch: tuple[str, ...] | None = None
 
     @property
     def fits(self) -> bool:

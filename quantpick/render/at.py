@@ -1,0 +1,23 @@
+"""What a download is at, in words."""
+
+from typing import Final
+
+from quantpick.core.progress import DownloadProgress
+
+LOOK_S: Final = 0.1
+"""Seconds between two looks at the counters. Chosen: short enough for a bar to look smooth."""
+
+
+def title(counters: DownloadProgress) -> str:
+    """What the whole is at: it resumes only where something has to be fetched and something was there.
+
+    >>> from quantpick.core.progress import FileProgress
+    >>> title(DownloadProgress([FileProgress("a", 100, reused_bytes=61, fetched_bytes=1)]))
+    'resuming at 61%'
+    >>> title(DownloadProgress([FileProgress("a", 100, reused_bytes=100)]))
+    'checking what is there'
+    """
+    if not counters.fetched_bytes:
+        return "checking what is there" if counters.reused_bytes else "all files"
+    share = int(100 * counters.reused_bytes / max(1, counters.size_bytes))
+    return f"resuming at {share}%" if share else "all files"

@@ -1,0 +1,128 @@
+"""A download while it runs, on stderr: bars on a terminal, a line now and then elsewhere, JSON lines for a program."""
+
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Literal
+
+from quantpick.core.progress import DownloadProgress
+from quantpick.core.units import format_gb
+from quantpick.errors import DamagedError
+from quantpick.render.at import LOOK_S, title
+from quantpick.render.terminal import say
+
+ProgressStyle = Literal["auto", "bar", "lines", "json", "none"]
+"""``auto`` is bars on a terminal and lines elsewhere."""
+
+_LINE_EVERY_S: Final = 10.0
+_JSON_EVERY_S: Final = 1.0
+
+_Show = Callable[[DownloadProgress, threading.Event], None]
+
+
+@contextlib.contextmanager
+def shown(style: ProgressStyle) -> Iterator[DownloadProgress]:
+    """Counters that are shown as long as the block runs; after an interruption a line says what is kept."""
+    counters = DownloadProgress()
+    over = threading.Event()
+    show = _way(style)
+    thread = threading.Thread(target=show, args=(counters, over), daemon=True) if show else None
+    if thread is not None:
+        thread.start()
+    try:
+        yield counters
+    except BaseException as error:
+        _end(over, thread)
+        kept = counters.fetched_bytes + counters.reused_bytes
+        if kept and style not in ("none", "json") and not isinstance(error, (GeneratorExit, DamagedError)):
+            say(f"kept {format_gb(kept)}, run the same command to go on")
+        raise
+    _end(over, thread)
+
+
+def _end(over: threading.Event, thread: threading.Thread | None) -> None:
+    over.set()
+    if thread is not None:
+        thread.join()
+
+
+def _way(style: ProgressStyle) -> _Show | None:
+    if style == "auto":
+        style = "bar" if _is_terminal() else "lines"
+    if style == "bar":
+        from quantpick.render.bars import bars
+
+        return bars
+    return {"lines": _lines, "json": _json_lines}.get(style)
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def _lines(counters: DownloadProgress, over: threading.Event) -> None:
+    """A line every so often, for a log."""
+    began: tuple[float, int] | None = None
+    said = time.monotonic()
+    while not over.wait(LOOK_S):
+        if not counters.fetched_bytes:
+            continue
+        if began is None:
+            began = time.monotonic(), counters.fetched_bytes
+            if title(counters) != "all files":
+                say(title(counters))
+        if time.monotonic() - said >= _LINE_EVERY_S:
+            said = time.monotonic()
+            say(_line(counters, (counters.fetched_bytes - began[1]) / (said - began[0])))
+
+
+def _line(counters: DownloadProgress, bytes_per_s: float) -> str:
+    """One line of a log.
+
+    >>> from quantpick.core.progress import FileProgress
+    >>> _line(DownloadProgress([FileProgress("a", 4 * 10**9, fetched_bytes=10**9)]), 50e6)
+    '1.00 GB of 4.00 GB (25%), 50 MB/s, about 1 min left'
+    """
+    left = (counters.size_bytes - counters.present_bytes) / bytes_per_s if bytes_per_s else 0
+    share = f"{format_gb(counters.present_bytes)} of {format_gb(counters.size_bytes)}"
+    busy = [file.phase for file in counters.files if file.phase in ("waiting", "verifying")]
+    phase = f", {busy[0]}" if busy else ""
+    eta = f", about {left / 60:.0f} min left" if left >= 60 else f", {left:.0f} s left" if left else ""
+    percent = f"{counters.present_bytes / max(1, counters.size_bytes):.0%}"
+    return f"{share} ({percent}), {bytes_per_s / 1e6:.0f} MB/s{phase}{eta}"
+
+
+def _json_lines(counters: DownloadProgress, over: threading.Event) -> None:
+    """An object every second and one at the end, a line each (docs/scripts.md, "Progress")."""
+    before = time.monotonic(), 0
+    running = True
+    while running:
+        running = not over.wait(_JSON_EVERY_S)
+        if not counters.files:
+            continue
+        now = time.monotonic(), counters.fetched_bytes
+        speed = (now[1] - before[1]) / max(1e-3, now[0] - before[0])
+        before = now
+        say(json.dumps(_event(counters, speed)))
+
+
+def _event(counters: DownloadProgress, bytes_per_s: float) -> dict[str, object]:
+    busy = [file for file in counters.files if file.phase not in ("queued", "done")]
+    return {
+        "event": "progress",
+        "bytes_total": counters.size_bytes,
+        "bytes_present": counters.present_bytes,
+        "bytes_fetched": counters.fetched_bytes,
+        "bytes_reused": counters.reused_bytes,
+        "bytes_per_second": round(bytes_per_s),
+        "files": [
+            {"path": one.path, "phase": one.phase, "bytes_present": one.present_bytes, "bytes_total": one.size_bytes}
+            for one in busy
+        ],
+    }

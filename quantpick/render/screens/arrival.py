@@ -1,0 +1,38 @@
+"""``quantpick download``: what is about to come and why, and what came."""
+
+from quantpick.core.choose.recommend import Recommendation
+from quantpick.core.outcome import DownloadResult
+from quantpick.core.units import format_gb
+from quantpick.render import words
+from quantpick.render.page import Block, Line, Page, Paste
+from quantpick.render.screens.recommendation import question, why
+
+WARNINGS_SHOWN = 4
+
+
+def picked_page(answer: Recommendation) -> Page:
+    """Which branch will be fetched, and why; what to know of it."""
+    best = answer.recommended
+    assert best is not None
+    page: list[Block] = [*words.warnings(answer.warnings, WARNINGS_SHOWN)]
+    page.append(Line(f"{best.branch.name}: {why(best, answer)}", "bold"))
+    return [*page, Line(question(best, answer), "dim", 2)]
+
+
+def arrival_page(result: DownloadResult) -> Page:
+    """What a download came to."""
+    fetched, reused = format_gb(result.fetched_bytes), format_gb(result.reused_bytes)
+    what = f"{result.branch} of {result.repo_id}"
+    page: list[Block] = []
+    if result.planned:
+        page.append(Line(f"{what} would take {fetched} to fetch; {reused} are there. Path: {result.path}"))
+    else:
+        page.append(Line(f"{what}: {len(result.files)} files, all verified; {fetched} fetched, {reused} reused"))
+    if result.left_out:
+        size = format_gb(sum(file.size_bytes for file in result.left_out))
+        page.append(
+            Line(f"left out: {size} of pickle weights, which are there as safetensors; --include asks for them")
+        )
+    if result.launch is not None:
+        page += [Line("Run it:", "bold"), Paste(result.launch)]
+    return page

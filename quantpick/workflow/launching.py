@@ -1,0 +1,57 @@
+"""The command that starts a loader on a branch, once the branch is where `download` puts it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from quantpick.core.choose.recommend import Recommendation
+from quantpick.core.choose.verdict import Choice
+from quantpick.core.loaders.launch import OnDisk, launch_argv
+
+
+def with_launch(answer: Recommendation) -> Recommendation:
+    """The answer, each branch that fits with the command that starts it."""
+    return replace(answer, choices=tuple(replace(choice, launch=_launch(answer, choice)) for choice in answer.choices))
+
+
+def local_dir(answer: Recommendation, choice: Choice) -> str | None:
+    """The folder to download to where only a card was read, so that nobody knows the commit and its place in the cache.
+
+    The name is that of the repo and the branch, as text-generation-webui makes it.
+    """
+    if answer.repo_id is None or choice.branch.commit is not None:
+        return None
+    return f"{answer.repo_id.partition('/')[2]}_{choice.branch.name.replace('/', '_')}"
+
+
+def launch_on_disk(choice: Choice, placed: OnDisk, kv_dtype: str) -> tuple[str, ...] | None:
+    """The command for a branch that was judged, at a place."""
+    return launch_argv(
+        choice.loader.loader,
+        choice.branch.quant,
+        placed,
+        kv_dtype=kv_dtype,
+        context_tokens=choice.context_tokens,
+        gpus=choice.fit.gpus_used if choice.fit else 1,
+    )
+
+
+def _launch(answer: Recommendation, choice: Choice) -> tuple[str, ...] | None:
+    repo_id, commit = answer.repo_id, choice.branch.commit
+    if not choice.fits or repo_id is None:
+        return None
+    folder = local_dir(answer, choice)
+    if folder is not None:
+        placed = OnDisk(repo_id=repo_id, branch=choice.branch.name, path=folder)
+    else:
+        assert commit is not None
+        path, hub_cache = _in_cache(repo_id, choice.branch.name, commit)
+        placed = OnDisk(repo_id=repo_id, branch=choice.branch.name, path=path, hub_cache=hub_cache)
+    return launch_on_disk(choice, placed, answer.wish.kv_dtype)
+
+
+def _in_cache(repo_id: str, branch: str, commit: str) -> Sequence[str]:
+    """The folder that a branch has in the Hub's cache, and the cache."""
+    from quantpick.transfer.disk.places import CacheLayout
+
+    path = str(CacheLayout(repo_id, branch, commit).path)
+    return path, path.partition("/models--")[0]
