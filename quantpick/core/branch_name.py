@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.methods import BRANCH_WORDS, METHODS, Method, method_in
+from quantpick.core.methods import METHODS, Method, method_in
 from quantpick.core.quant import NO_GROUP, QuantFacts
 
 
@@ -22,7 +22,7 @@ class UnknownName:
 
 _NUMBER = r"(?P<bits>\d{1,2}(?:[._]\d{1,3})?)"
 _TAIL = r"(?P<tail>(?:[-_][a-z0-9.]+)*)"
-_METHOD = rf"(?:(?P<method>{BRANCH_WORDS})[-_])"
+_METHOD = r"(?:(?P<method>[a-z][a-z0-9-]{1,24}?)[-_])"
 
 _GRAMMARS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -82,6 +82,8 @@ def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
         return QuantFacts(method="none", bits=16)
     if "gguf" in said:
         return QuantFacts(method="gguf", bits=int(said["gguf"]))
+    if "method" in said and method_in(said["method"]) is None:
+        return None
     bits = int(said["hundredths"]) / 100 if "hundredths" in said else _number(said.get("bits") or said["int"])
     if not 1 <= bits <= _MAX_BITS:
         return None

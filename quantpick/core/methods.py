@@ -6,8 +6,8 @@ method is a row here and a test.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Literal
+from itertools import zip_longest
+from typing import Final, Literal, NamedTuple
 
 Scheme = Literal["int", "fp8", "fp4", "nvfp4", "mxfp4", "mxfp8", "nf4", "codebook"]
 """What a stored weight is: an integer with a scale, a small float (E4M3 for ``fp8``), one of the block formats, or an
@@ -18,8 +18,7 @@ Method = str
 """A key of `METHODS`: how the weights are stored. The files' own ``quant_method``; ``none`` is 16-bit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantMethod:
+class QuantMethod(NamedTuple):
     """One way to store quantized weights, by all its names.
 
     Args:
@@ -160,13 +159,12 @@ def spelled(words: Iterable[str]) -> str:
 
 METHOD_WORDS: Final = spelled(word for method in METHODS.values() for word in method.words)
 """A regular expression for any word that names a method."""
-_KEYS: Final = {word.replace(" ", ""): key for key, method in METHODS.items() for word in method.words}
-_NAMED: Final = re.compile(rf"(?<![^\W_])(?:{METHOD_WORDS})(?![^\W_])")
-_BY_CONFIG_NAME: Final = {name: key for key, method in METHODS.items() for name in method.config_names}
 IN_BRANCHES: Final = tuple(key for key, method in METHODS.items() if method.in_branches)
 """The methods whose quantizations are published as branches."""
-BRANCH_WORDS: Final = spelled(word for key in IN_BRANCHES for word in METHODS[key].words)
-"""A regular expression for any word that names one of them."""
+BRANCH_WORDS: Final = tuple(word for key in IN_BRANCHES for word in METHODS[key].words)
+"""The words that name one of them."""
+_KEYS: Final = {word.replace(" ", ""): key for key, method in METHODS.items() for word in method.words}
+_BY_CONFIG_NAME: Final = {name: key for key, method in METHODS.items() for name in method.config_names}
 
 
 def method_in(text: str, *, last: bool = False) -> Method | None:
@@ -175,8 +173,18 @@ def method_in(text: str, *, last: bool = False) -> Method | None:
     >>> method_in("Exllama v2 Quantizations of Finch"), method_in("Finch-AWQ-exl3", last=True), method_in("Finch")
     ('exl2', 'exl3', None)
     """
-    found = _NAMED.findall(text[:1000].casefold())
-    return _KEYS[re.sub("[ -]", "", found[-1 if last else 0])] if found else None
+    words = re.findall(r"[^\W_]+", text[:1000].casefold())
+    found = [
+        key
+        for word, following in zip_longest(words, words[1:], fillvalue="")
+        if (key := _KEYS.get(word) or _KEYS.get(word + following))
+    ]
+    return found[-1 if last else 0] if found else None
+
+
+def names_method(text: str) -> bool:
+    """Whether a name holds a word for a method whose quantizations are published as branches, also within a word."""
+    return any(word in text.casefold() for word in BRANCH_WORDS)
 
 
 def method_of_config(quant_method: str) -> Method | None:

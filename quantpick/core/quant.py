@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from quantpick.core.methods import METHODS, Method, Scheme
 from quantpick.core.shape import ModelShape
@@ -17,8 +17,7 @@ Source = Literal["config", "tree", "name", "card"]
 """Where a fact was read, the most trustworthy first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerQuant:
+class LayerQuant(NamedTuple):
     """How some layers are stored, where they are not like the rest. A None is as in the rest.
 
     Args:
@@ -163,8 +162,7 @@ RANKING_METRICS: Final[Mapping[str, int]] = {"kl_divergence": 1, "perplexity": 1
 better. The first one that all branches have, measured against the same, counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(NamedTuple):
     """One thing that a card says of how good a branch is, or of what it needs.
 
     Args:

