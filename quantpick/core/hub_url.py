@@ -1,29 +1,32 @@
-"""Addresses of the Hub, as cards link them and as people paste them."""
+"""Addresses of the Hub, as cards link them and as people paste them: the one place that takes them apart."""
 
 import re
 from typing import Final, NamedTuple
 
+OTHER_KINDS: Final = {
+    "datasets": "dataset",
+    "spaces": "Space",
+    "buckets": "bucket",
+    "collections": "collection",
+    "papers": "paper",
+    "kernels": "kernel",
+}
+"""First parts of a path that show something else than a model, and what."""
 _NO_OWNER: Final = frozenset(
-    (
-        "datasets",
-        "spaces",
-        "docs",
-        "papers",
-        "collections",
-        "blog",
-        "models",
-        "join",
-        "settings",
-        "posts",
-        "organizations",
-    )
+    (*OTHER_KINDS, "docs", "blog", "models", "join", "settings", "posts", "organizations", "tasks", "login", "api")
 )
 _REPO_PART: Final = re.compile(r"[\w][\w.-]{0,95}")
 _GIT_REF: Final = re.compile(r"\w(?:[\w.+=@,/-]{0,198}[\w+=@-])?")
+_ADDRESS: Final = re.compile(
+    r"(?P<scheme>https?://)?(?:[^\s/@]{1,100}@)?(?P<host>(?:[\w-]{1,63}\.){0,8}(?:hf|hugg)[\w-]{0,63}(?:\.[\w-]{1,63}){1,8})"
+    r"(?::\d{1,5})?(?:/|$)",
+    re.IGNORECASE,
+)
+_KNOWN_WITHOUT_SCHEME: Final = ("huggingface.co", "hf.co")
 
 
 class HubUrl(NamedTuple):
-    """An address on the Hub.
+    """What an address in a card shows.
 
     Args:
         repo_id: ``owner/name``, or None for an address relative to the card's own repo.
@@ -34,11 +37,41 @@ class HubUrl(NamedTuple):
     branch: str | None
 
 
-def read_hub_url(url: str) -> HubUrl | None:
-    """The repo or branch that an address shows; None for a file, a folder, a data set or another site.
+def hub_path(text: str, *, endpoint: str = "") -> tuple[str, ...] | None:
+    """The parts of the path of a page of the Hub or of a mirror, each percent-decoded; None for other addresses.
 
-    Mirrors count (any host with "hugg" or "hf" in its name), and so do addresses without a host, as the Hub itself
-    resolves them. The branch is percent-decoded.
+    A mirror is any host with a label that begins with "hf" or "hugg".
+
+    Args:
+        text: the address; without ``https://`` only huggingface.co and hf.co are taken for hosts.
+        endpoint: the address of a Hub of another name.
+
+    >>> hub_path("https://huggingface.co/owner/name/tree/4.0bpw%2Dh6?x=1#y"), hub_path("https://github.com/owner/name")
+    (('owner', 'name', 'tree', '4.0bpw-h6'), None)
+    """
+    plain = re.split(r"[?#]", text.strip(), maxsplit=1)[0]
+    own = endpoint.rstrip("/") + "/"
+    if endpoint and (plain + "/").startswith(own):
+        path = plain[len(own) :]
+    else:
+        found = _ADDRESS.match(plain)
+        if found is None:
+            return None
+        if not found["scheme"] and found["host"].lower().removeprefix("www.") not in _KNOWN_WITHOUT_SCHEME:
+            return None
+        path = plain[found.end() :]
+    return path_parts(path)
+
+
+def path_parts(path: str) -> tuple[str, ...]:
+    """The parts of a path that are not empty, each percent-decoded."""
+    return tuple(percent_decode(part) for part in path.split("/") if part)
+
+
+def read_hub_url(url: str) -> HubUrl | None:
+    """The repo or branch that a link in a card shows; None for a file, a folder, a data set or another site.
+
+    Addresses without a host are read as the Hub itself resolves them.
 
     >>> read_hub_url("https://huggingface.co/owner/name-exl2/tree/4.0bpw%2Dh6?x=1")
     HubUrl(repo_id='owner/name-exl2', branch='4.0bpw-h6')
@@ -47,15 +80,14 @@ def read_hub_url(url: str) -> HubUrl | None:
     >>> read_hub_url("https://huggingface.co/o/n/tree/main/8.00bpw"), read_hub_url("https://github.com/o/n/tree/dev")
     (None, None)
     """
-    path = re.split(r"[?#]", url.strip(), maxsplit=1)[0]
-    scheme, separator, rest = path.rpartition("://")
-    if separator or path.lower().startswith(("huggingface.co/", "hf.co/")):
-        host, _, path = rest.lstrip("/").partition("/")
-        if len(scheme) > 5 or not re.search("hugg|hf", host, re.IGNORECASE):
+    parts = hub_path(url)
+    if parts is None:
+        path = re.split(r"[?#]", url.strip(), maxsplit=1)[0]
+        if "://" in path:
             return None
-    elif not path.startswith("/"):
-        return _read_own_path(path)
-    parts = [percent_decode(part) for part in path.split("/") if part]
+        if not path.startswith("/"):
+            return _read_own_path(path)
+        parts = path_parts(path)
     if len(parts) < 2 or parts[0] in _NO_OWNER or not all(_REPO_PART.fullmatch(part) for part in parts[:2]):
         return None
     repo_id = "/".join(parts[:2])
@@ -66,10 +98,8 @@ def read_hub_url(url: str) -> HubUrl | None:
 
 def _read_own_path(path: str) -> HubUrl | None:
     """``tree/x`` or ``../tree/x``, relative to the repo whose card it is."""
-    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-    if len(parts) == 2 and parts[0] == "tree" and is_git_ref(branch := percent_decode(parts[1])):
-        return HubUrl(None, branch)
-    return None
+    parts = [part for part in path_parts(path) if part not in (".", "..")]
+    return HubUrl(None, parts[1]) if len(parts) == 2 and parts[0] == "tree" and is_git_ref(parts[1]) else None
 
 
 def is_git_ref(text: str) -> bool:

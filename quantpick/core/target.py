@@ -4,11 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.hub_url import percent_decode
+from quantpick.core.hub_url import OTHER_KINDS, hub_path, percent_decode
 from quantpick.core.repo import Refused, ref_name
 from quantpick.core.repo import repo_id as checked_repo_id
 
-_OTHER_KINDS: Final = ("datasets", "spaces", "buckets")
+_WITH_REVISION: Final = ("tree", "blob", "resolve", "raw", "edit", "commits", "commit")
+"""Pages of a repo behind which a branch, tag or commit stands, and behind that perhaps a folder or file."""
+_WITHOUT_REVISION: Final = ("discussions", "activity", "settings")
+_SSH: Final = re.compile(r"(?:ssh://)?git@(?:hf|huggingface)\.co[:/]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +21,40 @@ class Target:
     Args:
         repo_id: ``owner/name``.
         revision: branch, tag or commit; None is all branches.
-        may_name_a_folder: whether the revision was read from an address, where a folder may follow the branch.
+        may_name_a_folder: whether the revision was read from an address, where a folder or file may follow the branch.
     """
 
     repo_id: str
     revision: str | None = None
     may_name_a_folder: bool = False
 
+    def is_at(self, revision: str) -> bool:
+        """Whether what was named goes with a revision named beside it.
 
-def parse_target(text: str, *, endpoint: str = "https://huggingface.co") -> Target | None:
+        >>> Target("o/n", "main").is_at("4bit"), Target("o/n", "4bit/x", True).is_at("4bit")
+        (False, True)
+        """
+        return self.revision in (None, revision) or (
+            self.may_name_a_folder and f"{self.revision}/".startswith(f"{revision}/")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NoModel:
+    """An address of the Hub that shows something else than a model.
+
+    Args:
+        kind: ``dataset``, ``Space``, ``collection`` and the like.
+    """
+
+    kind: str
+
+
+def parse_target(text: str, *, endpoint: str = "https://huggingface.co") -> Target | NoModel | None:
     """The repo and branch that a text names; None when it names none.
 
     Args:
-        text: as typed.
+        text: as typed or pasted.
         endpoint: the Hub's address, whose pages count as addresses beside those of the mirrors.
 
     >>> parse_target("owner/name:4.0bpw"), parse_target("hf://owner/name@refs%2Fpr%2F1")
@@ -38,43 +62,42 @@ def parse_target(text: str, *, endpoint: str = "https://huggingface.co") -> Targ
 revision='refs/pr/1', may_name_a_folder=False))
     >>> parse_target("https://huggingface.co/owner/name/tree/exp/6_5?x=1").revision, parse_target("../etc/passwd")
     ('exp/6_5', None)
+    >>> parse_target("https://huggingface.co/datasets/owner/name")
+    NoModel(kind='dataset')
     """
-    text = text.strip()
-    if text.startswith("hf://"):
-        return _target(*_split(text.removeprefix("hf://").removeprefix("models/"), "@"))
-    path = _path_of_address(text, endpoint)
-    if path is None:
-        return _target(*_split(text, ":"))
-    repo_id, revision = _split("/".join(path.split("/")[:2]), ":")[0], None
-    kind, _, rest = path.removeprefix(repo_id).strip("/").partition("/")
-    if kind == "tree" and rest:
-        revision = rest
-    elif kind:
-        return None
-    return _target(repo_id, revision, may_name_a_folder=True)
+    text = _SSH.sub("https://huggingface.co/", text.strip()[:2000])
+    parts = hub_path(text, endpoint=endpoint)
+    if parts is not None:
+        return _of_page(parts)
+    text = text.removeprefix("hf://").removeprefix("models/").rstrip("/")
+    kind = text.partition("/")[0]
+    if kind in OTHER_KINDS:
+        return NoModel(OTHER_KINDS[kind])
+    named = re.match(r"([^:@]*)[:@](.*)", text, re.DOTALL)
+    if named is not None:
+        return _target(named[1].rstrip("/"), percent_decode(named[2]))
+    if text.count("/") > 1:
+        return _of_page(tuple(text.split("/")))
+    return _target(text, None)
 
 
-def _split(text: str, separator: str) -> tuple[str, str | None]:
-    repo_id, found, revision = text.partition(separator)
-    return repo_id, percent_decode(revision) if found else None
+def _of_page(parts: tuple[str, ...]) -> Target | NoModel | None:
+    """The repo and branch that a page of the Hub shows."""
+    if parts and parts[0] in OTHER_KINDS:
+        return NoModel(OTHER_KINDS[parts[0]])
+    parts = parts[1:] if parts[:1] == ("models",) else parts
+    owner_and_name, page, rest = "/".join(parts[:2]), "".join(parts[2:3]), "/".join(parts[3:])
+    name, separator, named = owner_and_name.partition(":") if ":" in owner_and_name else owner_and_name.partition("@")
+    if separator and not page:
+        return _target(name, named)
+    if page in _WITH_REVISION:
+        return _target(name, rest or None, may_name_a_folder=True)
+    return _target(name.removesuffix(".git"), None) if not page or page in _WITHOUT_REVISION else None
 
 
 def _target(repo_id: str, revision: str | None, *, may_name_a_folder: bool = False) -> Target | None:
-    if isinstance(checked_repo_id(repo_id), Refused) or repo_id.split("/")[0] in _OTHER_KINDS:
+    if isinstance(checked_repo_id(repo_id), Refused):
         return None
     if revision is not None and isinstance(ref_name(revision), Refused):
         return None
     return Target(repo_id, revision, may_name_a_folder and revision is not None and "/" in revision)
-
-
-def _path_of_address(text: str, endpoint: str) -> str | None:
-    """The decoded path of a page of the Hub or of a mirror of it; None for what is no address of one."""
-    plain = re.split(r"[?#]", text, maxsplit=1)[0].rstrip("/")
-    if plain.startswith(endpoint.rstrip("/") + "/"):
-        path = plain.removeprefix(endpoint.rstrip("/"))
-    else:
-        found = re.fullmatch(r"(?:https?://)?((?:[\w-]+\.)*(?:hf|hugg)[\w.-]*\.\w+)/(.*)", plain, re.IGNORECASE)
-        if found is None or ("://" not in text and found[1].lower() not in ("huggingface.co", "hf.co")):
-            return None
-        path = found[2]
-    return percent_decode(path.strip("/"))

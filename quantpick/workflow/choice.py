@@ -14,7 +14,7 @@ from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable, UnknownLoader
 from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version, parse_choice
 from quantpick.core.quant import BranchWarning
-from quantpick.core.target import Target, parse_target
+from quantpick.core.target import NoModel, Target, parse_target
 from quantpick.core.units import is_whole
 from quantpick.errors import UsageError
 
@@ -29,6 +29,8 @@ def target(text: str) -> Target:
         UsageError: the text names none.
     """
     found = parse_target(text, endpoint=os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if isinstance(found, NoModel):
+        raise UsageError(f"`{text}` is a {found.kind}, not a model", hint="a model's address is owner/name")
     if found is None:
         raise UsageError(f"`{text}` is no repo", hint="a repo is owner/name, for example TheBloke/Mistral-7B-v0.1-GPTQ")
     return found

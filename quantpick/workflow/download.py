@@ -90,6 +90,8 @@ def download(
     options, asked = _judged(options, wish, words)
     named = target(repo)
     if revision is not None:
+        if not named.is_at(revision):
+            raise UsageError(f"`{repo}` names a branch, and `--revision {revision}` another", hint="name one of them")
         named = replace(named, revision=revision, may_name_a_folder=False)
     picked, commit = None, None
     if named.revision is None:
