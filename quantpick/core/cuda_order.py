@@ -43,7 +43,7 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class PhysicalGpu:
     """A GPU as NVML counts them.
 
     Args:
@@ -63,7 +63,7 @@ class View:
 
     Args:
         gpus: the GPUs, `Gpu.index` being CUDA's number.
-        hidden: the others, with NVML's number of the card.
+        hidden: the others, with NVML's number of the GPU.
         note: one sentence where CUDA does not do what was asked of it, or shows nothing; else None.
     """
 
@@ -72,22 +72,22 @@ class View:
     note: str | None = None
 
 
-def as_cuda_sees(cards: Sequence[Card], *, mask: str | None, order: str | None, many_mig: bool) -> View:
+def as_cuda_sees(gpus: Sequence[PhysicalGpu], *, mask: str | None, order: str | None, many_mig: bool) -> View:
     """The GPUs that CUDA would show, in its order.
 
     Sources: NVIDIA, CUDA Programming Guide, "CUDA Environment Variables"; for MIG the MIG User Guide, "CUDA Device
     Enumeration"; for the spellings these leave open, what ``cuInit`` of driver 580.159 made of them. CUDA's heuristic
     behind ``FASTEST_FIRST`` is not published: cores times clock is the measure of NVIDIA's own samples
-    (``gpuGetMaxGflopsDeviceId``), and where NVML withholds it for one card the PCI order is kept.
+    (``gpuGetMaxGflopsDeviceId``), and where NVML withholds it for one GPU the PCI order is kept.
 
     Args:
-        cards: in NVML's order, which is the PCI bus's.
+        gpus: in NVML's order, which is the PCI bus's.
         mask: ``CUDA_VISIBLE_DEVICES``; None when it is not set.
         order: ``CUDA_DEVICE_ORDER``; None when it is not set.
         many_mig: whether the driver lets a process use several MIG instances (`MANY_MIG_DRIVER` and newer).
     """
-    ordered = list(cards) if order == PCI_BUS_ID else _fastest_first(cards)
-    every = [device for card in ordered for device in card.devices]
+    ordered = list(gpus) if order == PCI_BUS_ID else _fastest_first(gpus)
+    every = [device for gpu in ordered for device in gpu.devices]
     listed, note = (every, None) if mask is None else _listed(ordered, mask)
     shown = _usable_together(listed, many_mig=many_mig)
     if len(shown) < len(listed):
@@ -100,13 +100,13 @@ def as_cuda_sees(cards: Sequence[Card], *, mask: str | None, order: str | None, 
     )
 
 
-def _fastest_first(cards: Sequence[Card]) -> list[Card]:
-    if any(card.speed is None for card in cards):
-        return list(cards)
-    return sorted(cards, key=lambda card: -(card.speed or 0))
+def _fastest_first(gpus: Sequence[PhysicalGpu]) -> list[PhysicalGpu]:
+    if any(gpu.speed is None for gpu in gpus):
+        return list(gpus)
+    return sorted(gpus, key=lambda gpu: -(gpu.speed or 0))
 
 
-def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]:
+def _listed(gpus: Sequence[PhysicalGpu], mask: str) -> tuple[list[Device], str | None]:
     """The devices of ``CUDA_VISIBLE_DEVICES`` up to the first entry that names none, or none when one comes twice.
 
     A list that begins with a number is one of numbers, any other is one of UUIDs.
@@ -115,7 +115,7 @@ def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]
     what = f"CUDA_VISIBLE_DEVICES=`{mask}`"
     named = _numbered if _NUMBER.match(mask) else _with_uuid
     for entry in mask.split(","):
-        device = named(cards, entry)
+        device = named(gpus, entry)
         if device is None:
             return listed, f"{what}: CUDA stops at `{entry}`, which names no GPU" if listed else f"{what} shows none"
         if device in listed:
@@ -124,20 +124,20 @@ def _listed(cards: Sequence[Card], mask: str) -> tuple[list[Device], str | None]
     return listed, None
 
 
-def _numbered(cards: Sequence[Card], entry: str) -> Device | None:
-    """The device of a card's number; a card with MIG on stands for its first instance."""
+def _numbered(gpus: Sequence[PhysicalGpu], entry: str) -> Device | None:
+    """The device of a GPU's number; a GPU with MIG on stands for its first instance."""
     number = _NUMBER.match(entry)
-    if number is None or not 0 <= int(number[1]) < len(cards):
+    if number is None or not 0 <= int(number[1]) < len(gpus):
         return None
-    return next(iter(cards[int(number[1])].devices), None)
+    return next(iter(gpus[int(number[1])].devices), None)
 
 
-def _with_uuid(cards: Sequence[Card], entry: str) -> Device | None:
-    """The one device whose name begins as the entry does, or that is named exactly so; a card stands for its first."""
+def _with_uuid(gpus: Sequence[PhysicalGpu], entry: str) -> Device | None:
+    """The one device whose name begins as the entry does, or that is named exactly so; a GPU stands for its first."""
     if not entry.startswith(("GPU-", "MIG-")) or not entry[4:]:
         return None
-    names = [(_folded(card.uuid or ""), device) for card in cards for device in card.devices[:1]]
-    names += [(_folded(name), device) for card in cards for device in card.devices for name in device.names]
+    names = [(_folded(gpu.uuid or ""), device) for gpu in gpus for device in gpu.devices[:1]]
+    names += [(_folded(name), device) for gpu in gpus for device in gpu.devices for name in device.names]
     near = [(name, device) for name, device in names if name.startswith(_folded(entry))]
     exact = [device for name, device in near if name == _folded(entry)]
     meant = set(exact or (device for _, device in near))

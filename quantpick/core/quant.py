@@ -13,7 +13,7 @@ NO_GROUP: Final = -1
 
 _MAX_BITS: Final = 64
 
-Source = Literal["config", "tree", "name", "card"]
+Provenance = Literal["config", "tree", "name", "card"]
 """Where a fact was read, the most trustworthy first."""
 
 
@@ -206,7 +206,7 @@ class Branch:
     shape: ModelShape | None = None
     shape_is_sure: bool = False
     quality: Mapping[str, Quality] = field(default_factory=dict)
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    sources: Mapping[str, Provenance] = field(default_factory=dict)
 
     @property
     def unknown(self) -> frozenset[str]:

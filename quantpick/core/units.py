@@ -7,9 +7,7 @@ MIB: Final = 2**20
 GIB: Final = 2**30
 GB: Final = 10**9
 
-_FACTORS: Final = {
-    "": GIB,
-    "b": 1,
+UNIT_BYTES: Final = {
     "kb": 10**3,
     "mb": 10**6,
     "gb": 10**9,
@@ -18,11 +16,9 @@ _FACTORS: Final = {
     "mib": 2**20,
     "gib": 2**30,
     "tib": 2**40,
-    "k": 2**10,
-    "m": 2**20,
-    "g": 2**30,
-    "t": 2**40,
 }
+"""Bytes of a unit, by the letter."""
+_FACTORS: Final = {"": GIB, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, **UNIT_BYTES}
 _SIZE: Final = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})\s*([kmgt]?i?b?)\s*", re.IGNORECASE)
 
 

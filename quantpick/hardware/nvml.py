@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import pynvml
 
-from quantpick.core.cuda_order import MANY_MIG_DRIVER, Card, Device, as_cuda_sees
+from quantpick.core.cuda_order import MANY_MIG_DRIVER, Device, PhysicalGpu, as_cuda_sees
 from quantpick.core.gpu import Detection, Gpu, GpuProcess
 from quantpick.hardware.ram import ram
 
@@ -46,11 +46,11 @@ def detect() -> Detection:
 
 def _detection() -> Detection:
     problems: list[str] = []
-    cards = list(_cards(problems))
+    gpus = list(_physical_gpus(problems))
     driver = _ask(pynvml.nvmlSystemGetDriverVersion)
     cuda = _ask(pynvml.nvmlSystemGetCudaDriverVersion_v2)
     view = as_cuda_sees(
-        cards,
+        gpus,
         mask=os.environ.get("CUDA_VISIBLE_DEVICES"),
         order=os.environ.get("CUDA_DEVICE_ORDER"),
         many_mig=_is_at_least(driver, MANY_MIG_DRIVER),
@@ -83,16 +83,16 @@ def _ask(call: Callable[..., T], *args: object) -> T | None:
         return None
 
 
-def _cards(problems: list[str]) -> Iterator[Card]:
+def _physical_gpus(problems: list[str]) -> Iterator[PhysicalGpu]:
     """The GPUs that answer, in NVML's order; `problems` gets a sentence for each that does not, or by half."""
     for index in range(_ask(pynvml.nvmlDeviceGetCount) or 0):
         try:
-            yield _card(pynvml.nvmlDeviceGetHandleByIndex(index), index, problems)
+            yield _physical_gpu(pynvml.nvmlDeviceGetHandleByIndex(index), index, problems)
         except pynvml.NVMLError as error:
             problems.append(f"nvidia-smi's GPU {index} is left out, it does not answer: {error}")
 
 
-def _card(handle: Handle, index: int, problems: list[str]) -> Card:
+def _physical_gpu(handle: Handle, index: int, problems: list[str]) -> PhysicalGpu:
     uuid = _ask(pynvml.nvmlDeviceGetUUID, handle)
     current_mig, _ = _ask(pynvml.nvmlDeviceGetMigMode, handle) or (pynvml.NVML_DEVICE_MIG_DISABLE, None)
     if current_mig == pynvml.NVML_DEVICE_MIG_ENABLE:
@@ -100,7 +100,7 @@ def _card(handle: Handle, index: int, problems: list[str]) -> Card:
         problems += [] if devices else [f"nvidia-smi's GPU {index} has MIG on, but no instance that can be used"]
     else:
         devices = (Device(gpu=_gpu(handle, index, problems)),)
-    return Card(uuid=uuid, devices=devices, speed=_speed(handle))
+    return PhysicalGpu(uuid=uuid, devices=devices, speed=_speed(handle))
 
 
 def _speed(handle: Handle) -> int | None:
@@ -109,14 +109,14 @@ def _speed(handle: Handle) -> int | None:
     return cores * mhz if cores and mhz else None
 
 
-def _mig_devices(card: Handle, index: int, uuid: str | None) -> Iterator[Device]:
+def _mig_devices(gpu: Handle, index: int, uuid: str | None) -> Iterator[Device]:
     """The MIG instances of a GPU that answer; their numbers have gaps where others were destroyed."""
-    for at in range(_ask(pynvml.nvmlDeviceGetMaxMigDeviceCount, card) or 0):
-        handle = _ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, card, at)
+    for at in range(_ask(pynvml.nvmlDeviceGetMaxMigDeviceCount, gpu) or 0):
+        handle = _ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, gpu, at)
         memory = None if handle is None else _ask(_memory, handle)
         if memory is not None:
             yield Device(
-                gpu=_described(handle, index, memory, capability=_capability(handle) or _capability(card)),
+                gpu=_described(handle, index, memory, capability=_capability(handle) or _capability(gpu)),
                 gpu_instance=f"MIG-{uuid}/{_ask(pynvml.nvmlDeviceGetGpuInstanceId, handle)}",
                 compute_instance=_ask(pynvml.nvmlDeviceGetComputeInstanceId, handle),
             )

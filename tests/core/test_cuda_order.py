@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantpick.core.cuda_order import PCI_BUS_ID, Card, Device, View, as_cuda_sees
+from quantpick.core.cuda_order import PCI_BUS_ID, Device, PhysicalGpu, View, as_cuda_sees
 from quantpick.core.gpu import Gpu
 
 
-def card(index: int, uuid: str, speed: int | None = None) -> Card:
-    gpu = Gpu(index=index, name=f"card {index}", total_bytes=2**34, free_bytes=2**34, uuid=uuid)
-    return Card(uuid=uuid, devices=(Device(gpu=gpu),), speed=speed)
+def gpu(index: int, uuid: str, speed: int | None = None) -> PhysicalGpu:
+    gpu = Gpu(index=index, name=f"gpu {index}", total_bytes=2**34, free_bytes=2**34, uuid=uuid)
+    return PhysicalGpu(uuid=uuid, devices=(Device(gpu=gpu),), speed=speed)
 
 
 def instance(card_uuid: str, uuid: str, gpu_instance: int, compute_instance: int) -> Device:
@@ -19,8 +19,8 @@ def instance(card_uuid: str, uuid: str, gpu_instance: int, compute_instance: int
     )
 
 
-CARDS = [card(0, "GPU-8932f937-d72c"), card(1, "GPU-8932aaaa-4106"), card(2, "GPU-c12f20bd-9faa")]
-SPLIT = Card(
+CARDS = [gpu(0, "GPU-8932f937-d72c"), gpu(1, "GPU-8932aaaa-4106"), gpu(2, "GPU-c12f20bd-9faa")]
+SPLIT = PhysicalGpu(
     uuid="GPU-d0d0",
     devices=(
         instance("GPU-d0d0", "MIG-aa11", 1, 0),
@@ -31,8 +31,8 @@ SPLIT = Card(
 )
 
 
-def seen(cards: list[Card], mask: str | None, *, many_mig: bool = True) -> View:
-    return as_cuda_sees(cards, mask=mask, order=PCI_BUS_ID, many_mig=many_mig)
+def seen(gpus: list[PhysicalGpu], mask: str | None, *, many_mig: bool = True) -> View:
+    return as_cuda_sees(gpus, mask=mask, order=PCI_BUS_ID, many_mig=many_mig)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def seen(cards: list[Card], mask: str | None, *, many_mig: bool = True) -> View:
 )
 def test_mask_is_read_up_to_the_first_entry_that_names_no_gpu(mask: str | None, shown: list[int]) -> None:
     view = seen(CARDS, mask)
-    assert [gpu.name for gpu in view.gpus] == [f"card {index}" for index in shown]
+    assert [gpu.name for gpu in view.gpus] == [f"gpu {index}" for index in shown]
     assert [gpu.index for gpu in view.gpus] == list(range(len(shown)))
-    assert {gpu.name for gpu in view.hidden} == {f"card {index}" for index in {0, 1, 2} - set(shown)}
+    assert {gpu.name for gpu in view.hidden} == {f"gpu {index}" for index in {0, 1, 2} - set(shown)}
     if not shown:
         assert view.note is not None
 
@@ -87,7 +87,7 @@ def test_mask_is_read_up_to_the_first_entry_that_names_no_gpu(mask: str | None, 
 )
 def test_no_mask_raises_and_every_gpu_is_shown_or_hidden_once(mask: str | None) -> None:
     view = seen(CARDS, mask)
-    assert sorted(gpu.name for gpu in (*view.gpus, *view.hidden)) == ["card 0", "card 1", "card 2"]
+    assert sorted(gpu.name for gpu in (*view.gpus, *view.hidden)) == ["gpu 0", "gpu 1", "gpu 2"]
     assert [gpu.index for gpu in view.gpus] == list(range(len(view.gpus)))
 
 
@@ -104,21 +104,21 @@ def test_no_mask_raises_and_every_gpu_is_shown_or_hidden_once(mask: str | None) 
 def test_fastest_comes_first_where_every_speed_is_known(
     speeds: list[int | None], order: str | None, shown: list[int]
 ) -> None:
-    cards = [card(index, f"GPU-{index}", speed) for index, speed in enumerate(speeds)]
-    view = as_cuda_sees(cards, mask=None, order=order, many_mig=True)
-    assert [gpu.name for gpu in view.gpus] == [f"card {index}" for index in shown]
+    gpus = [gpu(index, f"GPU-{index}", speed) for index, speed in enumerate(speeds)]
+    view = as_cuda_sees(gpus, mask=None, order=order, many_mig=True)
+    assert [gpu.name for gpu in view.gpus] == [f"gpu {index}" for index in shown]
 
 
 @pytest.mark.parametrize(
     ("mask", "shown"),
     [
-        (None, ["MIG-aa11", "MIG-bb33", "card 2"]),
+        (None, ["MIG-aa11", "MIG-bb33", "gpu 2"]),
         ("0", ["MIG-aa11"]),
         ("GPU-d0d0", ["MIG-aa11"]),
         ("MIG-cc44", ["MIG-cc44"]),
         ("MIG-a", []),
         ("MIG-GPU-d0d0/2/0", ["MIG-bb33"]),
-        ("MIG-GPU-d0d0/2/10,GPU-c", ["MIG-cc44", "card 2"]),
+        ("MIG-GPU-d0d0/2/10,GPU-c", ["MIG-cc44", "gpu 2"]),
         ("MIG-GPU-d0d0/1/1,MIG-bb", ["MIG-aa22", "MIG-bb33"]),
         ("MIG-GPU-d0d0/2", []),
     ],
@@ -129,7 +129,7 @@ def test_mig_instances_that_share_memory_are_shown_once(mask: str | None, shown:
 
 @pytest.mark.parametrize(
     ("mask", "shown"),
-    [(None, ["MIG-aa11"]), ("1", ["card 2"]), ("1,0", ["MIG-aa11"]), ("MIG-bb33,GPU-c", ["MIG-bb33"])],
+    [(None, ["MIG-aa11"]), ("1", ["gpu 2"]), ("1,0", ["MIG-aa11"]), ("MIG-bb33,GPU-c", ["MIG-bb33"])],
 )
 def test_older_driver_shows_one_mig_instance_and_then_no_whole_gpu(mask: str | None, shown: list[str]) -> None:
     view = seen([SPLIT, CARDS[2]], mask, many_mig=False)
@@ -137,7 +137,7 @@ def test_older_driver_shows_one_mig_instance_and_then_no_whole_gpu(mask: str | N
 
 
 def test_card_whose_mig_has_no_instance_cannot_be_named() -> None:
-    empty = Card(uuid="GPU-e", devices=())
+    empty = PhysicalGpu(uuid="GPU-e", devices=())
     assert seen([empty, CARDS[0]], "0").gpus == ()
     assert seen([empty, CARDS[0]], "GPU-e").gpus == ()
-    assert [gpu.name for gpu in seen([empty, CARDS[0]], "1").gpus] == ["card 0"]
+    assert [gpu.name for gpu in seen([empty, CARDS[0]], "1").gpus] == ["gpu 0"]

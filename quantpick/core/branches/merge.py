@@ -12,7 +12,7 @@ from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.branches.config import ConfigFacts
 from quantpick.core.card.read import Card
 from quantpick.core.card.rows import CardRow
-from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, QuantFacts, QuantSpec, Source
+from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, Provenance, QuantFacts, QuantSpec
 from quantpick.core.units import format_gb
 
 _COMPARED: Final[Mapping[str, str]] = {
@@ -55,7 +55,7 @@ def merge_branch(
     """
     config = config or ConfigFacts()
     from_name = read_branch_name(name)
-    said: list[tuple[Source, QuantFacts]] = [("config", config.quant)]
+    said: list[tuple[Provenance, QuantFacts]] = [("config", config.quant)]
     said += [] if isinstance(from_name, UnknownName) else [("name", from_name)]
     said += [("card", row.facts) for row in rows]
     said += [("card", QuantFacts(method=card.method))] if card else []
@@ -66,7 +66,7 @@ def merge_branch(
     model_type = config.model_type or (card.model_type if card else None)
     exllama = next((row.exllama for row in rows if row.exllama is not None), None)
     description = next((row.description for row in rows if row.description), None)
-    others: tuple[tuple[str, object, Source], ...] = (
+    others: tuple[tuple[str, object, Provenance], ...] = (
         ("size_bytes", size_bytes, "card" if tree_bytes is None else "tree"),
         ("model_type", model_type, "config" if config.model_type else "card"),
         ("exllama", exllama, "card"),
@@ -107,11 +107,11 @@ def merge_branch(
 
 
 def _first_said(
-    name: str, said: Sequence[tuple[Source, QuantFacts]]
-) -> tuple[QuantFacts, dict[str, Source], list[BranchWarning]]:
+    name: str, said: Sequence[tuple[Provenance, QuantFacts]]
+) -> tuple[QuantFacts, dict[str, Provenance], list[BranchWarning]]:
     """Each field from the first source that names it, who that was, and a warning for each later one that differs."""
     found: dict[str, Any] = {}
-    sources: dict[str, Source] = {}
+    sources: dict[str, Provenance] = {}
     warnings: list[BranchWarning] = []
     for field in fields(QuantFacts):
         for source, facts in said:
@@ -132,7 +132,7 @@ def _first_said(
     return QuantFacts(**found), sources, warnings
 
 
-def _trust_finer_bits(said: Sequence[tuple[Source, QuantFacts]]) -> list[tuple[Source, QuantFacts]]:
+def _trust_finer_bits(said: Sequence[tuple[Provenance, QuantFacts]]) -> list[tuple[Provenance, QuantFacts]]:
     """The same, without EXL2/EXL3 bits of a config that were cut to a whole number.
 
     The Hub warns that ``quantization_config.bits`` must be an integer, so publishers cut 3.5 to 3: where the name or

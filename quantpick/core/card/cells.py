@@ -3,11 +3,12 @@
 import re
 from typing import Final
 
-from quantpick.core.card.figures import SIZE, UNITS, read_number, size_bytes_of
+from quantpick.core.card.figures import SIZE, read_number, size_bytes_of
 from quantpick.core.card.inline import Inline
 from quantpick.core.hub_url import is_git_ref
 from quantpick.core.methods import names_method
 from quantpick.core.quant import NO_GROUP
+from quantpick.core.units import UNIT_BYTES
 
 _NUMBER: Final = re.compile(r"\d{1,9}(?:[._,]\d{1,6})?")
 _YES: Final = ("yes", "true", "y", "✓", "✔", "✅", "☑", "是")
@@ -77,7 +78,7 @@ def read_size(cell: Inline, header: str) -> int | None:
     """Bytes of "4.15 GB", or of "4.15" below a header that names the unit. GB is 10^9, as publishers mean it."""
     found = list(SIZE.finditer(cell.plain[:200]))
     with_unit = next((one for one in found if one[2]), found[0] if found else None)
-    return size_bytes_of(with_unit, next((word for word in header.split() if word in UNITS), None))
+    return size_bytes_of(with_unit, next((word for word in header.split() if word in UNIT_BYTES), None))
 
 
 def read_words(cell: Inline, header: str) -> str | None:

@@ -4,21 +4,11 @@ import re
 from typing import Final
 
 from quantpick.core.branch_name import UnknownName, read_branch_name
-from quantpick.core.units import GIB, MIB
+from quantpick.core.units import UNIT_BYTES
 
 SIZE: Final = re.compile(
     r"(\d{1,15}(?:[.,]\d{1,6})*)\s*([kmgt]i?b)?\b(?!\s*(?:of\s+)?v?ram|\s*(?:cards?|gpus?)\b)", re.I
 )
-UNITS: Final = {
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 2**10,
-    "mib": MIB,
-    "gib": GIB,
-    "tib": 2**40,
-}
 _NUMBER_TEXT: Final = r"(\d{1,2}(?:[._]\d{1,4})?)"
 _BPW: Final = re.compile(
     rf"{_NUMBER_TEXT}[ _-]?(?:bpw|b/w|(?:decoder )?bits? ?(?:per|/) ?weight)|\bbpw[ :=_-]{{0,2}}{_NUMBER_TEXT}", re.I
@@ -79,4 +69,4 @@ def size_bytes_of(match: re.Match[str] | None, header_unit: str | None) -> int |
     whole, _, fraction = digits.replace(",", ".").partition(".")
     if not fraction.isdigit() and fraction:
         return None
-    return int(whole + fraction) * UNITS[unit] // 10 ** len(fraction) or None
+    return int(whole + fraction) * UNIT_BYTES[unit] // 10 ** len(fraction) or None
