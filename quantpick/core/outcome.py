@@ -19,6 +19,7 @@ class DownloadResult:
         transport: what brought the large files; None when there was nothing to bring.
         files: what was chosen of the branch, each complete and verified.
         left_out: pickle weights that were not chosen, because the same weights are there as safetensors.
+        left_behind: files in the folder of an earlier commit or branch, which are none of this one.
         fetched_bytes: what came now.
         reused_bytes: what was there already.
         seconds: wall time of the transfer.
@@ -33,6 +34,7 @@ class DownloadResult:
     transport: TransportName | None
     files: tuple[RepoFile, ...]
     left_out: tuple[RepoFile, ...] = ()
+    left_behind: tuple[str, ...] = ()
     fetched_bytes: int = 0
     reused_bytes: int = 0
     seconds: float = 0.0
@@ -45,7 +47,8 @@ class DownloadResult:
         return sum(file.size_bytes for file in self.files)
 
 
-FileState = Literal["ok", "missing", "damaged", "extra"]
+FileState = Literal["ok", "missing", "damaged", "extra", "repaired"]
+"""``repaired``: it was missing or damaged, and was fetched again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +76,38 @@ class VerifyReport:
     @property
     def is_sound(self) -> bool:
         """Whether everything is there, right, and nothing else."""
-        return all(state == "ok" for _, state in self.files)
+        return all(state in ("ok", "repaired") for _, state in self.files)
+
+
+LeftoverKind = Literal["partial", "scratch", "record", "lock"]
+"""A file on its way; one of a moment; a note of what is gone or cannot be read; a lock that nobody holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A file that an earlier run left: its path, the bytes of disk it takes, its kind, whether a process uses it."""
+
+    path: str
+    size_bytes: int
+    kind: LeftoverKind
+    in_use: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanReport:
+    """What was left in a place; what is in use was not removed, and with `dry_run` nothing was.
+
+    Args:
+        path: the folder or cache.
+        dry_run: whether it was only listed.
+        leftovers: each file.
+    """
+
+    path: str
+    dry_run: bool
+    leftovers: tuple[Leftover, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of disk of what was, or would be, removed."""
+        return sum(one.size_bytes for one in self.leftovers if not one.in_use)

@@ -59,6 +59,10 @@ class DownloadProgress:
     transport: TransportName | None = None
     connections: int = 0
 
+    def wait_for(self, words: str | None) -> None:
+        """Note whom the download waits for, a clause; None when it goes on."""
+        self.trouble = None if words is None else Trouble(words)
+
     @property
     def size_bytes(self) -> int:
         """Bytes of all files."""

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import filelock
-from huggingface_hub.utils import WeakFileLock
-
 from quantpick.core.progress import DownloadProgress, FileProgress
 from quantpick.core.transfer_options import TransportChoice
 from quantpick.core.units import MIB, format_gb
 from quantpick.errors import DiskError
+from quantpick.files import make_folder, open_own, scratch_name
 from quantpick.transfer.disk.hashing import file_matches
-from quantpick.transfer.disk.partial import PartialFile, allocated_bytes, disk_errors
+from quantpick.transfer.disk.locks import Interrupted, Waiting, held
+from quantpick.transfer.disk.partial import PartialFile, allocated_bytes
 from quantpick.transfer.disk.places import Layout, Place
+from quantpick.transfer.disk.trouble import disk_errors
 from quantpick.transfer.net.crew import Crew
 from quantpick.transfer.net.http import Connection
 from quantpick.transfer.net.line import Line
@@ -33,14 +33,12 @@ _SMALL_AT_ONCE: Final = 8
 """As many as huggingface_hub 2.4 fetches at once (``snapshot_download``, ``max_workers``)."""
 _MARGIN_BYTES: Final = 16 * MIB
 """Chosen, for journals, folders and what the file system itself needs."""
-_LOCK_POLL_S: Final = 0.5
-"""Chosen: how soon an interruption is noticed while another process holds the lock."""
 
 
 def needed_bytes(places: Sequence[Place]) -> int:
     """Bytes of disk that the files still need: what is there, whole or in part, is taken off."""
     return sum(
-        max(0, place.file.size_bytes - allocated_bytes(place.partial)) for place in places if not _is_there(place)
+        max(0, place.file.size_bytes - allocated_bytes(place.partial)) for place in places if not place.is_filled
     )
 
 
@@ -50,15 +48,12 @@ def check_disk(places: Sequence[Place], folder: Path) -> None:
     Raises:
         DiskError: too little is free, or nothing can be written there.
     """
-    there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
     with disk_errors(folder):
-        if not there.is_dir():
-            raise NotADirectoryError(20, "Not a directory")
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".quantpick-{os.getpid()}"
-        probe.touch()
+        make_folder(folder)
+        probe = scratch_name(folder / "x")
+        os.close(open_own(probe)[0])
         probe.unlink()
-    needed, free = needed_bytes(places), shutil.disk_usage(folder).free
+        needed, free = needed_bytes(places), shutil.disk_usage(folder).free
     if needed and needed + _MARGIN_BYTES > free:
         raise DiskError(
             f"not enough disk for `{folder}`: {format_gb(needed)} needed, {format_gb(free)} free",
@@ -105,6 +100,7 @@ class _Download:
         self._places = places
         self._tallies = [Tally(FileProgress(place.file.path, place.file.size_bytes)) for place in places]
         self._results: dict[int, Fetched] = {}
+        self._progress = progress
         progress.files.extend(tally.state for tally in self._tallies)
 
     def run(self) -> list[Fetched]:
@@ -131,16 +127,15 @@ class _Download:
         place, tally = self._places[at], self._tallies[at]
         with self._locked(place, tally):
             self._results[at] = self._found(place, tally) or self._brought(place, tally, connection)
-        with disk_errors(place.final):
             self._layout.placed(place.file)
 
     def _found(self, place: Place, tally: Tally) -> Fetched | None:
         """A file that is there already, if it is right."""
-        if not _is_there(place):
+        if not place.is_filled:
             return None
         stop = self._line.patience.stop
         tally.phase("verifying")
-        if file_matches(place.final, place.file, stop=stop):
+        if file_matches(place.final, place.file, stop=stop, follow=place.may_be_link):
             tally.reused(place.file.size_bytes)
             tally.phase("done")
             return Fetched(None, 0, place.file.size_bytes)
@@ -157,18 +152,15 @@ class _Download:
     @contextlib.contextmanager
     def _locked(self, place: Place, tally: Tally) -> Iterator[None]:
         """The Hub's own lock, so that `hf download` waits too; waiting ends with the patience's `stop`."""
-        with disk_errors(place.lock):
-            place.lock.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            try:
-                with WeakFileLock(place.lock, timeout=_LOCK_POLL_S):
-                    yield
-                    return
-            except filelock.Timeout:
-                tally.phase("waiting")
-                if self._line.patience.stop.is_set():
-                    raise Stopped from None
+        patience = self._line.patience
 
+        def say(for_whom: str | None) -> None:
+            self._progress.wait_for(for_whom)
+            tally.phase("waiting" if for_whom else "queued")
 
-def _is_there(place: Place) -> bool:
-    return place.final.exists() and place.final.stat().st_size == place.file.size_bytes
+        try:
+            with held(place.lock, Waiting(patience.stop, patience.retry_for_s, say), what=f"`{place.file.path}`"):
+                patience.byte_came()
+                yield
+        except Interrupted as error:
+            raise Stopped from error

@@ -82,6 +82,7 @@ def download(
     """
     from quantpick.hub import client
     from quantpick.hub.survey import survey
+    from quantpick.transfer.disk.locks import Interrupted, Waiting
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
     from quantpick.transfer.download import check_disk, fetch_branch, needed_bytes
     from quantpick.transfer.net.line import Line
@@ -104,9 +105,9 @@ def download(
     chosen = selection.select_files(branch.files, include=options.include, exclude=options.exclude)
     _check_names(facts.repo_id, chosen.files)
     layout: Layout = (
-        CacheLayout(facts.repo_id, branch.name, branch.commit, None if cache_dir is None else Path(cache_dir))
+        CacheLayout(facts.repo_id, branch, None if cache_dir is None else Path(cache_dir))
         if local_dir is None
-        else FolderLayout(facts.repo_id, branch.name, branch.commit, Path(local_dir), force=options.force)
+        else FolderLayout(facts.repo_id, branch, Path(local_dir), force=options.force)
     )
     result = DownloadResult(
         repo_id=facts.repo_id,
@@ -122,21 +123,24 @@ def download(
     if options.dry_run:
         needed = needed_bytes(places)
         return replace(result, planned=True, fetched_bytes=needed, reused_bytes=max(0, result.total_bytes - needed))
-    check_disk(places, places[0].final.parent)
-    layout.begun(chosen.files)
     line = Line(
         lambda file: client.file_url(facts.repo_id, branch.commit, file.path),
         login=client.login_header(token),
         connections=options.connections,
         patience=Patience(options.retry_for_s, stop),
     )
+    counters = progress or DownloadProgress()
     started = time.monotonic()
     try:
-        fetched = fetch_branch(layout, places, line, options.transport, progress or DownloadProgress())
-    except Stopped as stopped:
+        with layout.claimed(Waiting(line.patience.stop, options.retry_for_s, counters.wait_for)):
+            line.patience.byte_came()
+            check_disk(places, places[0].final.parent)
+            layout.begun(chosen.files)
+            fetched = fetch_branch(layout, places, line, options.transport, counters)
+            layout.finished(chosen.files)
+    except (Stopped, Interrupted) as stopped:
         raise KeyboardInterrupt from stopped
-    layout.finished(chosen.files)
-    return _with_costs(result, fetched, time.monotonic() - started)
+    return replace(_with_costs(result, fetched, time.monotonic() - started), left_behind=layout.left_behind)
 
 
 def _with_costs(result: DownloadResult, fetched: "Sequence[Fetched]", seconds: float) -> DownloadResult:

@@ -44,14 +44,13 @@ def _launch(answer: Recommendation, choice: Choice) -> tuple[str, ...] | None:
         placed = OnDisk(repo_id=repo_id, branch=choice.branch.name, path=folder)
     else:
         assert commit is not None
-        path, hub_cache = _in_cache(repo_id, choice.branch.name, commit)
+        path, hub_cache = _in_cache(repo_id, commit)
         placed = OnDisk(repo_id=repo_id, branch=choice.branch.name, path=path, hub_cache=hub_cache)
     return launch_on_disk(choice, placed, answer.wish.kv_dtype)
 
 
-def _in_cache(repo_id: str, branch: str, commit: str) -> Sequence[str]:
+def _in_cache(repo_id: str, commit: str) -> Sequence[str]:
     """The folder that a branch has in the Hub's cache, and the cache."""
-    from quantpick.transfer.disk.places import CacheLayout
+    from quantpick.transfer.disk.places import cache_folder, snapshot_path
 
-    path = str(CacheLayout(repo_id, branch, commit).path)
-    return path, path.partition("/models--")[0]
+    return str(snapshot_path(repo_id, commit)), str(cache_folder())

@@ -1,17 +1,22 @@
-"""What is on disk against the Hub's hashes."""
+"""What is on disk against the Hub's hashes, and on request what is wrong of it fetched again."""
 
-from dataclasses import replace
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quantpick.core.outcome import VerifyReport
+from quantpick.core import defaults
+from quantpick.core.outcome import FileState, VerifyReport
 from quantpick.core.progress import DownloadProgress
-from quantpick.core.repo import RepoFile
+from quantpick.core.repo import BranchFiles, RepoFile
 from quantpick.core.target import Target
-from quantpick.errors import NotFoundError
+from quantpick.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from quantpick.transfer.disk.places import Holding
+    from quantpick.transfer.disk.places import Layout
+    from quantpick.transfer.disk.records import Holding
 
 from quantpick.workflow.choice import target
 from quantpick.workflow.survey import StrPath
@@ -21,71 +26,156 @@ def verify(
     place: StrPath,
     *,
     cache_dir: StrPath | None = None,
+    repair: bool = False,
     progress: DownloadProgress | None = None,
+    stop: threading.Event | None = None,
     token: str | bool | None = None,
     offline: bool = False,
+    retry_for_s: float = defaults.RETRY_FOR_S,
 ) -> tuple[VerifyReport, ...]:
     """Hash what is on disk against the Hub's hashes.
 
     Args:
-        place: a folder that was downloaded to, or a repo (and branch) whose place is the Hub's cache. A branch that
-            quantpick did not fetch is compared with its file list on the Hub.
+        place: a folder that was downloaded to (a snapshot in the Hub's cache is one), or a repo (and branch) whose
+            place is that cache. A branch that quantpick did not fetch is compared with its file list on the Hub.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
+        repair: fetch again what is damaged or missing; what is sound is not touched.
         progress: filled and kept up to date while it runs.
+        stop: set from another thread to end a repair.
         token: as in `list_branches`.
         offline: as in `list_branches`.
+        retry_for_s: for a repair, seconds without a byte after which it gives up.
 
     Returns:
         A report per branch that is there.
 
     Raises:
         NotFoundError: nothing of it is there.
-        UsageError, AccessError, HubError: as in `list_branches`.
+        UsageError: a repair where nobody noted what the folder is of; and as in `list_branches`.
+        AccessError, HubError: as in `list_branches`.
+        TransferError, DiskError, DamagedError: as in `download`, of a repair.
     """
-    from quantpick.transfer.disk import places as layout
     from quantpick.transfer.disk.verify import verify_folder
 
-    folder = Path(place).expanduser()
-    cache = None if cache_dir is None else Path(cache_dir)
-    found: list[tuple[Path, layout.Holding | None, tuple[RepoFile, ...]]]
-    if folder.is_dir():
-        holding = layout.folder_holding(folder)
-        found = [(folder, holding, holding.files if holding else layout.folder_files(folder))]
-    else:
-        named = target(str(place))
-        there = [
-            one
-            for one in layout.cached_holdings(named.repo_id, cache)
-            if named.revision in (None, one[1].branch, one[1].commit)
-        ]
-        found = [(path, holding, holding.files) for path, holding in there] or _on_the_hub(
-            named, cache, token=token, offline=offline
-        )
-    if not any(files for _, _, files in found):
+    found = _found(place, None if cache_dir is None else Path(cache_dir), token=token, offline=offline)
+    if not any(one.files for one in found):
         raise NotFoundError(f"nothing that was downloaded is known of `{place}`", hint="quantpick download REPO")
     counters = progress or DownloadProgress()
-    return tuple(
-        VerifyReport(
-            repo_id=holding.repo_id if holding else None,
-            branch=holding.branch if holding else None,
-            commit=holding.commit if holding else None,
-            path=str(path),
-            files=verify_folder(path, files, counters),
-        )
-        for path, holding, files in found
+    reports = []
+    for one in found:
+        states = verify_folder(one.path, one.files, counters)
+        broken = [path for path, state in states if state in ("missing", "damaged")]
+        if repair and broken:
+            _repair(one, broken, counters, stop=stop, token=token, retry_for_s=retry_for_s)
+            states = tuple((path, "repaired" if path in broken else state) for path, state in states)
+        reports.append(_report(one, states))
+    return tuple(reports)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A folder that holds a branch, and what should be in it."""
+
+    path: Path
+    holding: "Holding | None"
+    files: tuple[RepoFile, ...]
+    in_cache: bool = True
+
+
+def _report(found: _Found, states: Sequence[tuple[str, FileState]]) -> VerifyReport:
+    holding = found.holding
+    return VerifyReport(
+        repo_id=holding.repo_id if holding else None,
+        branch=holding.branch if holding else None,
+        commit=holding.commit if holding else None,
+        path=str(found.path),
+        files=tuple(states),
     )
 
 
-def _on_the_hub(
-    named: Target, cache_dir: Path | None, *, token: str | bool | None, offline: bool
-) -> "list[tuple[Path, Holding | None, tuple[RepoFile, ...]]]":
-    """A branch that another program put into the Hub's cache, with its file list from the Hub."""
-    from quantpick.hub.survey import survey
-    from quantpick.transfer.disk.places import CacheLayout, Holding
+def _found(place: StrPath, cache: Path | None, *, token: str | bool | None, offline: bool) -> list[_Found]:
+    from quantpick.transfer.disk import places
+    from quantpick.transfer.disk.records import Holding
 
-    facts = survey(replace(named, revision=named.revision or "main"), token=token, offline=offline)
-    branch = facts.branches[0]
-    path = CacheLayout(facts.repo_id, branch.name, branch.commit, cache_dir).path
+    folder = places.user_folder(Path(place))
+    if not os.path.isdir(folder):
+        named = target(str(place))
+        there = [
+            _Found(path, holding, holding.files)
+            for path, holding in places.cached_holdings(named.repo_id, cache)
+            if named.revision in (None, holding.branch, holding.commit)
+        ]
+        return there or [_on_the_hub(named, cache, token=token, offline=offline)]
+    snapshot = places.snapshot_holding(folder)
+    if snapshot is not None:
+        repo_id, commit, holding = snapshot
+        if holding is None:
+            branch = _branch_on_the_hub(Target(repo_id, commit), token=token, offline=offline)[1]
+            holding = Holding(repo_id, branch.name, commit, branch.files)
+        return [_Found(folder, holding, holding.files)]
+    holding = places.folder_holding(folder)
+    files = holding.files if holding else places.folder_files(folder)
+    return [_Found(folder, holding, files, in_cache=False)]
+
+
+def _on_the_hub(named: Target, cache_dir: Path | None, *, token: str | bool | None, offline: bool) -> _Found:
+    """A branch that another program put into the Hub's cache, with its file list from the Hub."""
+    from quantpick.transfer.disk.places import CacheLayout
+    from quantpick.transfer.disk.records import Holding
+
+    wanted = replace(named, revision=named.revision or "main")
+    repo_id, branch = _branch_on_the_hub(wanted, token=token, offline=offline)
+    path = CacheLayout(repo_id, branch, cache_dir).path
     if not path.is_dir():
         raise NotFoundError(f"`{named.repo_id}` is not in the cache", hint=f"quantpick download {named.repo_id}")
-    return [(path, Holding(facts.repo_id, branch.name, branch.commit, branch.files), branch.files)]
+    return _Found(path, Holding(repo_id, branch.name, branch.commit, branch.files), branch.files)
+
+
+def _branch_on_the_hub(named: Target, *, token: str | bool | None, offline: bool) -> tuple[str, BranchFiles]:
+    from quantpick.hub.survey import survey
+
+    facts = survey(named, token=token, offline=offline)
+    return facts.repo_id, facts.branches[0]
+
+
+def _repair(
+    found: _Found,
+    broken: Sequence[str],
+    progress: DownloadProgress,
+    *,
+    stop: threading.Event | None,
+    token: str | bool | None,
+    retry_for_s: float,
+) -> None:
+    """Fetch the broken files again, at the commit that is noted."""
+    from quantpick.hub import client
+    from quantpick.transfer.disk.locks import Interrupted, Waiting
+    from quantpick.transfer.disk.places import CacheLayout, FolderLayout
+    from quantpick.transfer.download import check_disk, fetch_branch
+    from quantpick.transfer.net.line import Line
+    from quantpick.transfer.net.patience import Patience, Stopped
+
+    holding = found.holding
+    if holding is None:
+        raise UsageError(
+            f"`{found.path}` does not say which repo it is of", hint="quantpick download REPO --local-dir with its path"
+        )
+    branch = BranchFiles(name=holding.branch, commit=holding.commit, files=holding.files)
+    layout: Layout = (
+        CacheLayout(holding.repo_id, branch, found.path.absolute().parents[2])
+        if found.in_cache
+        else FolderLayout(holding.repo_id, branch, found.path)
+    )
+    line = Line(
+        lambda file: client.file_url(holding.repo_id, holding.commit, file.path),
+        login=client.login_header(token),
+        patience=Patience(retry_for_s, stop),
+    )
+    places = [layout.place(file) for file in holding.files if file.path in broken]
+    try:
+        with layout.claimed(Waiting(line.patience.stop, retry_for_s, progress.wait_for)):
+            line.patience.byte_came()
+            check_disk(places, places[0].final.parent)
+            fetch_branch(layout, places, line, "auto", progress)
+    except (Stopped, Interrupted) as stopped:
+        raise KeyboardInterrupt from stopped

@@ -1,12 +1,16 @@
 """The two hashes the Hub publishes: sha256 of large files, git's blob sha1 of small ones."""
 
 import hashlib
+import os
 import threading
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from quantpick.core.repo import RepoFile
 from quantpick.core.units import MIB
+from quantpick.files import NoRegularFileError, open_regular
+from quantpick.transfer.disk.trouble import disk_errors
 
 _PIECE_BYTES: Final = 4 * MIB
 
@@ -15,7 +19,7 @@ class FileHash:
     """The running hash of a file whose content should be `file`."""
 
     def __init__(self, file: RepoFile) -> None:
-        self._expected = file.sha256 or file.blob_sha1
+        self._expected = file.identity
         if file.sha256 is not None:
             self._hash = hashlib.sha256()
         else:
@@ -31,24 +35,54 @@ class FileHash:
         return self._hash.hexdigest() == self._expected
 
 
-def file_matches(path: Path, file: RepoFile, *, stop: threading.Event | None = None) -> bool:
-    """Whether the file on disk has the size and the hash that the Hub has for it.
+def file_matches(path: Path, file: RepoFile, *, stop: threading.Event | None = None, follow: bool = True) -> bool:
+    """Whether a regular file on disk has the size and the hash that the Hub has for it.
 
     Args:
-        path: on disk.
+        path: on disk. What is no regular file does not match; nothing is waited for.
         file: what it should be.
         stop: ends the reading early, with False.
+        follow: whether the path may be a link to the file.
 
     Raises:
-        OSError: it cannot be read.
+        FileNotFoundError: there is none.
+        DiskError: it cannot be read.
     """
-    if path.stat().st_size != file.size_bytes:
+    try:
+        with disk_errors(path), open(_opened(path, follow=follow), "rb", buffering=0) as content:
+            return os.fstat(content.fileno()).st_size == file.size_bytes and _hash_matches(content, file, stop)
+    except _NotThere as error:
+        raise FileNotFoundError(2, "no such file", str(path)) from error
+    except _NoFile:
         return False
+
+
+class _NotThere(Exception):
+    """There is nothing under the path."""
+
+
+class _NoFile(Exception):
+    """What lies there is no regular file."""
+
+
+def _opened(path: Path, *, follow: bool) -> int:
+    try:
+        return open_regular(path, follow=follow)
+    except FileNotFoundError as error:
+        raise _NotThere from error
+    except OSError as error:
+        if isinstance(error, NoRegularFileError | IsADirectoryError) or path.is_symlink():
+            raise _NoFile from error
+        raise
+
+
+def _hash_matches(content: FileIO, file: RepoFile, stop: threading.Event | None) -> bool:
     running = FileHash(file)
     buffer = memoryview(bytearray(_PIECE_BYTES))
-    with path.open("rb", buffering=0) as content:
-        while count := content.readinto(buffer):
-            running.update(buffer[:count])
-            if stop is not None and stop.is_set():
-                return False
+    left = file.size_bytes
+    while count := content.readinto(buffer):
+        running.update(buffer[:count])
+        left -= count
+        if left < 0 or (stop is not None and stop.is_set()):
+            return False
     return running.matches

@@ -3,40 +3,24 @@
 import contextlib
 import errno
 import os
-import shutil
+import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from quantpick.core.repo import RepoFile
-from quantpick.core.units import MIB, format_gb
+from quantpick.core.units import MIB
 from quantpick.errors import DiskError
-from quantpick.files import sync_folder
+from quantpick.files import make_folder, open_own, sync_folder
 from quantpick.transfer.disk.journal import BLOCK_BYTES, Journal
+from quantpick.transfer.disk.trouble import disk_errors
 
 SYNC_EVERY_BYTES: Final = 512 * MIB
-"""What a power loss can take; syncing as often as this costs no measurable speed on ext4."""
-
-_DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what a full or read-only disk raises into the error that says so.
-
-    Raises:
-        DiskError: the disk is full or cannot be written; what is there is kept.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS and not isinstance(error, FileExistsError | NotADirectoryError):
-            raise
-        free = ""
-        with contextlib.suppress(OSError):
-            free = f" ({format_gb(shutil.disk_usage(path.parent).free)} free)"
-        raise DiskError(f"cannot write `{path}`: {error.strerror}{free}", hint="what arrived is kept") from error
+"""What a power loss can take on a fast line; syncing as often as this costs no measurable speed on ext4."""
+SYNC_EVERY_S: Final = 2.0
+"""What it can take on a slow one, in time; chosen: two seconds of any line."""
 
 
 class PartialFile:
@@ -55,18 +39,16 @@ class PartialFile:
         self.file = file
         self._syncing = threading.Lock()
         self._since_sync = 0
+        self._synced_at = time.monotonic()
         with disk_errors(path):
+            make_folder(path.parent)
             _remove_stale_links(path)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            existed = path.exists() and path.stat().st_size == file.size_bytes
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+            self._fd, existed = open_own(path)
             try:
+                existed = existed and os.fstat(self._fd).st_size == file.size_bytes
                 os.ftruncate(self._fd, file.size_bytes)
                 self.journal = Journal(
-                    path.with_name(path.name + ".journal"),
-                    identity=file.sha256 or file.blob_sha1,
-                    size_bytes=file.size_bytes,
-                    trusted=existed,
+                    journal_path(path), identity=file.identity, size_bytes=file.size_bytes, trusted=existed
                 )
             except BaseException:
                 os.close(self._fd)
@@ -102,19 +84,29 @@ class PartialFile:
             self._since_sync += BLOCK_BYTES
 
     def read_block(self, block: int, buffer: memoryview) -> memoryview:
-        """The bytes of a block, in the buffer."""
+        """The bytes of a block, in the buffer.
+
+        Raises:
+            DiskError: it cannot be read.
+        """
         start, end = self.journal.span(block)
         count = 0
-        while count < end - start:
-            piece = _pread(self._fd, buffer[count : end - start], start + count)
-            if piece == 0:
-                break
-            count += piece
+        with disk_errors(self.path):
+            while count < end - start:
+                piece = _pread(self._fd, buffer[count : end - start], start + count)
+                if piece == 0:
+                    break
+                count += piece
         return buffer[:count]
 
     def sync_now_and_then(self) -> None:
-        """Sync when enough has come since the last time."""
-        if self._since_sync >= SYNC_EVERY_BYTES:
+        """Sync when enough has come since the last time, or something has and it was long ago.
+
+        Raises:
+            DiskError: the disk is full or broken.
+        """
+        overdue = time.monotonic() - self._synced_at >= SYNC_EVERY_S
+        if self._since_sync >= SYNC_EVERY_BYTES or (self._since_sync and overdue):
             self.sync()
 
     def sync(self) -> None:
@@ -124,6 +116,7 @@ class PartialFile:
             blocks = self.journal.unsynced()
             getattr(os, "fdatasync", os.fsync)(self._fd)
             self.journal.mark_synced(blocks)
+            self._synced_at = time.monotonic()
 
     def adopt(self, seen_before: set[int]) -> set[int]:
         """Mark the blocks that another process wrote into the file's holes, if they were seen filled before as well.
@@ -138,27 +131,47 @@ class PartialFile:
             All missing blocks that are filled now, for the next call.
         """
         filled: set[int] = set()
-        for start, end in _extents(self._fd, self.file.size_bytes):
-            last = self.journal.blocks if end >= self.file.size_bytes else end // BLOCK_BYTES
-            filled.update(block for block in range(-(-start // BLOCK_BYTES), last) if not self.journal.holds(block))
+        with disk_errors(self.path):
+            for start, end in _extents(self._fd, self.file.size_bytes):
+                last = self.journal.blocks if end >= self.file.size_bytes else end // BLOCK_BYTES
+                blocks = range(-(-start // BLOCK_BYTES), last)
+                filled.update(block for block in blocks if not self.journal.holds(block))
         for block in filled & seen_before:
             self.journal.mark_written(block)
             self._since_sync += BLOCK_BYTES
         return filled
 
     def finish(self, final: Path) -> None:
-        """Give the complete, verified file its final name, so that a power loss leaves one or the other."""
+        """Give the complete, verified file its final name, so that a power loss leaves one or the other.
+
+        Raises:
+            DiskError: it cannot be renamed, or what lies under its name is not what was hashed.
+        """
         with disk_errors(final):
             os.fsync(self._fd)
-            final.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(final.parent)
+            if not os.path.samestat(os.fstat(self._fd), os.lstat(self.path)):
+                raise DiskError(f"`{self.path}` was replaced while it was fetched", hint="run again")
             self.path.replace(final)
             sync_folder(final.parent)
+            if self.path.parent != final.parent:
+                sync_folder(self.path.parent)
             self.journal.path.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove it with its journal: its content is wrong."""
-        self.journal.path.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        """Remove it with its journal: its content is wrong.
+
+        Raises:
+            DiskError: it cannot be removed.
+        """
+        with disk_errors(self.path):
+            self.journal.path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+
+
+def journal_path(partial: Path) -> Path:
+    """Where the journal of a partial file lies."""
+    return partial.with_name(partial.name + ".journal")
 
 
 def holes_can_be_seen(folder: Path) -> bool:
@@ -168,7 +181,7 @@ def holes_can_be_seen(folder: Path) -> bool:
     """
     probe, link = folder / f".probe-{os.getpid()}", folder / f".probe-{os.getpid()}-link"
     try:
-        with probe.open("w+b") as file:
+        with open(open_own(probe)[0], "w+b") as file:
             file.truncate(4 * MIB)
             _pwrite(file.fileno(), memoryview(b"x" * 4096), 2 * MIB)
             os.link(probe, link)
@@ -184,7 +197,7 @@ def holes_can_be_seen(folder: Path) -> bool:
 def allocated_bytes(path: Path) -> int:
     """Bytes of disk that a partial file has already; 0 when there is none."""
     try:
-        state = path.stat()
+        state = path.lstat()
     except OSError:
         return 0
     return getattr(state, "st_blocks", 0) * 512
@@ -204,6 +217,7 @@ def _extents(fd: int, size_bytes: int) -> Iterator[tuple[int, int]]:
         yield start, position
 
 
+_MADE_BY: Final = re.compile(r"(?:^\.probe-|\.link-)([0-9]{1,10})(?:-link)?$")
 _seek_lock = threading.Lock()
 
 
@@ -227,7 +241,26 @@ def _pread(fd: int, buffer: memoryview, offset: int) -> int:
 
 def _remove_stale_links(path: Path) -> None:
     """Hard links and probes of transfers that were killed: the process that made them is gone."""
-    for probe in path.parent.glob(".probe-*"):
-        probe.unlink(missing_ok=True)
-    for link in path.parent.glob(path.name.replace("[", "[[]") + ".link-*"):
-        link.unlink(missing_ok=True)
+    for link in stale_links(path.parent):
+        if link.name.startswith((".probe-", f"{path.name}.link-")):
+            link.unlink(missing_ok=True)
+
+
+def stale_links(folder: Path) -> Iterator[Path]:
+    """Hard links and probes in a folder whose process is gone."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    for name in names:
+        made_by = _MADE_BY.search(name)
+        if made_by is not None and not _is_alive(int(made_by[1])):
+            yield folder / name
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True

@@ -1,33 +1,45 @@
 """Where a downloaded branch lies, so that huggingface_hub and what is built on it find it.
 
 The cache: ``models--owner--name/{blobs,snapshots,refs}`` (huggingface_hub ``docs/source/en/guides/manage-cache.md``). A
-folder of the user's: the files as they are in the repo, and what is known of each under ``.cache/huggingface``, written
-by huggingface_hub's own code.
+folder of the user's: the files as they are in the repo, and what is known of each under ``.cache/huggingface``.
 """
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from huggingface_hub import constants
-from huggingface_hub._local_folder import get_local_download_paths, read_download_metadata, write_download_metadata
 from huggingface_hub.file_download import repo_folder_name
 
-from quantpick.core.repo import RepoFile
+from quantpick.core.repo import BranchFiles, RepoFile
+from quantpick.core.units import MIB
 from quantpick.errors import DiskError, UsageError
-from quantpick.files import write_atomically
+from quantpick.files import TEMPORARY, make_folder, scratch_name, sync_folder, write_atomically
+from quantpick.transfer.disk.hashing import file_matches
+from quantpick.transfer.disk.locks import Waiting, held
+from quantpick.transfer.disk.records import (
+    NOTES,
+    RECORD,
+    Holding,
+    keep_note,
+    keep_record,
+    note_path,
+    read_notes,
+    read_record,
+)
+from quantpick.transfer.disk.trouble import disk_errors
 
-_PARTIAL: Final = ".quantpick.incomplete"
+PARTIAL: Final = ".quantpick.incomplete"
 """Not ``.incomplete`` alone: huggingface_hub before 1.18 takes such a file's size for its progress."""
-_NOTES: Final = Path(".cache", "huggingface", "download")
-_RECORD: Final = Path(".cache", "huggingface", "quantpick.json")
-"""Which branch a folder holds, with the hashes of its files."""
+FOLDER_LOCK: Final = Path(".cache", "huggingface", "quantpick.lock")
+_LOOKED_AT_BYTES: Final = 64 * MIB
+"""Chosen: a file of the user's up to this size is hashed before anything is fetched, to see whether it is the same."""
+_MAX_NAME_BYTES: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +52,23 @@ class Place:
         partial: its path on the same file system while it is on its way; of one content only, so that a moved branch
             never mixes bytes.
         lock: the lock file that huggingface_hub takes for it too.
+        may_be_link: whether the final path may be a link to the file: in the Hub's cache, which may share blobs.
     """
 
     file: RepoFile
     final: Path
     partial: Path
     lock: Path
+    may_be_link: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """What a folder holds: a branch at a commit, and the files that were chosen of it."""
-
-    repo_id: str
-    branch: str
-    commit: str
-    files: tuple[RepoFile, ...]
+    @property
+    def is_filled(self) -> bool:
+        """Whether a file of the right size lies there."""
+        try:
+            state = self.final.stat(follow_symlinks=self.may_be_link)
+        except OSError:
+            return False
+        return self.final.is_file() and state.st_size == self.file.size_bytes
 
 
 class Layout(Protocol):
@@ -63,9 +76,14 @@ class Layout(Protocol):
 
     path: Path
     """The folder that shows the branch as it is in the repo."""
+    left_behind: tuple[str, ...]
+    """Files there of an earlier commit, which are none of this one; known when it has `begun`."""
 
     def place(self, file: RepoFile) -> Place:
-        """Where a file's bytes go, and the lock for it."""
+        """Where a file's bytes go, and the lock for it. Nothing is made."""
+
+    def claimed(self, waiting: Waiting) -> contextlib.AbstractContextManager[None]:
+        """The right to change what is there, for as long as the block runs."""
 
     def begun(self, files: Sequence[RepoFile]) -> None:
         """Note what is going to be there."""
@@ -77,29 +95,64 @@ class Layout(Protocol):
         """Note that all of them are."""
 
 
+def user_folder(path: Path) -> Path:
+    """A folder as a user names it, ``~`` included.
+
+    Raises:
+        UsageError: ``~`` of a user who is not known.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"`{path}`: there is no such user's home") from error
+
+
+def cache_folder(cache_dir: Path | None = None) -> Path:
+    """The Hub's cache, or another one.
+
+    Raises:
+        UsageError: as `user_folder`.
+    """
+    return user_folder(Path(cache_dir or constants.HF_HUB_CACHE))
+
+
+def cache_repo(repo_id: str, cache_dir: Path | None = None) -> Path:
+    """A repo's folder in the cache."""
+    return cache_folder(cache_dir) / repo_folder_name(repo_id=repo_id, repo_type="model")
+
+
+def snapshot_path(repo_id: str, commit: str, cache_dir: Path | None = None) -> Path:
+    """The folder that shows a commit in the cache."""
+    return cache_repo(repo_id, cache_dir) / "snapshots" / commit
+
+
 class CacheLayout:
     """The Hub's cache.
 
     Args:
         repo_id: ``owner/name``.
-        branch: the branch, tag or commit that was asked for.
-        commit: 40 hex digits.
+        branch: the branch, tag or commit that was asked for, with all its files.
         cache_dir: instead of ``HF_HUB_CACHE``.
     """
 
-    def __init__(self, repo_id: str, branch: str, commit: str, cache_dir: Path | None = None) -> None:
-        cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser()
-        folder = repo_folder_name(repo_id=repo_id, repo_type="model")
-        self._repo_id, self._branch, self._commit = repo_id, branch, commit
-        self._repo = cache / folder
-        self._locks = cache / ".locks" / folder
-        self.path = self._repo / "snapshots" / commit
+    left_behind: tuple[str, ...] = ()
+
+    def __init__(self, repo_id: str, branch: BranchFiles, cache_dir: Path | None = None) -> None:
+        self._repo = cache_repo(repo_id, cache_dir)
+        self._locks = self._repo.parent / ".locks" / self._repo.name
+        self._repo_id, self._branch = repo_id, branch
+        self._changed: set[Path] = set()
+        self.path = snapshot_path(repo_id, branch.commit, cache_dir)
 
     def place(self, file: RepoFile) -> Place:
         """The blob, named by its hash."""
-        name = file.sha256 or file.blob_sha1
-        blob = self._repo / "blobs" / name
-        return Place(file, blob, blob.with_name(name + _PARTIAL), self._locks / f"{name}.lock")
+        blob = self._repo / "blobs" / file.identity
+        lock = self._locks / f"{file.identity}.lock"
+        return Place(file, blob, blob.with_name(file.identity + PARTIAL), lock, may_be_link=True)
+
+    def claimed(self, waiting: Waiting) -> contextlib.AbstractContextManager[None]:
+        """Nothing: each blob has a lock of its own, and the rest is changed in one step."""
+        return contextlib.nullcontext()
 
     def begun(self, files: Sequence[RepoFile]) -> None:
         """Nothing: until the branch is whole its name means what it meant."""
@@ -107,25 +160,32 @@ class CacheLayout:
     def placed(self, file: RepoFile) -> None:
         """Show the blob in the snapshot: by a link, or a copy where there are none."""
         blob, pointer = self.place(file).final, self.path / file.path
-        pointer.parent.mkdir(parents=True, exist_ok=True)
-        if pointer.is_symlink() and pointer.exists() and pointer.resolve() == blob.resolve():
-            return
-        scratch = pointer.with_name(f"{pointer.name}.{os.getpid()}.tmp")
-        try:
-            scratch.symlink_to(os.path.relpath(blob, pointer.parent))
-        except OSError:
-            shutil.copyfile(blob, scratch)
-        scratch.replace(pointer)
+        with disk_errors(pointer):
+            make_folder(pointer.parent)
+            if pointer.is_symlink() and pointer.exists() and pointer.resolve() == blob.resolve():
+                return
+            scratch = scratch_name(pointer)
+            try:
+                scratch.symlink_to(os.path.relpath(blob, pointer.parent))
+            except OSError:
+                shutil.copyfile(blob, scratch)
+            scratch.replace(pointer)
+            self._changed.add(pointer.parent)
 
     def finished(self, files: Sequence[RepoFile]) -> None:
         """Let the branch's name mean this commit."""
-        _keep_record(self._repo / "quantpick" / f"{self._commit}.json", self._holding(files))
-        if self._branch != self._commit:
-            ref = self._repo / "refs" / self._branch
-            write_atomically(ref, self._commit.encode())
-
-    def _holding(self, files: Sequence[RepoFile]) -> Holding:
-        return Holding(self._repo_id, self._branch, self._commit, tuple(files))
+        commit, name = self._branch.commit, self._branch.name
+        for folder in self._changed:
+            sync_folder(folder)
+        record = self._repo / "quantpick" / f"{commit}.json"
+        ref = self._repo / "refs" / name
+        with held(self._locks / "quantpick.lock", Waiting(), what=f"`{self._repo}`"), disk_errors(record):
+            there = read_record(record) or Holding(self._repo_id, name, commit, ())
+            keep_record(record, Holding(self._repo_id, name, commit, there.with_files(files).files))
+            _sweep({*self._changed, record.parent, ref.parent})
+            if name != commit:
+                with disk_errors(ref):
+                    write_atomically(ref, commit.encode())
 
 
 class FolderLayout:
@@ -133,107 +193,168 @@ class FolderLayout:
 
     Args:
         repo_id: ``owner/name``.
-        branch: the branch, tag or commit that was asked for.
-        commit: 40 hex digits.
+        branch: the branch, tag or commit that was asked for, with all its files.
         folder: where the files go.
-        force: let it replace another branch.
+        force: let it replace another branch, or files of the user's own.
 
     Raises:
         UsageError: the folder holds another branch.
     """
 
-    def __init__(self, repo_id: str, branch: str, commit: str, folder: Path, *, force: bool = False) -> None:
-        self._repo_id, self._branch, self._commit = repo_id, branch, commit
-        self.path = folder.expanduser()
-        self._notes = self.path / _NOTES
-        there = folder_holding(self.path)
-        if there is not None and not force and (there.repo_id, there.branch) != (repo_id, branch):
-            raise UsageError(
-                f"`{folder}` holds `{there.branch}` of `{there.repo_id}`",
-                hint="another --local-dir, or --force to put this one over it",
-            )
-        foreign = _foreign_commit(self.path) if there is None and not force else None
-        if foreign not in (None, commit):
-            raise UsageError(
-                f"`{folder}` holds files of commit {foreign}, not of `{branch}`",
-                hint="another --local-dir, or --force to put this one over it",
-            )
+    def __init__(self, repo_id: str, branch: BranchFiles, folder: Path, *, force: bool = False) -> None:
+        self.path = user_folder(folder)
+        self.left_behind: tuple[str, ...] = ()
+        self._repo_id, self._branch, self._force = repo_id, branch, force
+        self._notes = self.path / NOTES
+        self._check_branch()
 
     def place(self, file: RepoFile) -> Place:
-        """The file itself.
+        """The file itself."""
+        which = hashlib.sha1(file.path.encode(), usedforsecurity=False).hexdigest()[:8]
+        lock = note_path(self.path, file.path).with_suffix(".lock")
+        if len(lock.name.encode()) > _MAX_NAME_BYTES:
+            lock = lock.with_name(f"{which}.lock")
+        return Place(file, self.path / file.path, self._notes / f"{which}.{file.identity}{PARTIAL}", lock)
+
+    @contextlib.contextmanager
+    def claimed(self, waiting: Waiting) -> Iterator[None]:
+        """One process at a time: what another one did meanwhile is looked at again.
 
         Raises:
-            DiskError: its folder cannot be made.
+            UsageError: another process put another branch there.
+            TransferError, Interrupted, DiskError: as `held`.
         """
-        try:
-            paths = get_local_download_paths(self.path, file.path)
-        except OSError as error:
-            raise DiskError(f"cannot write `{self.path}`: {error.strerror or error}") from error
-        which = hashlib.sha1(file.path.encode(), usedforsecurity=False).hexdigest()[:8]
-        partial = f"{which}.{file.sha256 or file.blob_sha1}{_PARTIAL}"
-        return Place(file, paths.file_path, self._notes / partial, paths.lock_path)
+        self._check_links([FOLDER_LOCK.as_posix()])
+        with held(self.path / FOLDER_LOCK, waiting, what=f"`{self.path}`"):
+            self._check_branch()
+            yield
 
     def begun(self, files: Sequence[RepoFile]) -> None:
-        """Note which branch is coming here."""
-        _keep_record(self.path / _RECORD, Holding(self._repo_id, self._branch, self._commit, tuple(files)))
+        """Note which branch is coming here, beside what is there of it already.
+
+        Raises:
+            UsageError: a file of the user's own would be overwritten.
+            DiskError: it cannot be noted, or a folder is a link.
+        """
+        self._check_links([*(file.path for file in files), (NOTES / "x").as_posix()])
+        record = self.path / RECORD
+        before = read_record(record)
+        notes = {note.path: note.etag for note in read_notes(self.path)}
+        known = {file.path: file.identity for file in before.files} if before else notes
+        if not self._force:
+            self._check_strangers(files, {*notes, *known})
+        now = {file.path: file for file in self._branch.files}
+        still = [now[path] for path, etag in known.items() if path in now and now[path].identity == etag]
+        chosen = {file.path for file in files}
+        old = set(known) - chosen - {file.path for file in still}
+        self.left_behind = tuple(sorted(path for path in old if (self.path / path).exists()))
+        holding = Holding(self._repo_id, self._branch.name, self._branch.commit, tuple(still))
+        with disk_errors(record):
+            keep_record(record, holding.with_files(files))
+            ignored = record.parent / ".gitignore"
+            if not ignored.exists():
+                write_atomically(ignored, b"*\n")
+            _sweep({self.path / Path(file.path).parent for file in files} | {record.parent, self._notes})
 
     def placed(self, file: RepoFile) -> None:
         """Tell huggingface_hub which version of the file this is."""
-        write_download_metadata(self.path, file.path, self._commit, file.sha256 or file.blob_sha1)
+        with disk_errors(self._notes):
+            keep_note(self.path, file.path, self._branch.commit, file.identity)
 
     def finished(self, files: Sequence[RepoFile]) -> None:
-        """Drop what an earlier version of the branch had left half done."""
-        for leftover in self._notes.glob(f"*{_PARTIAL}*"):
-            leftover.unlink(missing_ok=True)
+        """Drop what another commit had left half done; what is half done of this one stays."""
+        ours = {file.identity for file in self._branch.files}
+        with disk_errors(self._notes):
+            for leftover in self._notes.glob(f"*{PARTIAL}*"):
+                if leftover.name.partition(PARTIAL)[0].rpartition(".")[2] not in ours:
+                    leftover.unlink(missing_ok=True)
+
+    def _check_branch(self) -> None:
+        """See that the folder holds no other branch.
+
+        Raises:
+            UsageError: it does.
+        """
+        if self._force:
+            return
+        there = read_record(self.path / RECORD)
+        hint = "another --local-dir, or --force to put this one over it"
+        if there is not None:
+            if (there.repo_id, there.branch) != (self._repo_id, self._branch.name):
+                raise UsageError(f"`{self.path}` holds `{there.branch}` of `{there.repo_id}`", hint=hint)
+            return
+        other = next((note.commit for note in read_notes(self.path) if note.commit != self._branch.commit), None)
+        if other is not None:
+            raise UsageError(f"`{self.path}` holds files of commit {other}, not of `{self._branch.name}`", hint=hint)
+
+    def _check_links(self, paths: Iterable[str]) -> None:
+        """See that no folder below this one is a link: what is written stays in here.
+
+        Raises:
+            DiskError: one is.
+        """
+        folders = {folder for path in paths for folder in Path(path).parents}
+        for folder in sorted(folders - {Path()}):
+            if (self.path / folder).is_symlink():
+                raise DiskError(f"`{self.path / folder}` is a link: nothing is written through it", hint="remove it")
+
+    def _check_strangers(self, files: Sequence[RepoFile], known: set[str]) -> None:
+        """See that no file of the user's own is overwritten.
+
+        Raises:
+            UsageError: one would be.
+        """
+        for file in files:
+            path = self.path / file.path
+            if file.path in known or path.is_symlink() or not path.is_file():
+                continue
+            size_bytes = path.stat().st_size
+            same = size_bytes == file.size_bytes and (size_bytes > _LOOKED_AT_BYTES or file_matches(path, file))
+            if not same:
+                raise UsageError(
+                    f"`{path}` is there and is not of `{self._branch.name}`",
+                    hint="move it away, --exclude it, or --force to replace it",
+                )
 
 
 def folder_holding(folder: Path) -> Holding | None:
     """What quantpick put into a folder, or None."""
-    return _read_record(folder / _RECORD)
+    return read_record(folder / RECORD)
 
 
 def cached_holdings(repo_id: str, cache_dir: Path | None = None) -> Iterator[tuple[Path, Holding]]:
     """What quantpick put into the Hub's cache of a repo, each with its snapshot's folder."""
-    repo = CacheLayout(repo_id, "", "", cache_dir)._repo
+    repo = cache_repo(repo_id, cache_dir)
     for record in sorted((repo / "quantpick").glob("*.json")):
-        holding = _read_record(record)
+        holding = read_record(record)
         if holding is not None:
             yield repo / "snapshots" / holding.commit, holding
+
+
+def snapshot_holding(folder: Path) -> tuple[str, str, Holding | None] | None:
+    """The repo and commit of a snapshot in some cache, and what quantpick put into it; None for any other folder."""
+    folder = Path(os.path.abspath(folder))
+    kind, *names = folder.parent.parent.name.split("--")
+    if folder.parent.name != "snapshots" or kind != "models" or len(names) != 2:
+        return None
+    return "/".join(names), folder.name, read_record(folder.parent.parent / "quantpick" / f"{folder.name}.json")
 
 
 def folder_files(folder: Path) -> tuple[RepoFile, ...]:
     """What huggingface_hub noted of the files in a folder; sizes are not among it and are those on the disk."""
     found = []
-    notes = folder / _NOTES
-    for note in sorted(notes.rglob("*.metadata")) if notes.is_dir() else ():
-        path = note.relative_to(notes).as_posix().removesuffix(".metadata")
-        known = read_download_metadata(folder, path)
-        if known is not None:
-            size = (folder / path).stat().st_size
-            large = len(known.etag) == 64
-            found.append(RepoFile(path, size, "" if large else known.etag, known.etag if large else None))
+    for note in read_notes(folder):
+        with contextlib.suppress(OSError):
+            size = (folder / note.path).stat().st_size
+            large = len(note.etag) == 64
+            found.append(RepoFile(note.path, size, "" if large else note.etag, note.etag if large else None))
     return tuple(found)
 
 
-def _foreign_commit(folder: Path) -> str | None:
-    """The commit that huggingface_hub noted for the files in a folder."""
-    notes = folder / _NOTES
-    for note in sorted(notes.rglob("*.metadata")) if notes.is_dir() else ():
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            return note.read_text().partition("\n")[0]
-    return None
-
-
-def _keep_record(path: Path, holding: Holding) -> None:
-    rows = [(file.path, file.size_bytes, file.blob_sha1, file.sha256) for file in holding.files]
-    document = {"repo_id": holding.repo_id, "branch": holding.branch, "commit": holding.commit, "files": rows}
-    write_atomically(path, json.dumps(document).encode())
-
-
-def _read_record(path: Path) -> Holding | None:
-    try:
-        said: Any = json.loads(path.read_text())
-        files = tuple(RepoFile(*row) for row in said["files"])
-        return Holding(said["repo_id"], said["branch"], said["commit"], files)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _sweep(folders: Iterable[Path]) -> None:
+    """Remove what writers that were killed left; whoever calls holds the lock."""
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(TEMPORARY):
+                    os.unlink(entry.path)

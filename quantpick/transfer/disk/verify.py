@@ -6,6 +6,7 @@ from pathlib import Path
 from quantpick.core.outcome import FileState
 from quantpick.core.progress import DownloadProgress, FileProgress
 from quantpick.core.repo import RepoFile
+from quantpick.errors import DiskError
 from quantpick.transfer.disk.hashing import file_matches
 
 _NOT_OURS = (".cache", ".git")
@@ -38,7 +39,7 @@ def _state(path: Path, file: RepoFile) -> FileState:
         return "ok" if file_matches(path, file) else "damaged"
     except FileNotFoundError:
         return "missing"
-    except OSError:
+    except DiskError:
         return "damaged"
 
 

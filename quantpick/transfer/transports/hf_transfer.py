@@ -19,7 +19,8 @@ from typing import Final
 
 from quantpick.core.units import MIB
 from quantpick.transfer.disk.journal import BLOCK_BYTES
-from quantpick.transfer.disk.partial import disk_errors, holes_can_be_seen
+from quantpick.transfer.disk.partial import holes_can_be_seen
+from quantpick.transfer.disk.trouble import disk_errors
 from quantpick.transfer.net.patience import Stopped
 from quantpick.transfer.transports.gate import Gate
 from quantpick.transfer.transports.job import Job

@@ -8,8 +8,8 @@ from quantpick.core.repo import RepoFile
 from quantpick.errors import DamagedError
 from quantpick.files import write_atomically
 from quantpick.transfer.disk.hashing import FileHash
-from quantpick.transfer.disk.partial import disk_errors
 from quantpick.transfer.disk.places import Place
+from quantpick.transfer.disk.trouble import disk_errors
 from quantpick.transfer.net.http import Connection, drain
 from quantpick.transfer.net.line import Line
 from quantpick.transfer.net.redirects import ask, same_origin
