@@ -1,38 +1,59 @@
-# make demo | make test | make bench: each makes its own virtual environment when there is none.
+# make demo | make test: each makes its own virtual environment when there is none. `make help` lists the rest.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: demo test bench format clean
+.PHONY: help demo test bench format lock dist test-lowest test-pythons test-packages clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 $(VENV)/.installed: pyproject.toml requirements-dev.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "quantpick needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) --require-hashes --requirement requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-# The whole job on a Hub on loopback: list, recommend, a download that is killed and resumed, verify. No network is used.
-demo: $(VENV)/.installed
+# No network is used.
+demo: $(VENV)/.installed  ## the whole job on a Hub on loopback: a download that is killed and resumed
 	$(BIN)/quantpick demo
 
-test: $(VENV)/.installed
+test: $(VENV)/.installed  ## all that CI runs: ruff, mypy --strict, import contracts, pytest with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed  ## speed and accuracy, beside hf and raw hf_transfer
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/card_speed.py
 	$(BIN)/python benchmarks/hub_survey.py
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/vram_accuracy.py
 
-format: $(VENV)/.installed
+format: $(VENV)/.installed  ## what ruff can mend by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:
-	rm -rf $(VENV)
+lock: $(VENV)/.installed  ## requirements-dev.lock anew, from pyproject.toml
+	.ci/lock $(BIN)/python
+
+dist: $(VENV)/.installed  ## sdist and wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+
+test-lowest:  ## the tests with the lowest version of each dependency
+	.ci/test-lowest $(PYTHON)
+
+test-pythons:  ## the tests with each Python of PYTHONS that is found
+	.ci/test-pythons $(PYTHONS)
+
+test-packages: dist  ## the tests inside the unpacked sdist; the wheel by pip, pipx and uvx
+	.ci/test-packages $(PYTHON) dist
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) .venv-* dist .coverage htmlcov

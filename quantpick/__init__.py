@@ -13,6 +13,8 @@ that the command line starts without those it does not need.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from quantpick._version import VERSION as __version__
+
 if TYPE_CHECKING:
     from quantpick.core.branches.table import BranchTable as BranchTable
     from quantpick.core.choose.fit import Fit as Fit
@@ -88,7 +90,7 @@ _HOME = {
     "recommend": "quantpick.workflow.recommend",
 }
 
-__all__ = sorted(_HOME)
+__all__ = [*sorted(_HOME), "__version__"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import Exit, TyperException
 
+from quantpick._version import VERSION
 from quantpick.cli import wrong_words
 from quantpick.cli.command import Group
 from quantpick.errors import UsageError
@@ -66,9 +67,7 @@ def _complete(command: Any) -> None:  # noqa: ANN401 - Typer's command
 
 def _version(show: bool) -> None:
     if show:
-        from importlib.metadata import version
-
-        typer.echo(f"quantpick {version('quantpick')}")
+        typer.echo(f"quantpick {VERSION}")
         raise typer.Exit
 
 

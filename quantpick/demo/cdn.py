@@ -50,7 +50,8 @@ class LoopbackCdn:
             owner = cdn
 
         self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        # By another name than the Hub, as in life: huggingface_hub 2.0.0 to 2.1.1 compare hosts and not ports.
+        self.url = f"http://localhost:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 

@@ -44,7 +44,7 @@ class _Story:
         self._target = folder / "Finch-0.1B-GPTQ"
         self._environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         self._environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1"}
-        self._environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        self._environment |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
         self._environment.pop("HF_HUB_OFFLINE", None)
 
     def tell(self) -> int:

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from huggingface_hub import constants, get_token
 from huggingface_hub.utils import fix_hf_endpoint_in_url
 
+from quantpick._version import USER_AGENT
 from quantpick.core import defaults, repo
 from quantpick.core.refusal import asked_pause_s, read_refusal
 from quantpick.core.repo import Refused, RepoFile
@@ -117,7 +118,7 @@ class Client:
             raise UsageError(f"`{constants.ENDPOINT}` is no address of a Hub", hint="check HF_ENDPOINT")
         self._deadline = Deadline(timeout_s)
         self._headers = {
-            "user-agent": f"quantpick/{version('quantpick')}; hf_hub/{version('huggingface_hub')}",
+            "user-agent": f"{USER_AGENT}; hf_hub/{version('huggingface_hub')}",
             **login_header(token),
         }
 

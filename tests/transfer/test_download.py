@@ -41,7 +41,7 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         own = {"HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.home), "HF_HUB_DISABLE_TELEMETRY": "1"}
-        return {**os.environ, **own, "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
+        return {**os.environ, **own, "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1,localhost"}
 
     def start(self, *argv: str, **more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(

@@ -15,11 +15,12 @@ from functools import cache
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from quantpick._version import USER_AGENT
+
 TIMEOUT_S: Final = 20.0
 """A connection that says nothing for so long is given up."""
 _DRAINED_BYTES: Final = 64 * 1024
 """Chosen: longer than any refusal of the Hub or a CDN."""
-USER_AGENT: Final = "quantpick"
 
 
 class Connection:
