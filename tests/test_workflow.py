@@ -171,3 +171,25 @@ def test_wish_and_its_words_ask_the_same() -> None:
     words: dict[str, Any] = {"loader": "exllamav2", "context_tokens": 8192, "prefer": "context"}
     by_words = quantpick.recommend(card=CARD, gpus=[gpu(24)], **words)
     assert quantpick.recommend(card=CARD, gpus=[gpu(24)], wish=make_wish(**words)) == by_words
+
+
+def test_loader_auto_judges_by_what_is_installed_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "lib" / "python3.11" / "site-packages" / "vllm-0.22.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.22.0\n")
+    program = tmp_path / "bin" / "vllm"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 9\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    wish = make_wish(loader="auto")
+    assert [(one.loader.id, one.shown_version) for one in wish.candidates] == [("vllm", "0.22.0")]
+    assert str(tmp_path) in wish.candidates[0].doubts[0].message
+
+
+def test_loader_auto_where_none_is_installed_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="installed"):
+        make_wish(loader="auto")

@@ -16,7 +16,9 @@ Config = Annotated[
 ]
 Loader = Annotated[
     str | None,
-    typer.Option("--loader", "-l", metavar="NAME[==VERSION]", help="Default: any maintained one; it is named."),
+    typer.Option(
+        "--loader", "-l", metavar="NAME[==VERSION]|auto", help="auto: an installed one. Default: one is named."
+    ),
 ]
 Context = Annotated[
     str, typer.Option("--context", "-n", metavar="TOKENS|max", help="max: what the model was made for.")

@@ -61,10 +61,9 @@ def recommend_data(answer: Recommendation) -> Json:
     """The ``data`` of ``quantpick recommend``."""
     best = answer.recommended
     shown = best or (answer.choices[0] if answer.choices else None)
-    loader = answer.wish.loader or (best.loader if best else None)
     return {
         "repo_id": answer.repo_id,
-        "loader": _loader_choice(loader),
+        "loader": _loader_choice(answer.loader),
         "context_tokens": shown.context_tokens if shown else answer.wish.context_tokens,
         "kv_dtype": answer.wish.kv_dtype,
         "gpus": _gpus(answer.gpus),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Final, TypedDict, Unpack, get_args
@@ -65,7 +66,7 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
     """The loader a user named, checked to be able to do what is asked of it.
 
     Args:
-        text: ``NAME`` or ``NAME==VERSION``.
+        text: ``NAME``, ``NAME==VERSION`` or ``NAME[EXTRA]==VERSION``.
         kv_dtype: the KV type it has to offer.
 
     Raises:
@@ -88,6 +89,38 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
     return chosen
 
 
+AUTO: Final = "auto"
+"""The name that means whichever loader is installed."""
+
+
+def installed_loaders() -> tuple[LoaderAt, ...]:
+    """The loaders installed here, each at its version and with its plugins; among its doubts is where it was found.
+
+    Looked for in this Python environment and on PATH.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from quantpick.hardware.installed import find_installed
+
+    found = []
+    for loader in loader_table().loaders:
+        plugins = {extra.package: name for name, extra in loader.extras.items() if extra.package is not None}
+        here = find_installed(loader.package, loader.programs, tuple(plugins))
+        if here is None:
+            continue
+        extras = frozenset(plugins[package] for package in here.packages)
+        chosen = at_version(loader, here.version, extras)
+        if isinstance(chosen, UnknownVersion):
+            chosen = LoaderAt(loader=loader, extras=extras)
+        version = here.version or f"its version was not asked, judged as {loader.newest}"
+        said = BranchWarning("installed-loader", None, f"{loader.name} is installed: {version} ({here.place})")
+        found.append(replace(chosen, doubts=(said, *chosen.doubts)))
+    if not found:
+        raise UsageError("no loader that quantpick knows is installed here", hint="quantpick loaders")
+    return tuple(found)
+
+
 class WishWords(TypedDict, total=False):
     """The fields of `Wish`, the loader by its name."""
 
@@ -104,7 +137,7 @@ def make_wish(**words: Unpack[WishWords]) -> Wish:
     """What is to be run, checked: what reaches core can be reckoned with.
 
     Args:
-        words: the fields of `Wish` that are said; `loader` is ``NAME`` or ``NAME==VERSION``.
+        words: the fields of `Wish` that are said; `loader` is ``NAME``, ``NAME==VERSION``, ``NAME[EXTRA]`` or ``auto``.
 
     Raises:
         UsageError: an unknown loader, version, KV type or preference; a number that is none or out of bounds.
@@ -113,8 +146,9 @@ def make_wish(**words: Unpack[WishWords]) -> Wish:
     name, kv_dtype = words.get("loader"), words.get("kv_dtype", "fp16")
     if name is None and all(isinstance(kv_dtype_bytes(one, kv_dtype), BadKvDtype) for one in loader_table().loaders):
         raise UsageError(f"no loader has a KV cache of type `{kv_dtype}`", hint="fp16, fp8, q8, q6 or q4")
-    loader = None if name is None else choose_loader(name, kv_dtype)
-    return Wish(loader=loader, **{key: value for key, value in words.items() if key != "loader"})  # type: ignore[arg-type]
+    candidates = installed_loaders() if name is not None and name.strip().lower() == AUTO else ()
+    loader = None if name is None or candidates else choose_loader(name, kv_dtype)
+    return Wish(loader=loader, candidates=candidates, **{key: value for key, value in words.items() if key != "loader"})  # type: ignore[arg-type]
 
 
 def _check_words(words: WishWords) -> None:

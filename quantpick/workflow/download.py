@@ -202,7 +202,7 @@ def _launch(
     if chosen is None or not table.branches:
         return None
     return launch.launch_argv(
-        chosen.loader,
+        chosen,
         table.branches[0].quant,
         launch.OnDisk(
             repo_id=facts.repo_id,

@@ -26,7 +26,7 @@ def local_dir(answer: Recommendation, choice: Choice) -> str | None:
 def launch_on_disk(choice: Choice, placed: OnDisk, kv_dtype: str) -> tuple[str, ...] | None:
     """The command for a branch that was judged, at a place."""
     return launch_argv(
-        choice.loader.loader,
+        choice.loader,
         choice.branch.quant,
         placed,
         kv_dtype=kv_dtype,

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from quantpick.core.card.siblings import Sibling
-from quantpick.core.choose.verdict import Choice, judge
+from quantpick.core.choose.verdict import Choice, rule_on, weigh
 from quantpick.core.choose.wish import Prefer, Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.table import LoaderTable
+from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.methods import Method
 from quantpick.core.quant import Branch, BranchWarning
 
@@ -40,6 +41,7 @@ class Recommendation:
         choices: the verdicts.
         gpus: the machine that was asked about.
         wish: what was asked.
+        loader: the loader that all branches were judged by: the wished one, or the one that was assumed.
         warnings: doubts, about branches that fit only.
         repo_id: the repo, where one was surveyed.
         siblings: other repos of the same model, to look at when nothing fits.
@@ -49,6 +51,7 @@ class Recommendation:
     choices: tuple[Choice, ...]
     gpus: tuple[Gpu, ...]
     wish: Wish
+    loader: LoaderAt
     warnings: tuple[BranchWarning, ...] = ()
     repo_id: str | None = None
     siblings: tuple[Sibling, ...] = ()
@@ -83,17 +86,44 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
     The trap in it: 128g *without* act order can be worse than no group at all (7B: 6.545 against 6.478, and 6.288 with
     act order; same blog). Perplexities of different tables are not comparable; EXL2 below 3 bits is not monotonic.
     """
-    choices = [judge(branch, gpus, wish, table) for branch in branches]
+    loader, choices = _by_one_loader(tuple(branches), gpus, wish, table)
     fitting = sorted((choice for choice in choices if choice.fits), key=_ORDERS[wish.prefer])
     ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
     rejected = sorted((choice for choice in choices if not choice.fits), key=_by_quality)
-    doubts = wish.loader.doubts if wish.loader else ()
     return Recommendation(
         choices=(*ranked, *rejected),
         gpus=tuple(gpus),
         wish=wish,
-        warnings=tuple(dict.fromkeys((*doubts, *(warning for choice in ranked for warning in choice.warnings)))),
+        loader=loader,
+        warnings=tuple(dict.fromkeys((*loader.doubts, *(warning for choice in ranked for warning in choice.warnings)))),
     )
+
+
+def _by_one_loader(
+    branches: Sequence[Branch], gpus: Sequence[Gpu], wish: Wish, table: LoaderTable
+) -> tuple[LoaderAt, list[Choice]]:
+    """The loader that judges, and its verdicts: the wished one, else the best for the repo that may be assumed.
+
+    That is the one by which the most branches fit, then that takes the most, then that reads the most; among equals the
+    first. A later one is not asked where one takes every branch and at least one fits.
+    """
+    if wish.loader is not None:
+        return wish.loader, [weigh(rule_on(branch, wish.loader, gpus, wish), gpus, wish) for branch in branches]
+    best: tuple[tuple[int, int, int], LoaderAt, list[Choice]] | None = None
+    for candidate in wish.candidates or (LoaderAt(loader=loader) for loader in table.maintained()):
+        choices = [rule_on(branch, candidate, gpus, wish) for branch in branches]
+        taken = sum(not choice.reasons for choice in choices)
+        read = sum(all(reason.code != "format" for reason in choice.reasons) for choice in choices)
+        if taken:
+            choices = [weigh(choice, gpus, wish) for choice in choices]
+        merit = sum(choice.fits for choice in choices) if taken else 0, taken, read
+        if best is None or merit > best[0]:
+            best = merit, candidate, choices
+        if merit[0] and taken == len(branches):
+            break
+    assert best is not None, "the table has maintained loaders"
+    merit, candidate, choices = best
+    return candidate, choices if merit[1] else [weigh(choice, gpus, wish) for choice in choices]
 
 
 _METHOD_RANK: Final[dict[Method | None, int]] = {"exl3": 0, "exl2": 1}

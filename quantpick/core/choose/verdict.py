@@ -10,7 +10,7 @@ from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.check import check
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
-from quantpick.core.loaders.table import Loader, LoaderTable, Rule
+from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.loaders.trial import About
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.memory.weights import weights_file_size
@@ -56,23 +56,8 @@ class Choice:
         return not self.reasons
 
 
-def judge(branch: Branch, gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) -> Choice:
-    """The verdict on one branch: by the wished loader, else by the first maintained one under which it fits.
-
-    Where it fits under none: by the first that loads it, else by the first that at least reads its method.
-    """
-    if wish.loader is not None:
-        return _weigh(_rule_on(branch, wish.loader, gpus, wish), gpus, wish)
-    ruled = [_rule_on(branch, LoaderAt(loader=loader), gpus, wish) for loader in table.maintained()]
-    loading = [_weigh(choice, gpus, wish) for choice in ruled if not choice.reasons]
-    if loading:
-        return next((choice for choice in loading if choice.fits), loading[0])
-    reading = (choice for choice in ruled if all(reason.code != "format" for reason in choice.reasons))
-    return _weigh(next(reading, ruled[0]), gpus, wish)
-
-
-def _rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -> Choice:
-    """Whether the loader takes the branch, without regard to memory."""
+def rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -> Choice:
+    """Whether a loader takes a branch, without regard to memory."""
     capabilities = [gpu.compute_capability for gpu in gpus]
     verdict = check(
         chosen,
@@ -104,7 +89,7 @@ def _on_kv_dtype(loader: Loader, kv_dtype: str) -> Iterable[Reason]:
         yield Reason("kv-dtype", f"{loader.name} has no {kv_dtype} cache; it has {', '.join(size.known)}")
 
 
-def _weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
+def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
     """The choice with its memory, rejected where that is too much or unknown."""
     branch, loader = choice.branch, choice.loader.loader
     if branch.shape is None or (branch.size_bytes is None and branch.quant.bits is None):

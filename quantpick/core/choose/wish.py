@@ -31,7 +31,8 @@ class Wish:
     """What the user wants to run.
 
     Args:
-        loader: the loader, or None for "any maintained one".
+        loader: the loader, or None for one of `candidates`.
+        candidates: the loaders to choose among where none is named; empty is all maintained ones.
         context_tokens: tokens of context, at least 1; None is the model's own maximum.
         kv_dtype: type of the KV cache, in the loader's or the common spelling.
         batch: sequences at once, at least 1.
@@ -41,6 +42,7 @@ class Wish:
     """
 
     loader: LoaderAt | None = None
+    candidates: tuple[LoaderAt, ...] = ()
     context_tokens: int | None = defaults.CONTEXT_TOKENS
     kv_dtype: str = "fp16"
     batch: int = 1

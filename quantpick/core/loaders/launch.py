@@ -9,6 +9,7 @@ from typing import Final
 
 from quantpick.core.loaders.kv_dtype import common_name
 from quantpick.core.loaders.table import Loader, Template
+from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.quant import QuantSpec
 
 _ANSWER_TOKENS: Final = 400
@@ -41,7 +42,7 @@ class OnDisk:
 
 
 def launch_argv(
-    loader: Loader,
+    chosen: LoaderAt,
     quant: QuantSpec,
     placed: OnDisk,
     *,
@@ -54,13 +55,14 @@ def launch_argv(
     A loader that finds the branch in the Hub's cache by itself is given its name there, the others the path.
 
     Args:
-        loader: which.
+        chosen: which, with the options that its extras want.
         quant: what the branch holds.
         placed: where it lies.
         context_tokens: tokens of context.
         gpus: how many.
         kv_dtype: type of the KV cache, in the common or the loader's own spelling.
     """
+    loader = chosen.loader
     template = loader.launch_from_cache if placed.hub_cache is not None else ()
     if not (template or loader.launch):
         return None
@@ -81,7 +83,8 @@ def launch_argv(
         "group_size": str(quant.group_size or -1),
         "kv": _kv(loader, kv_dtype),
     }
-    return tuple(_filled(template or loader.launch, values))
+    flags = (flag for extra in sorted(chosen.extras) for flag in loader.extras[extra].flags)
+    return (*_filled(template or loader.launch, values), *flags)
 
 
 def _kv(loader: Loader, kv_dtype: str) -> str:

@@ -5,9 +5,10 @@ A mistake is said with its line: whoever adds a loader or a version should not h
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, Final, get_args
 
-from quantpick.core.loaders.table import Answer, Extra, Loader, LoaderTable, MemoryFraction, Rule, Split, Status
+from quantpick.core.loaders.table import Answer, Entry, Extra, Loader, LoaderTable, MemoryFraction, Rule, Split, Status
 from quantpick.core.methods import METHODS, Scheme
 
 
@@ -101,6 +102,7 @@ _RULE: Final[dict[str, _Kind]] = {
     "floor_inferred": _FLAG,
     "slow_capabilities": _list_of(_CAPABILITY),
     "rocm": _WORDS,
+    "rocm_only": _FLAG,
     "kernel": _TEXT,
     "engine": _TEXT,
     "split": _SPLIT,
@@ -158,49 +160,91 @@ _NEEDED: Final = {
 }
 
 
+_LOADER_STARTS: Final = "\n[[loader]]\n"
+_NAMES: Final = re.compile(r"^(id|name|aliases|status) = (.*)$", re.MULTILINE)
+_QUOTED: Final = re.compile(r'"([^"]*)"')
+
+
 def parse_loaders(text: str) -> LoaderTable:
-    """The table in the text of ``loaders.toml``.
+    """The table in the text of ``loaders.toml``. Each loader is read, and checked, when it is asked for.
 
     Raises:
-        TableError: a mistake in the text, with its line.
+        TableError: a mistake before the first loader, or a loader without an id; asked for a loader, a mistake in it.
     """
+    before, *parts = f"\n{text}".split(_LOADER_STARTS)
+    aliases = _toml(before, -1).get("kv_aliases", {})
+    line = before.count("\n") + 1
+    entries = []
+    for part in parts:
+        entries.append(_entry(part, line, aliases))
+        line += part.count("\n") + 2
+    return LoaderTable(tuple(entries))
+
+
+def _entry(part: str, line: int, kv_aliases: Mapping[str, str]) -> Entry:
+    """A loader's place in the table, by a look at its first lines.
+
+    Args:
+        part: what stands under its ``[[loader]]``.
+        line: the line of that, from 1.
+        kv_aliases: spellings of KV cache types for all loaders.
+    """
+    said = {key: _QUOTED.findall(value) for key, value in _NAMES.findall(part.partition("\n[[")[0])}
+    if not said.get("id"):
+        raise TableError(line, "a loader has no `id`")
+    names = (*said["id"], *said.get("name", ()), *said.get("aliases", ()))
+    status = said.get("status", ["active"])[0]
+    return Entry(said["id"][0], names, status, cache(partial(_read, part, line, kv_aliases)))
+
+
+def _read(part: str, line: int, kv_aliases: Mapping[str, str]) -> Loader:
+    (row,) = _toml(f"[[loader]]\n{part}", line - 1)["loader"]
+    try:
+        return _loader(row, kv_aliases)
+    except _Mistake as mistake:
+        raise TableError(line + _line_within(part, mistake), str(mistake)) from mistake
+
+
+def _toml(text: str, lines_before: int) -> dict[str, Any]:
     import tomllib
 
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
-        raise TableError(int(found[1]) if found else 0, f"no TOML: {error}") from error
-    try:
-        return LoaderTable(tuple(_loader(row, document.get("kv_aliases", {})) for row in document.get("loader", ())))
-    except _Mistake as mistake:
-        raise TableError(_line(text, mistake.path, mistake.key), str(mistake)) from mistake
+        line = lines_before + (int(found[1]) if found else text.count("\n") + 1)
+        raise TableError(line, f"no TOML: {str(error).partition(' (at')[0]}") from error
 
 
 class _Mistake(Exception):
-    """What is wrong, under which key, and in which loader and rule."""
+    """What is wrong, under which key, and in which of the loader's rules (from 0), if in one."""
 
     def __init__(self, key: str, problem: str) -> None:
         super().__init__(problem)
         self.key = key
-        self.path: list[str | int] = []
+        self.rule: int | None = None
+
+
+def _line_within(part: str, mistake: _Mistake) -> int:
+    """The line of the mistake in a loader's text, from 1; where the key is missing, the one before its table begins."""
+    lines = part.split("\n")
+    starts = [number for number, line in enumerate(lines) if line.strip() == "[[loader.rule]]"] + [len(lines)]
+    start, end = (0, starts[0]) if mistake.rule is None else (starts[mistake.rule], starts[mistake.rule + 1])
+    found = (number for number in range(start, end) if re.match(rf"{re.escape(mistake.key)}\s*=", lines[number]))
+    return next(found, start if mistake.rule is not None else -1) + 1
 
 
 def _loader(row: dict[str, Any], common_kv_aliases: Mapping[str, str]) -> Loader:
-    try:
-        _check("a loader", row, _LOADER)
-        rules = row.pop("rule")
-        derived = {
-            "unequal_gpus": row["split"] == "layers",
-            "heads_divisible": row["split"] == "tensor",
-            "kv_aliases": {**common_kv_aliases, **row.pop("kv_aliases", {})},
-            "extras": {name: _extra(extra) for name, extra in row.pop("extras", {}).items()},
-            "memory_fractions": tuple(map(_fraction, row.pop("memory_fraction", ()))),
-            "rules": tuple(rule for number, rule_row in enumerate(rules) for rule in _rules(rule_row, number)),
-        }
-    except _Mistake as mistake:
-        mistake.path.insert(0, str(row.get("id")))
-        raise
+    _check("a loader", row, _LOADER)
+    rules = row.pop("rule")
+    derived = {
+        "unequal_gpus": row["split"] == "layers",
+        "heads_divisible": row["split"] == "tensor",
+        "kv_aliases": {**common_kv_aliases, **row.pop("kv_aliases", {})},
+        "extras": {name: _extra(extra) for name, extra in row.pop("extras", {}).items()},
+        "memory_fractions": tuple(map(_fraction, row.pop("memory_fraction", ()))),
+        "rules": tuple(rule for number, rule_row in enumerate(rules) for rule in _rules(rule_row, number)),
+    }
     return Loader(**derived | _frozen(row))
 
 
@@ -219,7 +263,7 @@ def _rules(row: dict[str, Any], number: int) -> Iterator[Rule]:
     try:
         _check("a rule", row, _RULE)
     except _Mistake as mistake:
-        mistake.path.append(number)
+        mistake.rule = number
         raise
     methods = row.pop("method")
     for method in [methods] if isinstance(methods, str) else methods:
@@ -236,21 +280,6 @@ def _check(what: str, row: Mapping[str, Any], kinds: Mapping[str, _Kind]) -> Non
     for key in _NEEDED[what]:
         if key not in row:
             raise _Mistake(key, f"{what} has no `{key}`")
-
-
-def _line(text: str, path: list[str | int], key: str) -> int:
-    r"""The line of a key of a loader (its id) and perhaps a rule (its number from 0), or where that table begins.
-
-    >>> _line('[[loader]]\nid = "x"\n[[loader.rule]]\nmethod = "gptq"\nbit = 4', ["x", 0], "bit")
-    5
-    """
-    lines = text.splitlines()
-    begun = [number for number, line in enumerate(lines) if line.strip() == "[[loader]]"]
-    own = next((start for start in begun if any(f'id = "{path[0]}"' in line for line in lines[start : start + 9])), 0)
-    end = next((start for start in begun if start > own), len(lines))
-    rules = [number for number in range(own, end) if lines[number].strip() == "[[loader.rule]]"] + [end]
-    start, end = (rules[int(path[1])], rules[int(path[1]) + 1]) if len(path) > 1 else (own, rules[0])
-    return next((at + 1 for at in range(start, end) if re.match(rf"{re.escape(key)}\s*=", lines[at])), start + 1)
 
 
 def _frozen(row: Mapping[str, Any]) -> dict[str, Any]:

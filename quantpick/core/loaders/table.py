@@ -1,7 +1,7 @@
 """The nouns of the loader table: a rule, a loader, and all of them. The rules are data: ``loaders.toml``."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -50,6 +50,7 @@ class Rule:
         slow_capabilities: compute capabilities on which it is too slow to use.
         rocm: beginnings of the names of AMD's architectures on which it runs; None: nobody looked, so it is not judged
             to run there.
+        rocm_only: whether it runs on no other.
         kernel: the kernel that runs it, as the loader names it.
         engine: memory model, where it is not the loader's.
         split: how several GPUs are used, where it is not the loader's way.
@@ -94,6 +95,7 @@ class Rule:
     floor_inferred: bool = False
     slow_capabilities: tuple[float, ...] = ()
     rocm: tuple[str, ...] | None = None
+    rocm_only: bool = False
     kernel: str | None = None
     engine: str | None = None
     split: Split | None = None
@@ -228,29 +230,50 @@ class UnknownLoader:
 
 
 @dataclass(frozen=True, slots=True)
-class LoaderTable:
-    """All known loaders, in the order in which they are tried when the user names none."""
+class Entry:
+    """One loader's place in the table: what it is found by, and the loader itself, read when it is asked for.
 
-    loaders: tuple[Loader, ...]
+    Args:
+        id: its name on command lines.
+        spellings: all its names.
+        status: whether it is kept up.
+        read: makes the loader; the same one each time.
+    """
+
+    id: str
+    spellings: tuple[str, ...]
+    status: str
+    read: Callable[[], Loader]
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderTable:
+    """All known loaders, in the order in which they are tried when the user names none.
+
+    A loader's rules are read when it is asked for: most questions are about one, and all of them cost 15 ms.
+    """
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def loaders(self) -> tuple[Loader, ...]:
+        """All of them."""
+        return tuple(entry.read() for entry in self.entries)
 
     def find(self, name: str) -> Loader | UnknownLoader:
         """The loader of that id, name or alias, whatever the case, hyphens, underscores, dots and blanks."""
-        spellings = {_key(spelling): loader for loader in self.loaders for spelling in _spellings(loader)}
+        spellings = {_key(spelling): entry for entry in self.entries for spelling in entry.spellings}
         found = spellings.get(_key(name))
-        return found if found is not None else UnknownLoader(name, _nearest(_key(name), spellings))
+        return found.read() if found is not None else UnknownLoader(name, _nearest(_key(name), spellings))
 
     def maintained(self) -> Iterator[Loader]:
         """The loaders that are kept up: the active ones, then those under maintenance, each in the table's order."""
         for status in ("active", "maintenance"):
-            yield from (loader for loader in self.loaders if loader.status == status)
+            yield from (entry.read() for entry in self.entries if entry.status == status)
 
 
 def _key(name: str) -> str:
     return re.sub(r"[-_.\s]", "", name.lower())
-
-
-def _spellings(loader: Loader) -> tuple[str, ...]:
-    return loader.id, loader.name, *loader.aliases
 
 
 _LONGEST_NAME: Final = 64
@@ -258,7 +281,7 @@ _LIKENESS: Final = 0.8
 """Of two names, from 0 to 1: ``vlm`` and ``vllm`` are one thing at 0.86, ``mlxlm`` and ``mlcllm`` two at 0.73."""
 
 
-def _nearest(key: str, spellings: Mapping[str, Loader]) -> tuple[str, ...]:
+def _nearest(key: str, spellings: Mapping[str, Entry]) -> tuple[str, ...]:
     from difflib import get_close_matches
 
     return tuple(

@@ -310,6 +310,8 @@ def _version(text: str) -> "Version | None":
 def _check_capability(rule: Rule, facts: Facts) -> _Finding:
     if facts.about.rocm is not None:
         return _check_rocm(rule, facts, facts.about.rocm.lower())
+    if rule.rocm_only:
+        return _objection(rule, "platform", f"{facts.label} runs this {METHODS[facts.method].title} on AMD GPUs only")
     capability = facts.about.capability
     needs = _capabilities_in_words(rule)
     if not needs:

@@ -179,6 +179,8 @@ def at_version(loader: Loader, text: str | None, extras: frozenset[str] = frozen
         released = _released(loader, asked)
         if released is not None:
             return LoaderAt(loader=loader, version=text, judged=released, extras=extras)
+        if not loader.has_versions:
+            return LoaderAt(loader=loader, version=text, extras=extras)
         problem = "cannot be compared with those known"
     elif asked > newest:
         problem = "is newer than those known"

@@ -76,7 +76,8 @@ def question(shown: Choice, answer: Recommendation) -> str:
     """What was asked, as it was understood."""
     machine = ", ".join(f"{gpu.name} {format_gib(gpu.total_bytes)}" for gpu in answer.gpus)
     loader = f"{shown.loader.loader.name} {shown.loader.shown_version}"
-    assumed = "" if answer.wish.loader else " (assumed: no --loader)"
+    installed = " (installed here)" if answer.wish.candidates else " (assumed: no --loader)"
+    assumed = "" if answer.wish.loader else installed
     batch = "" if answer.wish.batch == 1 else f", batch {answer.wish.batch}"
     return f"{loader}{assumed}, {shown.context_tokens:,} tokens, {answer.wish.kv_dtype} cache{batch}, {machine}"
 

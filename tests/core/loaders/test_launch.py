@@ -11,6 +11,7 @@ from quantpick import core
 from quantpick.core.loaders.launch import PLACEHOLDERS, OnDisk, launch_argv
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader
+from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.quant import QuantSpec
 
 TABLE: Final = parse_loaders((Path(core.__file__).parent / "loaders" / "loaders.toml").read_text(encoding="utf-8"))
@@ -21,7 +22,8 @@ def argv(name: str, *, path: str = "/m/x", hub_cache: str | None = None, **more:
     known = TABLE.find(name)
     assert isinstance(known, Loader)
     placed = OnDisk(repo_id="o/n", branch="4.0bpw", path=path, hub_cache=hub_cache, files=more.pop("files", ()))
-    found = launch_argv(known, more.pop("quant", QuantSpec("gptq", 4, 128)), placed, context_tokens=4096, **more)
+    chosen = LoaderAt(loader=known, extras=more.pop("extras", frozenset()))
+    found = launch_argv(chosen, more.pop("quant", QuantSpec("gptq", 4, 128)), placed, context_tokens=4096, **more)
     assert found is not None
     return found
 
@@ -82,4 +84,8 @@ def test_a_loader_that_is_started_by_hand_has_no_command() -> None:
     known = TABLE.find("koboldai")
     assert isinstance(known, Loader)
     placed = OnDisk(repo_id="o/n", branch="main", path="/m/x")
-    assert launch_argv(known, QuantSpec("gptq", 4, 128), placed, context_tokens=4096) is None
+    assert launch_argv(LoaderAt(loader=known), QuantSpec("gptq", 4, 128), placed, context_tokens=4096) is None
+
+
+def test_what_a_loader_is_run_with_is_on_its_command_line() -> None:
+    assert argv("vllm", extras=frozenset({"humming"}))[-2:] == ("--quantization", "humming")

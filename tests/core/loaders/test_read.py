@@ -61,7 +61,7 @@ def test_a_rule_of_several_methods_is_one_rule_for_each() -> None:
 def test_a_mistake_is_said_with_its_line(good: str, bad: str, line: int, said: str) -> None:
     assert good in SMALL
     with pytest.raises(TableError, match=said.replace("[", r"\[")) as caught:
-        parse_loaders(SMALL.replace(good, bad, 1))
+        _ = parse_loaders(SMALL.replace(good, bad, 1)).loaders
     assert caught.value.line == line
     assert str(caught.value).startswith(f"line {line}: ")
 
@@ -71,5 +71,5 @@ def test_a_mistake_deep_in_the_table_is_found_by_its_line() -> None:
     at = max(number for number, text in enumerate(lines) if text.startswith("min_capability"))
     lines[at] = lines[at].replace("min_capability", "min_capabilty")
     with pytest.raises(TableError) as caught:
-        parse_loaders("\n".join(lines))
+        _ = parse_loaders("\n".join(lines)).loaders
     assert caught.value.line == at + 1

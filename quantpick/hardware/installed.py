@@ -1,0 +1,55 @@
+"""Which programs that load models are installed: in this Python environment, or by their name on PATH.
+
+Nothing is imported and nothing is run: a package's version stands in the metadata beside it.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A program or package that was found.
+
+    Args:
+        version: as its package's metadata say; None where there is no package.
+        place: the environment or the program's path.
+        packages: those of the packages asked about that lie beside it.
+    """
+
+    version: str | None
+    place: str
+    packages: frozenset[str] = frozenset()
+
+
+def find_installed(package: str | None, programs: Sequence[str], beside: Sequence[str] = ()) -> Installed | None:
+    """A Python package in this environment or in that of a program on PATH, or the program alone.
+
+    Args:
+        package: the package's name, or None.
+        programs: names to look for on PATH, in this order.
+        beside: further packages to look for in the same environment.
+    """
+    places = [(list(sys.path), sys.prefix)]
+    paths = [Path(found) for program in programs if (found := shutil.which(program)) is not None]
+    for path in paths:
+        root = path.resolve().parent.parent
+        places.append(([str(folder) for folder in root.glob("lib/python3*/site-packages")], str(root)))
+    for folders, place in places:
+        version = _version(package, folders) if package is not None else None
+        if version is not None:
+            return Installed(version, place, frozenset(one for one in beside if _version(one, folders) is not None))
+    return Installed(None, str(paths[0])) if paths else None
+
+
+def _version(package: str, folders: list[str]) -> str | None:
+    """The version of a package in some folders; None where it is in none, or its metadata cannot be read."""
+    try:
+        found = metadata.distributions(name=package, path=folders)
+        return next((one.version for one in found if one.version), None)
+    except (OSError, ValueError, KeyError):
+        return None
