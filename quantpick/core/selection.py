@@ -1,7 +1,7 @@
 """Which files of a branch are fetched, and which names no local path may be made of."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -11,6 +11,8 @@ from quantpick.core.repo import RepoFile
 
 _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 """Names that Windows gives to devices, with any ending (learn.microsoft.com, "Naming Files, Paths, and Namespaces")."""
+_MAX_NAME_BYTES: Final = 255
+"""Of one part of a path: ext4, XFS, APFS and NTFS hold no longer name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +46,56 @@ def select_files(files: Sequence[RepoFile], *, include: Sequence[str] = (), excl
         for file in wanted
         if not include and is_pickle(file.path) and holds_weights(file.path) and _folder(file.path) in safe_folders
     )
-    return Selection(tuple(file for file in wanted if file not in pickles), pickles)
+    left_out = {file.path for file in pickles}
+    return Selection(tuple(file for file in wanted if file.path not in left_out), pickles)
 
 
-def unsafe_path(path: str) -> str | None:
+def unsafe_path(path: str, *, windows: bool = False) -> str | None:
     r"""Why a file name from the Hub is not to be made a local path, or None when it may.
 
-    >>> unsafe_path("model.safetensors"), unsafe_path("a/../../b"), unsafe_path("C:\\x")
-    (None, 'it leads out of the folder', 'it holds a character that no file name should')
+    Args:
+        path: the name, ``/`` between folders.
+        windows: whether the disk is Windows', which holds fewer names.
+
+    >>> unsafe_path("model.safetensors"), unsafe_path("a/../../b"), unsafe_path("aux.json", windows=True)
+    (None, 'it leads out of the folder', 'it is the name of a device on Windows')
     """
     parts = path.split("/")
-    if any(char in path for char in '\\:*?"<>|') or not path.isprintable():
+    if not path.isprintable():
         return "it holds a character that no file name should"
     if path.startswith("/") or ".." in parts:
         return "it leads out of the folder"
-    if "" in parts or "." in parts or any(part.endswith((" ", ".")) or len(part.encode()) > 255 for part in parts):
+    if "" in parts or "." in parts or any(len(part.encode()) > _MAX_NAME_BYTES for part in parts):
         return "it is no plain file name"
+    if [part.casefold() for part in parts[:2]] == [".cache", "huggingface"]:
+        return "it would overwrite what is known of the folder"
+    return _unsafe_on_windows(parts) if windows else None
+
+
+def _unsafe_on_windows(parts: Sequence[str]) -> str | None:
+    if any(char in part for part in parts for char in '\\:*?"<>|'):
+        return "it holds a character that Windows has no file name with"
+    if any(part.endswith((" ", ".")) for part in parts):
+        return "it ends in a way that Windows has no file name with"
     if any(_RESERVED.fullmatch(part) for part in parts):
         return "it is the name of a device on Windows"
-    if parts[:2] == [".cache", "huggingface"]:
-        return "it would overwrite what is known of the folder"
+    return None
+
+
+def same_but_for_case(files: Iterable[RepoFile]) -> tuple[str, str] | None:
+    """Two names of files or folders that are one on a disk that ignores case, as those of Windows and macOS; else None.
+
+    >>> same_but_for_case([RepoFile("A/x", 1, ""), RepoFile("a/y", 1, "")])
+    ('A', 'a')
+    """
+    spelled: dict[str, str] = {}
+    for file in files:
+        name = file.path
+        while name:
+            known = spelled.setdefault(name.casefold(), name)
+            if known != name:
+                return known, name
+            name = _folder(name)
     return None
 
 

@@ -1,5 +1,7 @@
 """A branch on disk: the one that was named, or the recommended one."""
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -183,9 +185,12 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
     if not files:
         raise NotFoundError(f"no file of `{repo_id}` is left to fetch", hint="--include and --exclude leave none")
     for file in files:
-        reason = selection.unsafe_path(file.path)
+        reason = selection.unsafe_path(file.path, windows=os.name == "nt")
         if reason is not None:
             raise HubError(f"`{repo_id}` holds a file called `{file.path}`: {reason}", hint="--exclude it")
+    pair = selection.same_but_for_case(files) if sys.platform in ("win32", "darwin") else None
+    if pair is not None:
+        raise HubError(f"`{repo_id}` holds `{pair[0]}` and `{pair[1]}`, one name on this disk", hint="--exclude one")
 
 
 def _launch(

@@ -174,7 +174,8 @@ def _doubts(name: str, weights: Weights, config: ConfigFacts) -> Iterator[Branch
         yield BranchWarning("unread-config", name, problem)
     if weights.is_pickle:
         yield BranchWarning("pickle-weights", name, "its weights are pickles, which can run code when they are loaded")
-    same_kind = [file.path for file in weights.others if file.path.endswith(weights.files[0].path[-4:])]
+    kind = weights.files[0].path.rpartition(".")[2]
+    same_kind = [file.path for file in weights.others if file.path.rpartition(".")[2] == kind]
     if same_kind:
         message = f"several sets of weights: {weights.files[0].path} is counted, {', '.join(same_kind[:3])} is not"
         yield BranchWarning("several-weights", name, message)

@@ -29,7 +29,7 @@ _NO_WEIGHTS: Final = re.compile(
 )
 """Files with a weight file's ending that hold a trainer's or quantizer's state."""
 _ADAPTER: Final = re.compile(r"adapter(?:_model|_config)?\b.*|(?:.*[-_.])?lora[-_.].*", re.IGNORECASE)
-_GGML: Final = re.compile(r".*(?:ggml|\.q\d_[01k]).*\.bin", re.IGNORECASE)
+_GGML: Final = re.compile(r"ggml|\.q\d_[01k]", re.IGNORECASE)
 _SHARD: Final = re.compile(r"(?P<family>.*?)[-_.]\d{1,5}-of-\d{1,5}")
 _USUAL: Final = ("model", "output", "gptq_model", "pytorch_model")
 """What loaders look for first: Transformers' and ExLlamaV3's name, ExLlamaV2's, AutoGPTQ's, and the pickle's."""
@@ -82,7 +82,8 @@ def find_weights(files: Sequence[RepoFile]) -> Weights | NoWeights:
         found = [file for file in candidates if file.path.lower().endswith(endings)]
         if found:
             chosen = _one_set(found)
-            return Weights(chosen, tuple(file for file in candidates if file not in chosen))
+            counted = {file.path for file in chosen}
+            return Weights(chosen, tuple(file for file in candidates if file.path not in counted))
     return NoWeights(_why_none(files, top))
 
 
@@ -94,9 +95,14 @@ def is_pickle(path: str) -> bool:
 def holds_weights(path: str) -> bool:
     """Whether a file at the top of its folder holds weights, by its name."""
     path = path.rpartition("/")[2]
-    return path.lower().endswith((*_SAFETENSORS, *_PICKLES)) and not any(
-        pattern.fullmatch(path) for pattern in (_NO_WEIGHTS, _ADAPTER, _GGML)
+    return path.lower().endswith((*_SAFETENSORS, *_PICKLES)) and not (
+        _NO_WEIGHTS.fullmatch(path) or _ADAPTER.fullmatch(path) or _is_ggml(path)
     )
+
+
+def _is_ggml(path: str) -> bool:
+    """Whether a ``.bin`` is no pickle but a file for llama.cpp of 2023."""
+    return path.lower().endswith(".bin") and bool(_GGML.search(path))
 
 
 def _one_set(files: Iterable[RepoFile]) -> tuple[RepoFile, ...]:
@@ -106,20 +112,21 @@ def _one_set(files: Iterable[RepoFile]) -> tuple[RepoFile, ...]:
         stem = file.path.rpartition(".")[0]
         shard = _SHARD.fullmatch(stem)
         sets.setdefault(shard["family"] if shard else stem, []).append(file)
-    by_merit = sorted(sets, key=lambda name: (name not in _USUAL, -sum(file.size_bytes for file in sets[name]), name))
-    return tuple(sets[by_merit[0]])
+    merit = {name: (name not in _USUAL, -sum(file.size_bytes for file in files), name) for name, files in sets.items()}
+    return tuple(sets[min(sets, key=lambda name: merit[name])])
 
 
 def _why_none(files: Sequence[RepoFile], top: Sequence[RepoFile]) -> str:
     """Why there are no weights to load, in the words of someone who looked."""
     paths = [file.path for file in top]
-    foreign = next((why for end, why in _OTHER_FORMATS.items() if any(file.path.endswith(end) for file in files)), None)
+    endings = {ending: None for file in files for ending in _OTHER_FORMATS if file.path.endswith(ending)}
+    foreign = next((why for ending, why in _OTHER_FORMATS.items() if ending in endings), None)
     folders = sorted({file.path.split("/")[0] for file in files if "/" in file.path and holds_weights(file.path)})
     if any(_ADAPTER.fullmatch(path) for path in paths):
         return "an adapter (LoRA), which needs its base model"
     if foreign is not None:
         return foreign
-    if any(_GGML.fullmatch(path) for path in paths):
+    if any(_is_ggml(path) for path in paths):
         return _OTHER_FORMATS[".ggml"]
     if folders:
         shown = ", ".join(f"{folder}/" for folder in folders[:3])
