@@ -22,6 +22,7 @@ def with_shapes(table: BranchTable, known: Sequence[KnownShape]) -> BranchTable:
         known,
         name=table.model_name or table.repo_id,
         model_type=next((branch.model_type for branch in shapeless if branch.model_type), None),
+        bases=table.base_models,
         sizes=[(branch.quant, branch.size_bytes) for branch in table.branches if branch.size_bytes],
     )
     if assumed is None:

@@ -41,6 +41,7 @@ class BranchTable:
         warnings: contradictions and doubts.
         siblings: other repos of the same model.
         model_name: the model's name as the card gives it.
+        base_models: the repos that the card says the model was made from.
     """
 
     repo_id: str | None
@@ -49,6 +50,7 @@ class BranchTable:
     warnings: tuple[BranchWarning, ...] = ()
     siblings: tuple[Sibling, ...] = ()
     model_name: str | None = None
+    base_models: tuple[str, ...] = ()
 
 
 def table_from_card(card: Card, config: ConfigFacts | None = None) -> BranchTable:
@@ -77,6 +79,7 @@ def table_from_card(card: Card, config: ConfigFacts | None = None) -> BranchTabl
         warnings=tuple(dict.fromkeys(warnings)),
         siblings=card.siblings,
         model_name=card.model_name,
+        base_models=card.base_models,
     )
 
 
@@ -115,6 +118,7 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
         warnings=tuple(dict.fromkeys(one for one in warnings if whole or one.branch is None or one.branch in read)),
         siblings=card.siblings,
         model_name=card.model_name,
+        base_models=card.base_models,
     )
 
 

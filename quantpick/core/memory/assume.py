@@ -2,10 +2,12 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from quantpick.core.defaults import CONTEXT_TOKENS
+from quantpick.core.memory.kv_cache import kv_cache_bytes
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
@@ -15,13 +17,46 @@ SIZE_TOLERANCE: Final = 0.03
 more."""
 
 
+SAME_SIZE: Final = 0.005
+"""Sizes as near to each other as this do not tell two shapes apart: it is how exactly they are computed."""
+
+_SIZE_WORD: Final = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?b")
+_FOUR_BITS: Final = QuantSpec("gptq", 4, 128)
+
+_OPTIONS: Final = {
+    "mlp": "mlp_matrices",
+    "experts": "num_local_experts",
+    "active": "num_experts_per_tok",
+    "shared": "shared_intermediate_size",
+    "dense_layers": "num_dense_layers",
+    "dense": "dense_intermediate_size",
+    "window": "sliding_window",
+    "sliding": "num_sliding_layers",
+    "states": "num_state_layers",
+    "state_elements": "state_elements",
+    "kv_lora": "kv_lora_rank",
+    "q_lora": "q_lora_rank",
+    "rope": "qk_rope_head_dim",
+    "v_head": "v_head_dim",
+}
+"""The options of a row in `known_shapes.toml`, and the dimension that each is."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownShape:
-    """A published model: its repo, its shape, and the words a derived model's name shares with it."""
+    """A published model.
+
+    Args:
+        name: its repo.
+        shape: its dimensions.
+        words: what the name of a model made from it says: sets of words, any of which will do.
+        sources: where the dimensions were read; none where they are recalled.
+    """
 
     name: str
     shape: ModelShape
-    words: tuple[str, ...]
+    words: tuple[frozenset[str], ...]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +83,21 @@ class AssumedShape:
 
 
 def parse_shapes(text: str) -> tuple[KnownShape, ...]:
-    """The published shapes in the text of `known_shapes.toml`."""
-    return tuple(_known_shape(name, row) for name, row in tomllib.loads(text)["shapes"].items())
+    """The published shapes in the text of `known_shapes.toml`.
+
+    Raises:
+        ValueError: a row holds an option or a source that the head of the file does not list; it names the row.
+    """
+    document = tomllib.loads(text)
+    return tuple(_known_shape(name, row, document["sources"]) for name, row in document["shapes"].items())
 
 
-def _known_shape(name: str, row: list[Any]) -> KnownShape:
+def _known_shape(name: str, row: list[Any], sources: Mapping[str, str]) -> KnownShape:
     layers, hidden, heads, kv_heads, head_dim, intermediate, vocab, model_type, words, *options = row
     numbers = dict(option.split("=") for option in options if "=" in option)
+    read = tuple(option for option in options if option in sources)
+    if strange := {*numbers} - {*_OPTIONS} | {one for one in options if "=" not in one} - {"tied", *read}:
+        raise ValueError(f"`{name}`: unknown options {sorted(strange)}")
     shape = ModelShape(
         num_hidden_layers=layers,
         hidden_size=hidden,
@@ -64,11 +107,10 @@ def _known_shape(name: str, row: list[Any]) -> KnownShape:
         intermediate_size=intermediate,
         vocab_size=vocab,
         tie_word_embeddings="tied" in options,
-        num_local_experts=int(numbers.get("experts", 1)),
         model_type=model_type,
-        mlp_matrices=int(numbers.get("mlp", 3)),
     )
-    return KnownShape(name, shape, tuple(words.split()))
+    more: dict[str, Any] = {_OPTIONS[option]: int(number) for option, number in numbers.items()}
+    return KnownShape(name, replace(shape, **more), tuple(frozenset(one.split()) for one in words.split("|")), read)
 
 
 def assume_shape(
@@ -77,89 +119,117 @@ def assume_shape(
     name: str | None,
     model_type: str | None,
     sizes: Sequence[tuple[QuantSpec, int]],
+    bases: Sequence[str] = (),
 ) -> AssumedShape | None:
-    """The published shape that fits best, or None when neither name nor sizes say anything.
+    """The published shape that fits best, or None when neither names nor sizes say anything.
 
-    Among the models whose files would be as large as stated, the one whose name and type agree most; when none would,
-    the one whose name says the most; when the name says nothing either, the one nearest in size, scaled.
+    The model that the card says it was made from speaks before the card's own name. Among the models whose files would
+    be as large as stated, the one whose name and type agree most; when none would, the one whose name says the most;
+    then any of the size that the name gives; then the one nearest in size, scaled. Where several shapes are left, the
+    one that needs the most memory, and `why` says so.
 
     Args:
         known: published shapes.
         name: the model's or repo's name.
         model_type: the config's ``model_type`` as the card states it.
         sizes: what is known of the branches: a quantization with the bytes of its weight files.
+        bases: the repos that the card says the model was made from, the nearest first.
     """
     measured = [(quant, size) for quant, size in sizes if quant.bits is not None and size > 0]
-    errors = {one.name: _error(one.shape, measured) for one in known}
-    scores = {one.name: _agreement(one, name, model_type) for one in known}
-    best = max(known, key=lambda one: _merit(errors[one.name], scores[one.name]), default=None)
-    if best is None:
+    said = next((words for words in map(_words, bases) if _complete(known, words)), _words(name or ""))
+    said |= _words(re.sub(r"[\d._]+$", "", model_type or ""))
+    by_score: dict[tuple[int, bool], list[KnownShape]] = {}
+    for one in known:
+        by_score.setdefault(_score(one, said, model_type), []).append(one)
+    groups = [by_score[score] for score in sorted(by_score, reverse=True)]
+    right = next((found for group in groups if (found := _of_size(group, measured))), None)
+    if right is not None:
+        return _assumed(right, measured, "its file sizes are those of {}, whose shape is assumed")
+    named = next((group for group in groups if _complete(group, said)), [])
+    complete = _complete(named, said)
+    if complete:
+        return _assumed(complete, measured, "by its name it has the shape of {}")
+    of_size = (
+        [one for one in known if said & _size_words(word for words in one.words for word in words)]
+        if not measured
+        else []
+    )
+    if of_size:
+        return _assumed(of_size, measured, "its name gives a size alone; assumed is the shape of {}, a rough guess")
+    if not measured:
         return None
-    error = errors[best.name]
-    if error is not None and error <= SIZE_TOLERANCE:
-        return AssumedShape(
-            best.shape, best.name, f"its file sizes are those of {best.name}, whose shape is assumed", error
-        )
-    if scores[best.name].complete:
-        off = "" if error is None else f", though the stated sizes are {error:.0%} off"
-        return AssumedShape(best.shape, best.name, f"by its name it has the shape of {best.name}{off}", error)
-    return None if error is None else _scaled(min(known, key=lambda one: errors[one.name] or 0), measured)
+    return _scaled(min(known, key=lambda one: _error(one.shape, measured)), measured)
 
 
-def _error(shape: ModelShape, sizes: Sequence[tuple[QuantSpec, int]]) -> float | None:
-    """How far off the shape's computed file sizes are, the median over the branches; None without sizes."""
+def _score(known: KnownShape, said: set[str], model_type: str | None) -> tuple[int, bool]:
+    """How much a published model's name and type agree with what is said, and whether all of its name is said."""
+    shared = max((len(words & said), words <= said) for words in known.words)
+    return 2 * shared[0] + (model_type == known.shape.model_type), shared[1]
+
+
+def _complete(known: Sequence[KnownShape], said: set[str]) -> list[KnownShape]:
+    """Those of which the most words are said, among those of which every word is."""
+    lengths = {one.name: max((len(words) for words in one.words if words <= said), default=0) for one in known}
+    most = max(lengths.values(), default=0)
+    return [one for one in known if most and lengths[one.name] == most]
+
+
+def _of_size(group: Sequence[KnownShape], sizes: Sequence[tuple[QuantSpec, int]]) -> list[KnownShape]:
+    """Those of a group whose files would be as large as stated; the others of a size with the nearest one too."""
     if not sizes:
-        return None
+        return []
+    errors = {one.name: _error(one.shape, sizes) for one in group}
+    nearest = min(errors.values())
+    return [one for one in group if nearest <= SIZE_TOLERANCE and errors[one.name] <= nearest + SAME_SIZE]
+
+
+def _assumed(found: Sequence[KnownShape], sizes: Sequence[tuple[QuantSpec, int]], why: str) -> AssumedShape:
+    """The one of several shapes that needs the most, with what speaks for it."""
+    largest = max(found, key=lambda one: _need_bytes(one.shape))
+    error = _error(largest.shape, sizes) if sizes else None
+    why = why.format(largest.name)
+    if error is not None and error > SIZE_TOLERANCE:
+        why += f", though the stated sizes are {error:.0%} off"
+    needs = _need_bytes(largest.shape)
+    others = [one.name for one in found if _need_bytes(one.shape) < needs]
+    if others:
+        why += f"; it could be {' or '.join(others[:3])} as well, which needs less"
+    return AssumedShape(largest.shape, largest.name, why, error)
+
+
+def _need_bytes(shape: ModelShape) -> int:
+    """What a shape takes at four bits and the usual context, to compare shapes by."""
+    return weights_file_size(_FOUR_BITS, shape) + kv_cache_bytes(shape, CONTEXT_TOKENS, 2.0)
+
+
+def _error(shape: ModelShape, sizes: Sequence[tuple[QuantSpec, int]]) -> float:
+    """How far off the shape's computed file sizes are, the median over the branches."""
     return _median([abs(weights_file_size(quant, shape) / size - 1) for quant, size in sizes])
 
 
-@dataclass(frozen=True, slots=True)
-class _Agreement:
-    """What a model's name and type share with a published one: how many of its words, whether all, whether the type."""
-
-    shared: int
-    complete: bool
-    same_type: bool
+def _size_words(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for word in words if _SIZE_WORD.fullmatch(word))
 
 
-def _agreement(known: KnownShape, name: str | None, model_type: str | None) -> _Agreement:
-    said = set(_words(name or ""))
-    shared = len(said & set(known.words))
-    return _Agreement(shared, 0 < shared == len(known.words), model_type == known.shape.model_type)
+def _words(name: str) -> set[str]:
+    """The words of a model's name that tell its family, version and size.
 
-
-def _merit(error: float | None, agreement: _Agreement) -> tuple[float, ...]:
-    """What makes one candidate better than another: right sizes, then the whole name, words, type, exactness.
-
-    Where sizes are right the number of shared words counts before completeness, so that a 7B is not taken for an 11B
-    of the same file size.
+    >>> sorted(_words("Airoboros c34B 3.1.2")), sorted(_words("Llama-3.1-8B-Instruct")), sorted(_words("CodeLlama-7B"))
+    (['3.1.2', '34b', 'airoboros', 'c34b'], ['3.1', '8b', 'instruct', 'llama'], ['7b', 'code', 'codellama', 'llama'])
+    >>> sorted(_words("Qwen/Qwen2.5-14B")), sorted(_words("Phi-3_5-mini"))
+    (['14b', '2.5', 'qwen', 'qwen2.5'], ['3.5', 'mini', 'phi'])
     """
-    right_size = error is not None and error <= SIZE_TOLERANCE
-    complete = not right_size and agreement.complete
-    words = 2 * agreement.shared + agreement.same_type
-    return right_size, complete, words, agreement.complete, agreement.same_type, -(error or 0.0)
-
-
-def _words(name: str) -> list[str]:
-    """The words of a model's name that tell its family and size.
-
-    >>> _words("Airoboros c34B 3.1.2"), _words("Llama-3.1-8B-Instruct"), _words("CodeLlama-7B")
-    (['airoboros', '34b', '3.1.2', 'c34b'], ['llama', '3.1', '8b', 'instruct'], ['code', 'llama', '7b', 'codellama'])
-    """
-    words: list[str] = []
-    whole: list[str] = []
-    for word in re.split(r"[\s/_\-]+", name.lower()[:200]):
+    name = re.sub(r"(?<![\d.])(\d)_(\d)(?!\d)", r"\1.\2", name.lower()[:200].rpartition("/")[2])
+    words: set[str] = set()
+    for word in re.split(r"[\s/_\-]+", name):
+        words.add(word)
         size = re.fullmatch(r"[a-z]((?:\d+x)?\d+(?:\.\d+)?b)", word)
-        family = re.fullmatch(r"(code)(llama)|(llama|gemma|phi|qwen|yi)(\d.*)", word)
+        family = re.fullmatch(r"(code)?([a-z]{2,}?)-?(\d+(?:\.\d+)?)?", word)
         if size:
-            words.append(size[1])
-            whole.append(word)
-        elif family:
-            words += [part for part in family.groups() if part]
-            whole.append(word)
-        else:
-            words += [word] if word else []
-    return words + whole
+            words.add(size[1])
+        elif family and (family[1] or family[3]):
+            words |= {part for part in family.groups() if part}
+    return words - {""}
 
 
 def _scaled(nearest: KnownShape, sizes: Sequence[tuple[QuantSpec, int]]) -> AssumedShape:
