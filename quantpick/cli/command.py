@@ -37,6 +37,11 @@ COMMANDS: Final = {
         "verify",
         "Hash what was downloaded against the Hub's hashes: what is missing, damaged or extra.",
     ),
+    "clean": (
+        "quantpick.cli.clean",
+        "clean",
+        "Remove what killed downloads left: partial files, scratch files, locks and records; never what is in use.",
+    ),
     "gpus": (
         "quantpick.cli.gpus",
         "gpus",

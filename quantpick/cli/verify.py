@@ -12,6 +12,7 @@ from quantpick.errors import DamagedError
 def verify(
     place: Annotated[str, typer.Argument(metavar="PATH|REPO", help="A folder, or a repo in the Hub's cache.")],
     cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A cache instead of HF_HUB_CACHE.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Fetch again what is damaged or missing.")] = False,
     offline: Offline = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the exit code.")] = False,
@@ -21,7 +22,7 @@ def verify(
     from quantpick.workflow.verify import verify as verify_
 
     with running.shown("none" if quiet or as_json else "auto") as counters:
-        reports = verify_(place, cache_dir=cache_dir, progress=counters, offline=offline)
+        reports = verify_(place, cache_dir=cache_dir, repair=repair, progress=counters, offline=offline)
     if as_json:
         from quantpick.render import documents, terminal
 

@@ -45,13 +45,12 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
         whole: TaskID | None = None
         tasks: dict[int, TaskID] = {}
         while not over.wait(LOOK_S):
-            if not counters.files:
+            if not counters.files and counters.trouble is None:
                 continue
             if whole is None:
                 whole = screen.add_task("all files", total=counters.size_bytes, completed=counters.reused_bytes)
-            screen.update(
-                whole, total=counters.size_bytes, completed=counters.present_bytes, description=title(counters)
-            )
+            what = title(counters) if counters.trouble is None else printable(counters.trouble.problem)
+            screen.update(whole, total=counters.size_bytes, completed=counters.present_bytes, description=what)
             for at, file in enumerate(counters.files):
                 _one_bar(screen, tasks, at, file)
 

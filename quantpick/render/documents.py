@@ -13,7 +13,7 @@ from quantpick.core.gpu import Gpu, Machine
 from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words
-from quantpick.core.outcome import DownloadResult, VerifyReport
+from quantpick.core.outcome import CleanReport, DownloadResult, VerifyReport
 from quantpick.core.quant import Branch, BranchWarning
 from quantpick.errors import QuantpickError
 
@@ -93,6 +93,8 @@ def download_data(result: DownloadResult) -> Json:
             }
             for file in result.files
         ],
+        "left_out": [{"path": file.path, "size_bytes": file.size_bytes} for file in result.left_out],
+        "left_behind": list(result.left_behind),
         "bytes_total": result.total_bytes,
         "bytes_fetched": result.fetched_bytes,
         "bytes_reused": result.reused_bytes,
@@ -114,6 +116,24 @@ def verify_data(reports: Sequence[VerifyReport]) -> Json:
             }
             for report in reports
         ]
+    }
+
+
+def clean_data(report: CleanReport) -> Json:
+    """The ``data`` of ``quantpick clean``."""
+    return {
+        "path": report.path,
+        "dry_run": report.dry_run,
+        "files": [
+            {
+                "path": one.path,
+                "size_bytes": one.size_bytes,
+                "kind": one.kind,
+                "removed": not (one.in_use or report.dry_run),
+            }
+            for one in report.leftovers
+        ],
+        "bytes_total": report.size_bytes,
     }
 
 

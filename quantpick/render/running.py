@@ -70,7 +70,12 @@ def _lines(counters: DownloadProgress, over: threading.Event) -> None:
     """A line every so often, for a log."""
     began: tuple[float, int] | None = None
     said = time.monotonic()
+    known: str | None = None
     while not over.wait(LOOK_S):
+        problem = None if counters.trouble is None else counters.trouble.problem
+        if problem is not None and problem != known:
+            say(problem)
+        known = problem
         if not counters.fetched_bytes:
             continue
         if began is None:

@@ -25,6 +25,7 @@ from quantpick.transfer.transports.fetch import Fetched, fetch_file
 from quantpick.transfer.transports.job import Job
 from tests.fakes.cdn import FaultyCdn
 from tests.fakes.hub import FaultyHub
+from tests.fakes.world import World, open_world
 
 REPO = "pub/Finch-7B-GPTQ"
 SIZE = 40 * MIB + 12_345
@@ -106,3 +107,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this user may not mount a small tmpfs")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Make the world of these tests, with the arguments of its second host."""
+    with ExitStack() as stack:
+        yield lambda **cdn: stack.enter_context(open_world(tmp_path, **cdn))

@@ -8,6 +8,7 @@ from quantpick.render.page import Block, Line, Page, Paste
 from quantpick.render.screens.recommendation import question, why
 
 WARNINGS_SHOWN = 4
+_NAMES_SHOWN = 4
 
 
 def picked_page(answer: Recommendation) -> Page:
@@ -33,6 +34,10 @@ def arrival_page(result: DownloadResult) -> Page:
         page.append(
             Line(f"left out: {size} of pickle weights, which are there as safetensors; --include asks for them")
         )
+    if result.left_behind:
+        more = ", ..." if len(result.left_behind) > _NAMES_SHOWN else ""
+        shown = ", ".join(result.left_behind[:_NAMES_SHOWN])
+        page.append(Line(f"left there of an earlier commit, and none of this one's: {shown}{more}"))
     if result.launch is not None:
         page += [Line("Run it:", "bold"), Paste(result.launch)]
     return page

@@ -12,7 +12,12 @@ def verification_page(reports: Sequence[VerifyReport]) -> Page:
     for report in reports:
         name = report.path if report.branch is None else f"{report.repo_id} {report.branch}: {report.path}"
         page.append(Line(name, "bold"))
-        page += [Line(f"{state:8} {path}", "red", 2) for path, state in report.files if state != "ok"]
-        sound, known = len(report.having("ok")), len(report.files) - len(report.having("extra"))
+        for path, state in report.files:
+            if state != "ok":
+                page.append(Line(f"{state:8} {path}", "" if state == "repaired" else "red", 2))
+        sound, known = (
+            len(report.having("ok")) + len(report.having("repaired")),
+            len(report.files) - len(report.having("extra")),
+        )
         page.append(Line(f"{sound} of {known} files are right", indent=2))
     return page

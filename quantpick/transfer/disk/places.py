@@ -344,10 +344,10 @@ def folder_files(folder: Path) -> tuple[RepoFile, ...]:
     """What huggingface_hub noted of the files in a folder; sizes are not among it and are those on the disk."""
     found = []
     for note in read_notes(folder):
+        size_bytes, large = 0, len(note.etag) == 64
         with contextlib.suppress(OSError):
-            size = (folder / note.path).stat().st_size
-            large = len(note.etag) == 64
-            found.append(RepoFile(note.path, size, "" if large else note.etag, note.etag if large else None))
+            size_bytes = (folder / note.path).stat().st_size
+        found.append(RepoFile(note.path, size_bytes, "" if large else note.etag, note.etag if large else None))
     return tuple(found)
 
 
