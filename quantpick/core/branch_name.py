@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.methods import METHODS, Method, method_in
+from quantpick.core.methods import IN_BRANCHES, METHODS, Method, method_in
 from quantpick.core.quant import NO_GROUP, QuantFacts
 
 
@@ -31,9 +31,10 @@ _GRAMMARS: Final = tuple(
         # directories of his scripts: 4bits-128g-desc_act_True-damp_0.1; without act order: awq-4bit-128g.
         rf"{_METHOD}?(?P<bits>[2-8])(?:-?bits?)?[-_](?P<group>-1|\d{{2,4}})g"
         r"(?:[-_](?:act[-_]?order|desc_act)_(?P<act>true|false))?(?:-damp_(?P<damp>0\.\d{1,6}))?",
-        # turboderp 2.4bpw, SC_1.40bpw_H3_V3; cgus 4.25bpw-h6; Doctor-Shotgun 5.0bpw-h6-wiki; ArtusDev 2.5bpw_H6;
-        # latimar 5_0-bpw-h8; khronnuz 4.05bpw_h6_ng6; sfxnz 2.0bpw-mcg; also exl2-4.0bpw.
-        rf"(?:[a-z][a-z0-9]{{0,7}}[-_])?{_NUMBER}[-_]?bpw(?:[-_]?h(?P<head>\d{{1,2}}))?{_TAIL}",
+        # turboderp 2.4bpw, SC_1.40bpw_H3_V3, optimized-2.27bpw; cgus 4.25bpw-h6; Doctor-Shotgun 5.0bpw-h6-wiki;
+        # ArtusDev 2.5bpw_H6; latimar 5_0-bpw-h8; khronnuz 4.05bpw_h6_ng6; sfxnz 2.0bpw-mcg; also exl2-4.0bpw and
+        # H8-4.0BPW.
+        rf"(?:h(?P<first>\d{{1,2}})[-_]|[a-z][a-z0-9]{{0,15}}[-_])?{_NUMBER}[-_]?bpw(?:[-_]?hb?(?P<head>\d{{1,2}}))?{_TAIL}",
         # zaq-hack bpw300-h6, blockblockblock bpw3.7
         rf"bpw(?:(?P<hundredths>\d{{3}})|{_NUMBER})(?:[-_]h(?P<head>\d{{1,2}}))?{_TAIL}",
         # ReadyArt 5.0_H6, mo137 5.8_h8
@@ -46,6 +47,8 @@ _GRAMMARS: Final = tuple(
         rf"{_METHOD}?(?:(?P<bits>[2-8])-?bits?|int(?P<int>[2-8]))",
         # w4a16, w4g128, w4a16-g128: compressed-tensors and AWQ recipes
         r"w(?P<bits>[2-8])(?:a(?:8|16))?[-_]?(?:g(?P<group>\d{2,4}))?",
+        # nvfp4, fp8, FP8-dynamic, exl3: the method alone
+        r"(?P<alone>[a-z][a-z0-9-]{2,24}?)(?:[-_](?:dynamic|static|block|channel|tensor|a16|a8|kv\d?))*",
         # the unquantized copy
         r"(?P<float>fp16|bf16|f16|float16|bfloat16)",
         # llama.cpp file types used as branches: Q4_K_M, IQ3_XS
@@ -53,6 +56,8 @@ _GRAMMARS: Final = tuple(
     )
 )
 _NAME_WORDS: Final = {word: key for key, method in METHODS.items() for word in method.name_words}
+_KEYS_ALONE: Final = {word.replace(" ", ""): key for key in IN_BRANCHES for word in METHODS[key].words}
+_FURTHER_HEAD: Final = re.compile(r"[-_]h(\d{1,2})(?![a-z0-9.])", re.IGNORECASE)
 _MAX_BITS: Final = 16
 
 
@@ -82,6 +87,9 @@ def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
         return QuantFacts(method="none", bits=16)
     if "gguf" in said:
         return QuantFacts(method="gguf", bits=int(said["gguf"]))
+    if "alone" in said:
+        key = _KEYS_ALONE.get(re.sub("[-_]", "", said["alone"].lower()))
+        return None if key is None else QuantFacts(method=key, bits=METHODS[key].bits, scheme=METHODS[key].scheme)
     if "method" in said and method_in(said["method"]) is None:
         return None
     bits = int(said["hundredths"]) / 100 if "hundredths" in said else _number(said.get("bits") or said["int"])
@@ -91,11 +99,18 @@ def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
     return QuantFacts(
         method=_method(name),
         bits=bits,
-        head_bits=int(said["head"]) if "head" in said else None,
+        head_bits=_head(said),
         group_size=NO_GROUP if group == NO_GROUP else group,
         desc_act=said["act"].lower() == "true" if "act" in said else None,
         damp_percent=float(said["damp"]) if "damp" in said else None,
     )
+
+
+def _head(said: dict[str, str]) -> int | None:
+    """Bits of the head: behind the bits, before them, or further on in the name."""
+    further = _FURTHER_HEAD.search(said.get("tail", ""))
+    text = said.get("head") or said.get("first") or (further[1] if further else None)
+    return int(text) if text else None
 
 
 def _number(text: str) -> float:

@@ -37,6 +37,7 @@ class QuantMethod(NamedTuple):
             quantization is asymmetric, in 16 bits, or ``none`` where groups store nothing that counts.
         bits: of each of its weights, where there is only one figure.
         scheme: what its weights are, where there is only one answer.
+        writes: methods whose files the tool of this name writes as well, so that a card may call them by it.
     """
 
     title: str
@@ -52,6 +53,7 @@ class QuantMethod(NamedTuple):
     zeros: Literal["stored", "if asymmetric", "16-bit", "none"] = "stored"
     bits: float | None = None
     scheme: Scheme | None = None
+    writes: tuple[Method, ...] = ()
 
 
 METHODS: Final[dict[Method, QuantMethod]] = {
@@ -106,7 +108,7 @@ METHODS: Final[dict[Method, QuantMethod]] = {
         words=("auto round",),
         tools=("auto round",),
         config_names=("auto-round", "intel/auto-round", "autoround"),
-        zeros="stored",
+        writes=("gptq", "awq", "gguf", "compressed-tensors"),
     ),
     "modelopt": QuantMethod(
         title="ModelOpt",
@@ -144,7 +146,7 @@ METHODS: Final[dict[Method, QuantMethod]] = {
         title="AQLM", words=("aqlm",), tools=("aqlm",), config_names=("aqlm",), has_groups=False, scheme="codebook"
     ),
     "mlx": QuantMethod(title="MLX", words=("mlx",), tools=("mlx",), config_names=("mlx",), zeros="16-bit"),
-    "none": QuantMethod(title="16-bit weights", in_branches=False, has_groups=False),
+    "none": QuantMethod(title="16-bit weights", in_branches=False, has_groups=False, bits=16),
 }
 
 

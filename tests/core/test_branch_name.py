@@ -41,6 +41,13 @@ EXL: dict[str, dict[str, Any]] = {
     "4.05bpw_h6_ng6": {"bits": 4.05, "head_bits": 6},
     "bpw300-h6": {"bits": 3.0, "head_bits": 6},
     "bpw3.7": {"bits": 3.7},
+    "optimized-2.27bpw": {"bits": 2.27},
+    "2.27bpw_optimized": {"bits": 2.27},
+    "optimized_2.04bpw_H6": {"bits": 2.04, "head_bits": 6},
+    "H8-4.0BPW": {"bits": 4.0, "head_bits": 8},
+    "h6_2.5bpw": {"bits": 2.5, "head_bits": 6},
+    "4.0bpw_hb8": {"bits": 4.0, "head_bits": 8},
+    "3.0bpw_V6_H8": {"bits": 3.0, "head_bits": 8},
 }
 OTHER: dict[str, dict[str, Any]] = {
     "2.0bpw-mcg": {"method": "exl3", "bits": 2.0},
@@ -50,6 +57,17 @@ OTHER: dict[str, dict[str, Any]] = {
     "int4": {"bits": 4},
     "w4g128": {"bits": 4, "group_size": 128},
     "fp16": {"method": "none", "bits": 16},
+    "nvfp4": {"method": "nvfp4", "bits": 4, "scheme": "nvfp4"},
+    "NVFP4": {"method": "nvfp4", "bits": 4, "scheme": "nvfp4"},
+    "mxfp4": {"method": "mxfp4", "bits": 4, "scheme": "mxfp4"},
+    "fp8": {"method": "fp8", "bits": 8, "scheme": "fp8"},
+    "FP8-dynamic": {"method": "fp8", "bits": 8, "scheme": "fp8"},
+    "auto-round": {"method": "auto-round"},
+    "exl3": {"method": "exl3"},
+    "exl3-3.5bpw-h6": {"method": "exl3", "bits": 3.5, "head_bits": 6},
+    "bnb-4bit": {"method": "bitsandbytes", "bits": 4},
+    "auto-round-4bit": {"method": "auto-round", "bits": 4},
+    "hqq-3bit-64g": {"method": "hqq", "bits": 3, "group_size": 64},
     "Q4_K_M": {"method": "gguf", "bits": 4},
 }
 

@@ -12,6 +12,7 @@ from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.branches.config import ConfigFacts
 from quantpick.core.card.read import Card
 from quantpick.core.card.rows import CardRow
+from quantpick.core.methods import METHODS, Method
 from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, Provenance, QuantFacts, QuantSpec
 from quantpick.core.units import format_gb
 
@@ -60,7 +61,7 @@ def merge_branch(
     said += [("card", row.facts) for row in rows]
     said += [("card", QuantFacts(method=card.method))] if card else []
 
-    facts, sources, warnings = _first_said(name, _trust_finer_bits(said))
+    facts, sources, warnings = _first_said(name, _without_other_words(_trust_finer_bits(said)))
     sources = {field: source for field, source in sources.items() if field not in _UNSOURCED}
     size_bytes, size_warnings = _size(name, [row.size_bytes for row in rows], tree_bytes)
     model_type = config.model_type or (card.model_type if card else None)
@@ -145,6 +146,27 @@ def _trust_finer_bits(said: Sequence[tuple[Provenance, QuantFacts]]) -> list[tup
         else (source, facts)
         for source, facts in said
     ]
+
+
+def _without_other_words(said: Sequence[tuple[Provenance, QuantFacts]]) -> list[tuple[Provenance, QuantFacts]]:
+    """The same, without methods that are only other words for what the config says.
+
+    A branch ``fp8`` holds compressed-tensors of that scheme, or ModelOpt's; AutoRound also writes GPTQ's files.
+    """
+    config = next((facts for source, facts in said if source == "config" and facts.method), None)
+    if config is None:
+        return list(said)
+    return [
+        (source, replace(facts, method=None) if _is_other_word(facts.method, config) else facts)
+        for source, facts in said
+    ]
+
+
+def _is_other_word(method: Method | None, config: QuantFacts) -> bool:
+    if method is None or method == config.method:
+        return False
+    known = METHODS[method]
+    return config.method in known.writes or (known.scheme is not None and known.scheme == config.scheme)
 
 
 def _size(

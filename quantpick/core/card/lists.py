@@ -14,7 +14,7 @@ from quantpick.core.card.markdown import Block, Fence, Table, lines_of, split_it
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.card.tables import read_row
 from quantpick.core.hub_url import is_git_ref, read_hub_url
-from quantpick.core.methods import names_method
+from quantpick.core.methods import METHODS, names_method
 from quantpick.core.quant import QuantFacts
 
 
@@ -73,7 +73,9 @@ def _read_linked_line(line: str) -> Iterator[Found]:
         if facts.bits is not None:
             size = _size_behind(label, behind)
             row = CardRow(branch=url.branch or "", facts=facts, size_bytes=size)
-            unsure = facts.method == "none" or (_VERSION.fullmatch(label) and _VERSION.fullmatch(row.branch))
+            unsure = (facts.method and METHODS[facts.method].bits) or (
+                _VERSION.fullmatch(label) and _VERSION.fullmatch(row.branch)
+            )
             yield Found(row=row, repo=url.repo_id, labelled=bits_in(label) is not None, unsure=bool(unsure))
 
 
@@ -129,6 +131,9 @@ def _is_explicit(name: str) -> bool:
 
 
 def _name_facts(name: str) -> QuantFacts | None:
-    """What a branch's name says, if it can be nothing but a branch's name: not ``8bit``, ``1.1`` or ``Q4_K_M``."""
+    """What a branch's name says, if it can be nothing but a branch's name: not ``8bit``, ``1.1``, ``fp8``, ``Q4_K_M``."""
     facts = read_branch_name(name) if _is_explicit(name) and is_git_ref(name) else None
-    return facts if isinstance(facts, QuantFacts) and facts.method not in ("gguf", "none") else None
+    if not isinstance(facts, QuantFacts) or facts.method is None:
+        return facts if isinstance(facts, QuantFacts) else None
+    method = METHODS[facts.method]
+    return facts if method.in_branches and method.bits is None else None

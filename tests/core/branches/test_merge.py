@@ -24,6 +24,9 @@ def row(branch: str, *, size_bytes: int | None = None, **facts: Any) -> CardRow:
     )
 
 
+FP8_GROUP = {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float", "strategy": "channel"}}}
+
+
 def codes(warnings: tuple[BranchWarning, ...]) -> list[str]:
     return [warning.code for warning in warnings]
 
@@ -122,3 +125,21 @@ def test_one_config_for_several_branches_gives_the_shape_and_no_quantization() -
     assert all(branch.shape is not None for branch in (*several, *alone))
     assert several[0].quant.bits is None
     assert alone[0].quant.bits == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "expected"),
+    [
+        ("fp8", {"quant_method": "compressed-tensors", "config_groups": FP8_GROUP}, []),
+        ("nvfp4", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, []),
+        ("auto-round-4bit", {"quant_method": "gptq", "bits": 4, "group_size": 128}, []),
+        ("fp8", {"quant_method": "gptq", "bits": 8, "group_size": 128}, ["name-mismatch"]),
+        ("gptq-4bit-128g", {"quant_method": "awq", "bits": 4, "group_size": 128}, ["name-mismatch"]),
+    ],
+)
+def test_other_word_for_what_the_config_says_is_no_contradiction(
+    name: str, section: dict[str, Any], expected: list[str]
+) -> None:
+    branch, warnings = merge_branch(name, config=read_config({"quantization_config": section}))
+    assert branch.quant.method == section["quant_method"]
+    assert codes(warnings) == expected
