@@ -131,7 +131,7 @@ def _is_explicit(name: str) -> bool:
 
 
 def _name_facts(name: str) -> QuantFacts | None:
-    """What a branch's name says, if it can be nothing but a branch's name: not ``8bit``, ``1.1``, ``fp8``, ``Q4_K_M``."""
+    """What a branch's name says, if it can be nothing but a branch's name: not ``8bit``, ``fp8``, ``Q4_K_M``."""
     facts = read_branch_name(name) if _is_explicit(name) and is_git_ref(name) else None
     if not isinstance(facts, QuantFacts) or facts.method is None:
         return facts if isinstance(facts, QuantFacts) else None
