@@ -1,10 +1,14 @@
 """What the project says of itself: its version, its dependencies, its packages, the documents at its root."""
 
 import ast
+import json
+import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +19,8 @@ from packaging.utils import canonicalize_name
 
 import quantpick
 from quantpick.__main__ import main
+from quantpick.demo.hub import HubFile, HubRepo
+from tests.fakes.hub import FaultyHub
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -56,3 +62,90 @@ def test_what_is_imported_is_declared() -> None:
 def test_each_python_of_the_classifiers_is_allowed() -> None:
     named = re.findall(r"Python :: (3\.\d+)$", "\n".join(PROJECT["project"]["classifiers"]), re.MULTILINE)
     assert PROJECT["project"]["requires-python"] == f">={named[0]}"
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel that would be published."""
+    pytest.importorskip("hatchling", reason="packages are built with the tools of the lock file")
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+def test_sdist_holds_every_file_of_the_checkout(dist: Path) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    (archive,) = dist.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        held = {name.partition("/")[2] for name in packed.getnames()}
+    assert {name for name in listed.stdout.splitlines() if (ROOT / name).exists()} - held == set()
+
+
+def test_wheel_holds_the_package_its_data_and_the_licence_alone(dist: Path) -> None:
+    (archive,) = dist.glob("*.whl")
+    with zipfile.ZipFile(archive) as wheel:
+        held = set(wheel.namelist())
+    package = {str(path.relative_to(ROOT)) for path in (ROOT / "quantpick").rglob("*") if path.is_file()}
+    expected = {name for name in package if "__pycache__" not in name}
+    about = f"quantpick-{quantpick.__version__}.dist-info"
+    assert {name for name in held if not name.startswith(about)} == expected
+    assert f"{about}/licenses/LICENSE" in held
+
+
+def test_lock_names_hashes_for_every_package_and_satisfies_every_range() -> None:
+    lock = (ROOT / "requirements-dev.lock").read_text()
+    entries = re.findall(
+        r"^([\w.-]+)==([\w.]+)[^\n]*\\\n((?:    --hash=sha256:[0-9a-f]{64}[^\n]*\n)+)", lock, re.MULTILINE
+    )
+    assert len(entries) == len(re.findall(r"^\w", lock, re.MULTILINE)), "a line without a hash"
+    locked = {canonicalize_name(name): version for name, version, _ in entries}
+    for asked in [*DECLARED.values(), *map(Requirement, PROJECT["dependency-groups"]["dev"])]:
+        assert locked[canonicalize_name(asked.name)] in asked.specifier, asked
+
+
+def test_every_request_says_which_version_asks(tmp_path: Path) -> None:
+    section = {"quantization_config": {"quant_method": "exl2", "bits": 4.0}}
+    files = [HubFile.small("config.json", json.dumps(section)), HubFile.small("model.safetensors", "x" * 2**20)]
+    with FaultyHub({"pub/Finch-exl2": HubRepo({"4.0bpw": files})}) as hub:
+        subprocess.run(
+            [sys.executable, "-m", "quantpick", "download", "pub/Finch-exl2", "--revision", "4.0bpw"],
+            env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path)},
+            check=True,
+            capture_output=True,
+        )
+        said = {request.headers["user-agent"].split(";")[0] for request in hub.requests}
+    assert hub.paths("/refs$")
+    assert hub.paths("model.safetensors$")
+    assert said == {f"quantpick/{quantpick.__version__}"}
+
+
+def test_hf_runs_it_as_an_extension(tmp_path: Path) -> None:
+    """Where `hf extensions install` puts a Python extension: a manifest that names the console script."""
+    scripts = Path(sys.executable).parent
+    folder = tmp_path / ".local" / "share" / "hf" / "extensions" / "hf-quantpick"
+    folder.mkdir(parents=True)
+    manifest = {
+        "owner": "quantpick",
+        "repo": "hf-quantpick",
+        "repo_id": "quantpick/hf-quantpick",
+        "short_name": "quantpick",
+        "executable_path": str(scripts / "hf-quantpick"),
+        "type": "python",
+        "installed_at": "2026-01-01T00:00:00+00:00",
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    environment = {**os.environ, "HOME": str(tmp_path), "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+
+    def hf(*argv: str) -> subprocess.CompletedProcess[str]:
+        command = [str(scripts / "hf"), *argv]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    card = ROOT / "tests" / "fixtures" / "cards" / "airoboros-c34b-gptq.md"
+    ask = ["recommend", "--card", str(card), "-l", "exllama", "-q", "--vram"]
+    assert hf("quantpick", *ask, "24GiB").stdout == "gptq-4bit-32g-actorder_True\n"
+    assert hf("extensions", "exec", "quantpick", *ask, "24GiB").stdout == "gptq-4bit-32g-actorder_True\n"
+    refused = hf("quantpick", *ask, "16GiB")
+    assert (refused.returncode, refused.stdout) == (3, "")
