@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -327,8 +328,8 @@ def test_nothing_that_fits_beside_a_process_names_the_process(machine: Machine) 
 
 def test_screen_says_it_in_80_columns(machine: Machine) -> None:
     script = DRIVER + RTX_3060 + "compute 42 1100 /opt/python3\n" + RTX_4090 + A100 + MIG_3G + MIG_2G
-    asked = machine.run(script, "gpus", COLUMNS="80", CUDA_VISIBLE_DEVICES="2,1,0")
-    lines = asked.stdout.splitlines()
+    asked = machine.run(script, "gpus", COLUMNS="80", CUDA_VISIBLE_DEVICES="2,1,0", FORCE_COLOR="1")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", asked.stdout).splitlines()
     assert asked.returncode == 0
     assert max(map(len, lines)) <= 80
     assert lines[0] == "NVIDIA driver 550.54.14, CUDA up to 12.4"
