@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help demo test bench format lock dist test-lowest test-pythons test-packages clean
+.PHONY: help demo test bench drift format lock dist test-lowest test-pythons test-packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,10 @@ bench: $(VENV)/.installed  ## speed and accuracy, beside hf and raw hf_transfer
 	$(BIN)/python benchmarks/hub_survey.py
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/vram_accuracy.py
+
+# Fetches about 1 GB from the package index, through pip.
+drift: $(VENV)/.installed  ## has a loader moved away from its rules? compares its newest release with what was read
+	$(BIN)/python benchmarks/drift.py
 
 format: $(VENV)/.installed  ## what ruff can mend by itself
 	$(BIN)/ruff format .
