@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import Final
 
 from quantpick.core.gpu import Gpu
-from quantpick.core.units import MIB, format_gib
+from quantpick.core.units import GIB, MIB, format_gib
 from quantpick.errors import UsageError
 
-_COUNT = re.compile(r"(\d{1,2})\s*[xX]\s*(?=\D)")
+_COUNTED: Final = (
+    re.compile(r"(?P<count>\d{1,2})\s*[x×*]\s*(?P<name>\S.*)", re.IGNORECASE),
+    re.compile(r"(?P<name>.*\S)\s*[x×*]\s*(?P<count>\d{1,2})", re.IGNORECASE),
+)
+"""``2x3090`` and ``3090x2``."""
 _FILLER = re.compile(
     r"nvidia|geforce|tesla|quadro|generation|(workstation|server) edition|gpu|sxm\d?|pcie|hbm\d?e?|\s|-|_"
 )
 _MEMORY = re.compile(r" \d+GB$")
+_STATED: Final = re.compile(r"(?P<name>.*?)[\s(\[_-]+(?P<gb>\d{1,3})\s*Gi?B?[)\]]?", re.IGNORECASE)
+"""A name with the memory behind it."""
 
 _OTHER_MAKERS: Final = {
-    "AMD": re.compile(r"amd|radeon|instinct|rx\d{3,4}|mi\d{2,3}x?|w[67]\d00|(ryzen)?aimax|strixhalo"),
+    "AMD": re.compile(
+        r"amd|radeon|instinct|rx\d{3,4}|[679]\d{3}(xtx?|gre|m)?$|mi\d{2,3}x?|w[67]\d00|(ryzen)?aimax|strixhalo"
+    ),
     "Apple": re.compile(r"apple|m[1-9](pro|max|ultra)?$|mac"),
     "Intel": re.compile(r"intel|arc|a(310|380|580|750|770)|b(570|580)"),
 }
@@ -39,6 +47,10 @@ class _Known:
     def bare_name(self) -> str:
         """The name without the memory, which several cards may share."""
         return _MEMORY.sub("", self.name)
+
+    def memory_is(self, gigabytes: int) -> bool:
+        """Whether the memory is what the maker calls so many GB; the driver keeps up to an eighth of it."""
+        return 0.85 * gigabytes * GIB < self.total_bytes <= 1.02 * gigabytes * GIB
 
 
 def named_gpus(text: str) -> tuple[Gpu, ...]:
@@ -85,21 +97,32 @@ def _items(text: str) -> list[tuple[str, int]]:
     """The names of a list, each with its count."""
     items = []
     for item in filter(None, (part.strip() for part in text.split(","))):
-        count = _COUNT.match(item)
-        items.append((item[count.end() :], int(count[1])) if count else (item, 1))
+        counted = next((found for form in _COUNTED if (found := form.fullmatch(item))), None)
+        plain = counted is None or _key(item) in _known()
+        items.append((item, 1) if plain or counted is None else (counted["name"], int(counted["count"])))
     return items
 
 
 def _find(name: str) -> _Known:
-    known = _known()
-    if _key(name) in known:
-        return known[_key(name)]
+    known, key = _known(), _key(name)
+    if key in known:
+        return known[key]
+    stated = _STATED.fullmatch(name)
     for maker, beginning in _OTHER_MAKERS.items():
-        if beginning.match(_key(name)):
+        if beginning.match(_key(stated["name"]) if stated else key):
             raise UsageError(
                 f"`{name}` is a GPU of {maker}'s: quantpick knows the memory and the loaders of NVIDIA's only",
-                hint="its memory alone can be judged, not whether the loader runs on it: --vram 24GiB",
+                hint="its memory alone can be judged, not whether the loader runs on it: "
+                f"--vram {stated['gb'] if stated else 24}GiB",
             )
+    if stated and _key(stated["name"]) in known:
+        card = known[_key(stated["name"])]
+        if card.memory_is(int(stated["gb"])):
+            return card
+        raise UsageError(
+            f"no {card.bare_name} with {stated['gb']} GB is known",
+            hint=f'--gpu "{card.name}" has {format_gib(card.total_bytes)}; or --vram {stated["gb"]}GiB',
+        )
     raise UsageError(f"no known GPU is called `{name}`", hint=_hint(name, known))
 
 
