@@ -7,7 +7,8 @@ from typing import Final
 
 from quantpick.core.choose.wish import Headroom, VramBasis
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders.table import MemoryFraction, Split
+from quantpick.core.loaders.shards import cuts_evenly
+from quantpick.core.loaders.table import MemoryFraction, Sharding, Split
 from quantpick.core.memory import estimate as memory
 from quantpick.core.memory.estimate import VramEstimate
 from quantpick.core.quant import QuantSpec
@@ -28,6 +29,7 @@ class Job:
         version: the engine's version, None for the newest.
         split: how the loader uses several GPUs.
         heads_divisible: whether a tensor split needs attention heads that divide by the number of GPUs.
+        sharding: what a tensor split wants of the parts of a matrix, None for whole groups.
         unequal_gpus: whether a layer split may fill unequal GPUs unequally.
         fraction: the part of the memory a pre-allocating server takes, or None for what is needed.
         kv_bytes: bytes per element of the KV cache.
@@ -44,6 +46,7 @@ class Job:
     version: str | None
     split: Split
     heads_divisible: bool
+    sharding: Sharding | None
     unequal_gpus: bool
     fraction: MemoryFraction | None
     kv_bytes: float
@@ -106,23 +109,19 @@ def _ways(job: Job) -> Iterator[tuple[int, int]]:
     """Each way to use the GPUs, fewest first: how many, and the bytes available over them.
 
     A layer split adds up unequal GPUs. Tensor parallelism takes the same from each, so the smallest counts, and only as
-    many as divide the attention heads (vLLM ``config/model.py``) and keep whole groups in each shard of the MLP
-    (``marlin_utils.py``: per-partition in_features % group_size == 0).
+    many as divide the attention heads (vLLM ``config/model.py``) and as the loader can cut the matrices for.
     """
     shares = sorted((_share(job, gpu) for gpu in job.gpus), reverse=True)
     yield 1, shares[0]
     for count in range(2, len(shares) + 1):
         if job.split == "layers":
             yield count, sum(shares[:count]) if job.unequal_gpus else count * shares[count - 1]
-        elif job.split == "tensor" and _shards_evenly(job, count):
+        elif job.split == "tensor" and _cuts_evenly(job, count):
             yield count, count * shares[count - 1]
 
 
-def _shards_evenly(job: Job, count: int) -> bool:
-    heads, mlp = job.shape.num_attention_heads, job.shape.intermediate_size
-    if job.heads_divisible and heads % count:
-        return False
-    return mlp % count == 0 and mlp // count % (job.quant.group_size or 1) == 0
+def _cuts_evenly(job: Job, count: int) -> bool:
+    return cuts_evenly(job.quant, job.shape, count, job.sharding, heads_divisible=job.heads_divisible)
 
 
 def _share(job: Job, gpu: Gpu) -> int:

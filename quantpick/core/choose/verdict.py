@@ -111,6 +111,7 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         version=choice.loader.engine_version(engine),
         split=(rule.split if rule else None) or loader.split,
         heads_divisible=loader.heads_divisible,
+        sharding=choice.loader.sharding,
         unequal_gpus=loader.unequal_gpus,
         fraction=choice.loader.memory_fraction,
         kv_bytes=kv_bytes,

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, Final, get_args
 
-from quantpick.core.loaders.table import Answer, Entry, Extra, Loader, LoaderTable, MemoryFraction, Rule, Split, Status
+from quantpick.core.loaders.table import (
+    Answer,
+    Entry,
+    Extra,
+    Loader,
+    LoaderTable,
+    MemoryFraction,
+    Rule,
+    Sharding,
+    Split,
+    Status,
+)
 from quantpick.core.methods import METHODS, Scheme
 
 
@@ -119,6 +130,12 @@ _FRACTION: Final[dict[str, _Kind]] = {
     **_SPAN,
     **_EVIDENCE,
 }
+_WHOLE: Final[_Kind] = ("a whole number above 0", lambda value: isinstance(value, int) and value > 0)
+_SHARDING: Final[dict[str, _Kind]] = {
+    **dict.fromkeys(("in_multiple", "out_multiple", "least_expert_group"), _WHOLE),
+    **_SPAN,
+    **_EVIDENCE,
+}
 _EXTRA: Final[dict[str, _Kind]] = {"flags": _WORDS, "package": _TEXT}
 _LOADER: Final[dict[str, _Kind]] = {
     **dict.fromkeys(("id", "name", "status_note", "engine", "package", "note", "source"), _TEXT),
@@ -137,6 +154,7 @@ _LOADER: Final[dict[str, _Kind]] = {
     "launch_kv": _map_to(_TEXT),
     "architectures": _WORDS,
     "memory_fraction": _TABLES,
+    "sharding": _TABLES,
     "checked": _DATE,
     "rule": _TABLES,
 }
@@ -156,6 +174,7 @@ _NEEDED: Final = {
     ),
     "a rule": ("method", "source", "checked"),
     "a memory_fraction": ("value", "of", "source", "checked"),
+    "a sharding": ("source", "checked"),
     "an extra": (),
 }
 
@@ -243,6 +262,7 @@ def _loader(row: dict[str, Any], common_kv_aliases: Mapping[str, str]) -> Loader
         "kv_aliases": {**common_kv_aliases, **row.pop("kv_aliases", {})},
         "extras": {name: _extra(extra) for name, extra in row.pop("extras", {}).items()},
         "memory_fractions": tuple(map(_fraction, row.pop("memory_fraction", ()))),
+        "shardings": tuple(map(_sharding, row.pop("sharding", ()))),
         "rules": tuple(rule for number, rule_row in enumerate(rules) for rule in _rules(rule_row, number)),
     }
     return Loader(**derived | _frozen(row))
@@ -256,6 +276,11 @@ def _extra(row: dict[str, Any]) -> Extra:
 def _fraction(row: dict[str, Any]) -> MemoryFraction:
     _check("a memory_fraction", row, _FRACTION)
     return MemoryFraction(**row)
+
+
+def _sharding(row: dict[str, Any]) -> Sharding:
+    _check("a sharding", row, _SHARDING)
+    return Sharding(**row)
 
 
 def _rules(row: dict[str, Any], number: int) -> Iterator[Rule]:

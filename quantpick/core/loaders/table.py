@@ -139,6 +139,29 @@ class MemoryFraction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sharding:
+    """What tensor parallelism wants of the part of a quantized matrix that a GPU gets, besides whole groups.
+
+    Args:
+        in_multiple: the part of the input is a multiple of this many weights; 1 where the loader pads.
+        out_multiple: the same of the output.
+        least_expert_group: where groups are halved until the parts of an expert hold whole ones, the least they become;
+            None where they are not.
+        since, before, until, source, checked, unverified: as in `Rule`.
+    """
+
+    source: str
+    checked: str
+    in_multiple: int = 1
+    out_multiple: int = 1
+    least_expert_group: int | None = None
+    since: str | None = None
+    before: str | None = None
+    until: str | None = None
+    unverified: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
     """Something that a loader can be run with and that opens further rules.
 
@@ -176,6 +199,7 @@ class Loader:
         architectures: the config's ``model_type`` of what it runs; None makes no statement.
         architectures_strict: whether it runs no other (else others are tried, with a warning).
         card_column: whether the "ExLlama" column of model cards speaks of it.
+        shardings: what its tensor parallelism wants, per version range; empty is whole groups.
         memory_fractions: what it allocates, per version range; empty takes what it needs.
         rules: what it takes, the preferred kernel first.
     """
@@ -207,6 +231,7 @@ class Loader:
     architectures_strict: bool = False
     card_column: bool = False
     memory_fractions: tuple[MemoryFraction, ...] = ()
+    shardings: tuple[Sharding, ...] = ()
     note: str | None = None
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from quantpick.core.loaders.table import Loader, MemoryFraction
+from quantpick.core.loaders.table import Loader, MemoryFraction, Sharding
 from quantpick.core.quant import BranchWarning
 
 if TYPE_CHECKING:
@@ -153,6 +153,11 @@ class LoaderAt:
     def memory_fraction(self) -> MemoryFraction | None:
         """The part of a GPU's memory that it takes whatever the model; None when it takes what it needs."""
         return next((fraction for fraction, _ in self.holding(self.loader.memory_fractions)), None)
+
+    @property
+    def sharding(self) -> Sharding | None:
+        """What its tensor parallelism wants of the parts of a matrix; None: whole groups."""
+        return next((sharding for sharding, _ in self.holding(self.loader.shardings)), None)
 
     def engine_version(self, engine: str) -> str | None:
         """The version of the engine under it, None for the newest: known only where it is that engine itself."""
