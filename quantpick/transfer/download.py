@@ -160,7 +160,7 @@ class _Download:
 
         try:
             with held(place.lock, Waiting(patience.stop, patience.retry_for_s, say), what=f"`{place.file.path}`"):
-                patience.byte_came()
+                patience.fresh()
                 yield
         except Interrupted as error:
             raise Stopped from error

@@ -88,6 +88,7 @@ def download(
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
     from quantpick.transfer.download import check_disk, fetch_branch, needed_bytes
     from quantpick.transfer.net.line import Line
+    from quantpick.transfer.net.pace import Pace
     from quantpick.transfer.net.patience import Patience, Stopped
 
     options, asked = _judged(options, wish, words)
@@ -125,17 +126,19 @@ def download(
     if options.dry_run:
         needed = needed_bytes(places)
         return replace(result, planned=True, fetched_bytes=needed, reused_bytes=max(0, result.total_bytes - needed))
+    counters = progress or DownloadProgress()
     line = Line(
         lambda file: client.file_url(facts.repo_id, branch.commit, file.path),
         login=client.login_header(token),
         connections=options.connections,
-        patience=Patience(options.retry_for_s, stop),
+        patience=Patience(options.retry_for_s, stop, counters),
+        pace=Pace(options.limit_bytes_per_s),
+        progress=counters,
     )
-    counters = progress or DownloadProgress()
     started = time.monotonic()
     try:
         with layout.claimed(Waiting(line.patience.stop, options.retry_for_s, counters.wait_for)):
-            line.patience.byte_came()
+            line.patience.fresh()
             check_disk(places, places[0].final.parent)
             layout.begun(chosen.files)
             fetched = fetch_branch(layout, places, line, options.transport, counters)

@@ -169,12 +169,13 @@ def _repair(
     line = Line(
         lambda file: client.file_url(holding.repo_id, holding.commit, file.path),
         login=client.login_header(token),
-        patience=Patience(retry_for_s, stop),
+        patience=Patience(retry_for_s, stop, progress),
+        progress=progress,
     )
     places = [layout.place(file) for file in holding.files if file.path in broken]
     try:
         with layout.claimed(Waiting(line.patience.stop, retry_for_s, progress.wait_for)):
-            line.patience.byte_came()
+            line.patience.fresh()
             check_disk(places, places[0].final.parent)
             fetch_branch(layout, places, line, "auto", progress)
     except (Stopped, Interrupted) as stopped:

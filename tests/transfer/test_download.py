@@ -114,7 +114,7 @@ def test_two_processes_fetch_it_once(world: Callable[..., World]) -> None:
     both = [one.start(*argv) for _ in range(2)]
     results = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], results
-    assert one.cdn.sent_bytes == SIZE
+    assert SIZE <= one.cdn.sent_bytes < 1.1 * SIZE, "some bytes of a range that was split may come twice"
 
 
 def test_hf_download_waits_for_it_and_finds_the_work_done(world: Callable[..., World]) -> None:
@@ -125,7 +125,7 @@ def test_hf_download_waits_for_it_and_finds_the_work_done(world: Callable[..., W
     subprocess.run([HF, "download", REPO, "--revision", BRANCH], env=one.environment, check=True, capture_output=True)
     first.communicate()
     assert first.returncode == 0
-    assert one.cdn.sent_bytes == SIZE
+    assert SIZE <= one.cdn.sent_bytes < 1.1 * SIZE, "some bytes of a range that was split may come twice"
 
 
 def test_second_download_fetches_nothing_and_still_verifies(world: Callable[..., World]) -> None:

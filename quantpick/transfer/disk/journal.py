@@ -99,6 +99,16 @@ class Journal:
                 _write(self._fd, bytes((WRITTEN,)), _HEAD_BYTES + block)
                 self._marks[block] = WRITTEN
 
+    def forget(self) -> None:
+        """Believe no block any more: the whole was wrong.
+
+        Raises:
+            DiskError: it cannot be noted.
+        """
+        with self._writing, disk_errors(self.path):
+            self._marks[:] = bytes(self.blocks)
+            _write(self._fd, self._marks, _HEAD_BYTES)
+
     def unsynced(self) -> list[int]:
         """The blocks that a power loss would take."""
         return [block for block, mark in enumerate(self._marks) if mark == WRITTEN]

@@ -1,7 +1,5 @@
 """The partial file: bytes at their final place, a journal of which are there, and the way to the final name."""
 
-import contextlib
-import errno
 import os
 import re
 import threading
@@ -118,29 +116,6 @@ class PartialFile:
             self.journal.mark_synced(blocks)
             self._synced_at = time.monotonic()
 
-    def adopt(self, seen_before: set[int]) -> set[int]:
-        """Mark the blocks that another process wrote into the file's holes, if they were seen filled before as well.
-
-        A file system shows a hole as filled a moment before the bytes are in it; hence twice. One that keeps zeros as
-        holes hides them: such blocks stay missing and are fetched again.
-
-        Args:
-            seen_before: what the last call returned.
-
-        Returns:
-            All missing blocks that are filled now, for the next call.
-        """
-        filled: set[int] = set()
-        with disk_errors(self.path):
-            for start, end in _extents(self._fd, self.file.size_bytes):
-                last = self.journal.blocks if end >= self.file.size_bytes else end // BLOCK_BYTES
-                blocks = range(-(-start // BLOCK_BYTES), last)
-                filled.update(block for block in blocks if not self.journal.holds(block))
-        for block in filled & seen_before:
-            self.journal.mark_written(block)
-            self._since_sync += BLOCK_BYTES
-        return filled
-
     def finish(self, final: Path) -> None:
         """Give the complete, verified file its final name, so that a power loss leaves one or the other.
 
@@ -174,26 +149,6 @@ def journal_path(partial: Path) -> Path:
     return partial.with_name(partial.name + ".journal")
 
 
-def holes_can_be_seen(folder: Path) -> bool:
-    """Whether this file system has hard links and tells holes from data: tried on a scratch file.
-
-    On macOS, Windows and file systems such as vfat or some NFS it says no.
-    """
-    probe, link = folder / f".probe-{os.getpid()}", folder / f".probe-{os.getpid()}-link"
-    try:
-        with open(open_own(probe)[0], "w+b") as file:
-            file.truncate(4 * MIB)
-            _pwrite(file.fileno(), memoryview(b"x" * 4096), 2 * MIB)
-            os.link(probe, link)
-            return list(_extents(file.fileno(), 4 * MIB)) == [(2 * MIB, 2 * MIB + 4096)]
-    except (OSError, AttributeError):
-        return False
-    finally:
-        for path in (probe, link):
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-
-
 def allocated_bytes(path: Path) -> int:
     """Bytes of disk that a partial file has already; 0 when there is none."""
     try:
@@ -201,20 +156,6 @@ def allocated_bytes(path: Path) -> int:
     except OSError:
         return 0
     return getattr(state, "st_blocks", 0) * 512
-
-
-def _extents(fd: int, size_bytes: int) -> Iterator[tuple[int, int]]:
-    """The stretches of a file that are no holes."""
-    position = 0
-    while position < size_bytes:
-        try:
-            start = os.lseek(fd, position, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            raise
-        position = min(os.lseek(fd, start, os.SEEK_HOLE), size_bytes)
-        yield start, position
 
 
 _MADE_BY: Final = re.compile(r"(?:^\.probe-|\.link-)([0-9]{1,10})(?:-link)?$")

@@ -9,7 +9,7 @@ from quantpick.threads import start_daemons
 from quantpick.transfer.net.http import Connection
 from quantpick.transfer.net.patience import Patience, Stopped
 
-_LOOK_S: Final = 0.1
+_LOOK_S: Final = 0.05
 """Chosen: how soon an interruption is noticed, and how often `meanwhile` is called."""
 _LAST_S: Final = 0.5
 """Chosen: how long the threads that are told to stop are waited for; one that still connects writes nothing more."""
@@ -19,11 +19,13 @@ class Crew:
     """The threads of one job.
 
     Args:
-        patience: its `stop` ends them.
+        patience: its `stop` ends them; looked at twenty times a second.
+        is_limited: whether their rate is limited.
     """
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, *, is_limited: bool = False) -> None:
         self._patience = patience
+        self._is_limited = is_limited
         self._is_abandoned = False
         self._errors: list[BaseException] = []
         self._connections: list[Connection] = []
@@ -39,7 +41,7 @@ class Crew:
         Args:
             count: how many.
             work: what each does; looks at `is_over` often.
-            meanwhile: called ten times a second.
+            meanwhile: called twenty times a second.
 
         Raises:
             Stopped: the job was told to stop.
@@ -50,6 +52,7 @@ class Crew:
             for thread in threads:
                 while thread.is_alive() and not self.is_over:
                     thread.join(_LOOK_S)
+                    self._patience.look()
                     meanwhile()
         except BaseException:
             self._is_abandoned = True
@@ -66,7 +69,7 @@ class Crew:
             raise Stopped
 
     def _work(self, work: Callable[[Connection], None]) -> None:
-        connection = Connection()
+        connection = Connection(is_limited=self._is_limited)
         self._connections.append(connection)
         try:
             work(connection)

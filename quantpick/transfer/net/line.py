@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from quantpick.core import defaults
+from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import RepoFile
+from quantpick.transfer.net.pace import Pace
 from quantpick.transfer.net.patience import Patience
 from quantpick.transfer.net.source import Source
 
@@ -18,12 +20,16 @@ class Line:
         login: the Authorization header for the Hub, or none.
         connections: at once, at least 1.
         patience: how long to try, and whether to stop.
+        pace: the limit of the rate.
+        progress: of the download, which says what brings the bytes.
     """
 
     address: Callable[[RepoFile], str]
     login: Mapping[str, str] = field(default_factory=dict)
     connections: int = defaults.CONNECTIONS
     patience: Patience = field(default_factory=Patience)
+    pace: Pace = field(default_factory=Pace)
+    progress: DownloadProgress = field(default_factory=DownloadProgress)
 
     def source(self, file: RepoFile) -> Source:
         """The one place to ask for the links of a large file."""

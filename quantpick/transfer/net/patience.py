@@ -1,17 +1,27 @@
-"""How long a failing transfer is tried, and how the threads of one transfer wait together."""
+"""How long a failing transfer is tried, how the threads of one transfer wait together, and what is said meanwhile."""
 
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from quantpick.core import defaults
+from quantpick.core.progress import DownloadProgress, Trouble
 from quantpick.errors import TransferError
+from quantpick.transfer.net.tempo import LOWEST_BYTES_PER_S
 
 _FIRST_WAIT_S: Final = 0.25
 """Chosen: a connection that was cut by chance is back at once."""
 _LONGEST_WAIT_S: Final = 5.0
 """Chosen. Of a single connection: the others go on meanwhile, and an outage should not be outlasted by long."""
+_SAID_AFTER_S: Final = 1.5
+"""Chosen: silence of two seconds is on the screen."""
+_SHORTEST_LOOK_S: Final = 3.0
+"""Chosen: however short the patience, an answer may take this long."""
+_LOOK_S: Final = 0.1
+_SLEPT_S: Final = 5.0
+"""Chosen: nobody looked for so long, so that the machine or the process was asleep, and the server is not to blame."""
 
 
 class Stopped(Exception):
@@ -19,56 +29,114 @@ class Stopped(Exception):
 
 
 class Patience:
-    """The patience of one transfer: it ends when no byte came for `retry_for_s`.
+    """The patience of one transfer: it ends when next to nothing came for `retry_for_s`.
+
+    Next to nothing is less than `LOWEST_BYTES_PER_S` since the last time that more came.
 
     Args:
-        retry_for_s: seconds without a byte after which to give up.
+        retry_for_s: seconds after which to give up.
         stop: set from outside to end the transfer; every wait here ends with it.
+        progress: told of troubles and retries.
     """
 
-    def __init__(self, retry_for_s: float = defaults.RETRY_FOR_S, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        retry_for_s: float = defaults.RETRY_FOR_S,
+        stop: threading.Event | None = None,
+        progress: DownloadProgress | None = None,
+    ) -> None:
         self.retry_for_s = retry_for_s
         self.stop = stop or threading.Event()
-        self._last_byte = time.monotonic()
+        self._progress = progress or DownloadProgress()
+        self._silent_since = self._looked_at = time.monotonic()
+        self._since_then_bytes = 0
+        self._problem: str | None = None
         self._paused_until = 0.0
 
-    def byte_came(self) -> None:
-        """Note that something arrived."""
-        self._last_byte = time.monotonic()
+    def fresh(self) -> None:
+        """Begin anew: something was finished, or what took the time was not the line."""
+        self._silent_since = self._looked_at = time.monotonic()
+        self._since_then_bytes = 0
+        self._problem = None
+        if self._progress.trouble is not None:
+            self._progress.trouble = None
+
+    def came(self, count: int) -> None:
+        """Note that bytes arrived that were not there before."""
+        self._since_then_bytes += count
+        if self._since_then_bytes >= LOWEST_BYTES_PER_S * self.silence_s:
+            self.fresh()
 
     @property
     def silence_s(self) -> float:
-        """Seconds since the last byte."""
-        return time.monotonic() - self._last_byte
+        """Seconds in which next to nothing came."""
+        return time.monotonic() - self._silent_since
 
-    def wait_for_turn(self) -> None:
+    @property
+    def gives_up_at_s(self) -> float:
+        """When patience ends unless something comes, on the monotonic clock."""
+        return self._silent_since + self.retry_for_s
+
+    def look(self) -> None:
+        """Say what is waited for, if it is for long; to be called several times a second.
+
+        Raises:
+            TransferError: patience has ended.
+        """
+        now = time.monotonic()
+        if now - self._looked_at > _SLEPT_S:
+            self._silent_since += now - self._looked_at
+        self._looked_at = now
+        if self.silence_s > max(self.retry_for_s, _SHORTEST_LOOK_S) and now >= self._paused_until:
+            raise self._given_up(self._problem or "the server does not answer")
+        if self._progress.trouble is None and self.silence_s > _SAID_AFTER_S:
+            self._progress.trouble = Trouble("the server is slow to answer", 0, self.gives_up_at_s)
+
+    def wait_for_turn(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Sit out a pause that a server asked all connections for.
 
         Raises:
             Stopped: instead of going on.
         """
-        while (left := self._paused_until - time.monotonic()) > 0 or self.stop.is_set():
-            if self.stop.wait(left):
-                raise Stopped
+        self._wait_until(self._paused_until, is_over)
 
-    def failed(self, problem: str, attempt: int, *, pause_s: float | None = None) -> None:
-        """Wait before the next attempt: as long as the server asked, and then everyone; else longer each time.
+    def failed(
+        self,
+        problem: str,
+        attempt: int,
+        *,
+        pause_s: float | None = None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Wait before the next attempt: as long as the server asked, and then everyone; longer each time at least.
 
         Args:
-            problem: what went wrong, for the message when patience ends.
-            attempt: how often in a row it has, from 1.
+            problem: what went wrong, for the screen, and for the message when patience ends.
+            attempt: how often in a row it has, from 1; 0 for a failure that brought bytes.
             pause_s: what the server asked for.
+            is_over: ends the waiting early.
 
         Raises:
-            TransferError: no byte came for too long, or the pause would outlast that.
+            TransferError: nothing came for too long, or the pause would outlast that.
             Stopped: instead of waiting.
         """
-        if pause_s is not None:
-            self._paused_until = max(self._paused_until, time.monotonic() + pause_s)
         wait = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311
-        wait = wait if pause_s is None else pause_s
+        if pause_s is not None:
+            wait = max(wait, pause_s)
+            self._paused_until = max(self._paused_until, time.monotonic() + wait)
+        self._problem = problem
         if self.silence_s + wait > self.retry_for_s:
-            asked = "" if pause_s is None else f"; the server asks to wait {pause_s:.0f} s"
-            raise TransferError(f"gave up after {self.silence_s:.0f} s without a byte: {problem}{asked}")
-        if self.stop.wait(wait):
+            raise self._given_up(problem if pause_s is None else f"{problem}; the server asks to wait {pause_s:.0f} s")
+        self._progress.retries += 1
+        self._progress.trouble = Trouble(problem, attempt, self.gives_up_at_s)
+        self._wait_until(time.monotonic() + wait, is_over)
+
+    def _wait_until(self, when: float, is_over: Callable[[], bool]) -> None:
+        while (left := when - time.monotonic()) > 0 and not is_over():
+            if self.stop.wait(min(left, _LOOK_S)):
+                break
+        if self.stop.is_set():
             raise Stopped
+
+    def _given_up(self, problem: str) -> TransferError:
+        return TransferError(f"gave up after {self.silence_s:.0f} s with next to no bytes: {problem}")

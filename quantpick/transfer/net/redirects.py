@@ -7,7 +7,9 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from quantpick.errors import HubError
+from quantpick.transfer.net.http import Answer as Response
 from quantpick.transfer.net.http import Connection, drain
+from quantpick.transfer.net.tempo import HEAD_S, MIRROR_HEAD_S
 
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 _MOST: Final = 5
@@ -25,7 +27,7 @@ class Answer:
     """
 
     url: str
-    response: http.client.HTTPResponse
+    response: Response
     leads_to: str | None = None
 
 
@@ -47,7 +49,9 @@ def ask(
     """
     origin = url
     for _ in range(_MOST):
-        response = connection.get(url, login if same_origin(url, origin) else {}, method=method)
+        is_hub = same_origin(url, origin)
+        head_s = MIRROR_HEAD_S if is_hub else HEAD_S
+        response = connection.get(url, login if is_hub else {}, method=method, head_s=head_s)
         target = _target(url, response)
         if target is None or not (leave_origin or same_origin(target, origin)):
             return Answer(url, response, target)

@@ -14,6 +14,8 @@ from quantpick.transfer.net.patience import Patience
 from quantpick.transfer.net.redirects import ask
 
 _FRESH_S: Final = 1.0
+_WORTH_ANOTHER_S: Final = 10.0
+"""Chosen: a Hub is not asked more often for another host."""
 _MAX_FRESH_REFUSALS: Final = 4
 """A link younger than this that is refused has not expired; after so many in a row without a byte it is final."""
 
@@ -26,11 +28,13 @@ class Link:
         url: the address; signed, so never shown.
         login: headers that it needs; only the Hub itself gets any.
         resolved_at: when it was given, on the monotonic clock.
+        is_the_hubs: whether the Hub, or its mirror, serves the bytes itself.
     """
 
     url: str
     login: Mapping[str, str] = field(default_factory=dict)
     resolved_at: float = 0.0
+    is_the_hubs: bool = False
 
 
 class Source:
@@ -69,6 +73,11 @@ class Source:
         with self._lock:
             if link is self._link:
                 self._link = None
+
+    def expire_when_old(self, link: Link) -> None:
+        """As `expire`, for a host that is slow or cuts connections; a link that was just given is kept."""
+        if time.monotonic() - link.resolved_at > _WORTH_ANOTHER_S:
+            self.expire(link)
 
     def refused(self, link: Link, answer: str) -> None:
         """Note that a server refused this link: as `expire`, and there is an end to it.
@@ -118,7 +127,7 @@ class Source:
         check_answer(answer.response, self._size_bytes)
         if answer.leads_to is not None:
             return Link(answer.leads_to, {}, time.monotonic())
-        return Link(answer.url, self._login, time.monotonic())
+        return Link(answer.url, self._login, time.monotonic(), is_the_hubs=True)
 
 
 def check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:

@@ -13,8 +13,10 @@ from quantpick.threads import start_daemons
 from quantpick.transfer.disk.hashing import FileHash, file_matches
 from quantpick.transfer.disk.journal import BLOCK_BYTES
 from quantpick.transfer.net.patience import Stopped
-from quantpick.transfer.transports.job import Job, Transport
-from quantpick.transfer.transports.table import LAST_RESORT, TRANSPORTS
+from quantpick.transfer.transports.auto import fetch_auto
+from quantpick.transfer.transports.job import Job
+from quantpick.transfer.transports.ranged import fetch_ranges
+from quantpick.transfer.transports.table import TRANSPORTS
 
 _LOOK_S: Final = 0.02
 """Chosen: a block of 1 MiB comes every few milliseconds on a fast line, and looking costs microseconds."""
@@ -49,53 +51,64 @@ def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
         TransferError, DiskError, AccessError, NotFoundError, HubError: what arrived is kept.
         Stopped: the transfer was told to; what arrived is kept.
     """
-    partial, stop = job.partial, job.line.patience.stop
-    reused = partial.journal.held_bytes
+    reused = job.partial.journal.held_bytes
     job.tally.reused(reused)
+    matches = _arrives(job, choice)
+    if not matches and job.tally.transport not in (None, "range"):
+        # Only `range` sees whether a server sends what it was asked for.
+        reused = 0
+        job.partial.journal.forget()
+        job.tally.begin_anew()
+        matches = _arrives(job, "range")
+    if not matches:
+        job.partial.discard()
+        raise DamagedError(
+            f"`{job.partial.file.path}` differs from the Hub's hash; what arrived was thrown away",
+            hint="run again; if it stays so, tell the publisher",
+        )
+    job.partial.finish(final)
+    job.tally.phase("done")
+    return Fetched(job.tally.transport, job.partial.file.size_bytes - reused, reused)
+
+
+def _arrives(job: Job, choice: TransportChoice) -> bool:
+    """Fetch all that is missing; whether the whole is right.
+
+    Raises:
+        as `fetch_file`.
+    """
+    partial, patience = job.partial, job.line.patience
+    patience.fresh()
     hasher = _PrefixHash(job)
     try:
-        used = _transfer(job, choice)
+        if job.missing_bytes:
+            _transfer(job, choice)
         job.tally.phase("verifying")
-        matches = hasher.result()
+        matches = hasher.result() or file_matches(partial.path, partial.file, stop=patience.stop)
     except QuantpickError:
         with contextlib.suppress(DiskError):
             partial.sync()
         raise
     finally:
         hasher.stop()
-    if not matches and not file_matches(partial.path, partial.file, stop=stop):
-        if stop.is_set():
-            raise Stopped
-        partial.discard()
-        raise DamagedError(
-            f"`{partial.file.path}` differs from the Hub's hash; what arrived was thrown away",
-            hint="run again; if it stays so, tell the publisher",
-        )
-    partial.finish(final)
-    job.tally.phase("done")
-    return Fetched(used, partial.file.size_bytes - reused, reused)
+        patience.fresh()
+    if not matches and patience.stop.is_set():
+        raise Stopped
+    return matches
 
 
-def _transfer(job: Job, choice: TransportChoice) -> TransportName | None:
-    """All that is missing, by one transport and what it leaves by the last resort."""
-    if job.missing_bytes == 0:
-        return None
-    chosen = _chosen(job) if choice == "auto" else TRANSPORTS[choice]
+def _transfer(job: Job, choice: TransportChoice) -> None:
+    """All that is missing, by the transport that was named and what it leaves by ranges."""
+    if choice == "auto":
+        return fetch_auto(job)
+    chosen = TRANSPORTS[choice]
     reason = chosen.unable(job)
     if reason is not None:
         raise UsageError(f"{chosen.name} cannot run here: {reason}", hint="--transport auto")
-    if not chosen.suits(job):
-        chosen = LAST_RESORT
     chosen.fetch(job)
     if job.missing_bytes:
-        LAST_RESORT.fetch(job)
-    return chosen.name
-
-
-def _chosen(job: Job) -> Transport:
-    """The first that is worth it and can run."""
-    missing = job.missing_bytes
-    return next(row for row in TRANSPORTS.values() if missing >= row.worth_bytes and row.unable(job) is None)
+        fetch_ranges(job)
+    return None
 
 
 class _PrefixHash:

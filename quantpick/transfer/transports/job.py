@@ -8,6 +8,7 @@ from quantpick.transfer.disk.partial import PartialFile
 from quantpick.transfer.net.line import Line
 from quantpick.transfer.net.source import Source
 from quantpick.transfer.net.tally import Tally
+from quantpick.transfer.net.width import Width
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,13 @@ class Transport:
         name: what the user calls it.
         fetch: brings what it can of what is missing; the journal says what it left. Raises `QuantpickError` or
             `Stopped`, and what arrived is kept.
-        unable: why it cannot run here, or None.
-        suits: whether it may bring this file, if it can run at all; another brings it otherwise.
-        worth_bytes: `auto` takes it for no less.
+        unable: why it cannot run for a file here, or None.
+        suits: whether `auto` may hand the bulk of a file to it, on a line as it was measured.
+        fetch_bulk: brings the bulk, as long as it is no slower than the line was.
     """
 
     name: TransportName
     fetch: Callable[[Job], None]
     unable: Callable[[Job], str | None] = lambda _: None
-    suits: Callable[[Job], bool] = lambda _: True
-    worth_bytes: int = 0
+    suits: Callable[[Width], bool] = lambda _: False
+    fetch_bulk: Callable[[Job, Width], None] | None = None

@@ -1,24 +1,30 @@
-"""The `range` transport: a few threads that stream large ranges straight to their place in the file.
+"""The `range` transport: connections that stream large ranges straight to their place in the file.
 
 A range is one request of 8 to 64 MiB, so that the time to the first byte is paid seldom; what arrives is on its way to
-the disk in pieces of 256 KiB and marked in the journal by the MiB, so that little is lost with the process.
+the disk as it comes and marked in the journal by the MiB, so that little is lost with the process. There are as many
+connections as the line is worth; one that falls behind the others is dropped, and what it left goes to them.
 """
 
-import contextlib
 import http.client
-import queue
 import threading
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from statistics import median
 from typing import Final
 
 from quantpick.core.refusal import BUSY, asked_pause_s
 from quantpick.core.units import MIB
 from quantpick.transfer.disk.journal import BLOCK_BYTES
 from quantpick.transfer.net.crew import Crew
-from quantpick.transfer.net.http import Connection
+from quantpick.transfer.net.http import Answer, Connection, drain
 from quantpick.transfer.net.patience import Stopped
 from quantpick.transfer.net.source import Link
+from quantpick.transfer.net.tempo import HEAD_S, MIRROR_HEAD_S
+from quantpick.transfer.net.width import FIRST, Width
 from quantpick.transfer.transports.job import Job
+from quantpick.transfer.transports.stretches import Stretch, Stretches
+from quantpick.transfer.transports.whole import fetch_whole
 
 _BUFFER_BYTES: Final = 256 * 1024
 _SMALLEST_RANGE: Final = 8 * MIB
@@ -27,143 +33,285 @@ _RANGES_PER_CONNECTION: Final = 8
 """Enough that no connection idles for long at the end."""
 _REFUSED: Final = frozenset({401, 403, 404, 410})
 """How servers answer a link that has expired."""
+_IDLE_S: Final = 0.1
+_SLOW: Final = 0.2
+"""Chosen: a connection below this share of the others' rate is dropped."""
+_WRONG_ANSWERS: Final = 8
+"""Chosen: after so many answers in a row that are no range, none is asked for any more."""
+_TICK_S: Final = 1.0
 
 
-def fetch_ranges(job: Job) -> None:
-    """Fetch all that is missing.
+def fetch_ranges(job: Job, *, first: int = FIRST) -> None:
+    """Fetch all that is missing; from a server that knows no ranges in one stream.
+
+    Args:
+        job: the file.
+        first: how many connections to begin with.
 
     Raises:
-        TransferError: no byte came for too long.
+        TransferError: next to nothing came for too long.
         DiskError: the disk is full.
         AccessError, NotFoundError, HubError: the Hub refuses for good.
         Stopped: the transfer was told to.
     """
-    _Ranges(job).run(job.line.connections)
+    fetch_until(job, lambda _: False, first=first)
+
+
+def fetch_until(
+    job: Job, is_enough: Callable[[Width], bool], *, most_bytes: int | None = None, first: int = FIRST
+) -> Width:
+    """As `fetch_ranges`, but only until the measured line says that it is enough.
+
+    Args:
+        job: the file.
+        is_enough: asked twenty times a second.
+        most_bytes: and no more than so many.
+        first: how many connections to begin with.
+
+    Returns:
+        What was measured.
+    """
+    work = _Ranges(job, is_enough, most_bytes, first)
+    try:
+        work.run()
+    except _NoRanges:
+        work.stretches.close()
+        fetch_whole(job)
+    finally:
+        work.stretches.close()
+    return work.width
 
 
 class _Ranges:
     """The work of one file, shared by its threads."""
 
-    def __init__(self, job: Job) -> None:
-        self._partial = job.partial
-        self._source = job.source
+    def __init__(self, job: Job, is_enough: Callable[[Width], bool], most_bytes: int | None, first: int) -> None:
+        self._job = job
+        self._is_enough = is_enough
         self._patience = job.line.patience
-        self._tally = job.tally
-        self._crew = Crew(job.line.patience)
-        self._waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        self._alone = threading.Lock()
-        """Held by the one thread that reads from a server without ranges."""
-
-    def run(self, connections: int) -> None:
-        missing = list(self._partial.journal.missing())
+        self._pace = job.line.pace
+        self._crew = Crew(self._patience, is_limited=self._pace.limit_bytes_per_s is not None)
+        self.width = Width(job.line.connections, first)
+        missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
         total = sum(end - start for start, end in missing)
-        step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, total // (_RANGES_PER_CONNECTION * connections)))
-        step -= step % BLOCK_BYTES
-        for start, end in missing:
-            for at in range(start, end, step):
-                self._waiting.put((at, min(at + step, end)))
-        count = min(connections, self._waiting.qsize())
-        self._crew.run(count, self._work, meanwhile=self._partial.sync_now_and_then)
+        step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, total // (_RANGES_PER_CONNECTION * job.line.connections)))
+        self.stretches = Stretches(missing, step - step % BLOCK_BYTES)
+        self._received = 0
+        self._reading_s = 0.0
+        self._busy: dict[Stretch, Connection] = {}
+        """Which connection fetches what."""
+        self._active = 0
+        self._turn = threading.Condition()
+        self._cut_at: deque[float] = deque(maxlen=job.line.connections)
+        self._wrong_answers = 0
+        self._ticked_at = time.monotonic()
+        self._typical = 0.0
+        """Bytes a second of a connection, as last seen."""
+        self._is_winding_down = False
+
+    def run(self) -> None:
+        blocks = -(-self._job.missing_bytes // BLOCK_BYTES)
+        self._crew.run(min(self.width.ceiling, blocks), self._work, meanwhile=self._look)
+
+    def _look(self) -> None:
+        """Twenty times a second: measure, adapt, and drop what is slow."""
+        self._job.partial.sync_now_and_then()
+        now = time.monotonic()
+        before = self.width.count
+        self.width.look(now, self._received)
+        if self.width.count != before:
+            with self._turn:
+                self._turn.notify_all()
+        self._job.line.progress.transport = "range"
+        self._job.line.progress.connections = self._active
+        if now - self._ticked_at >= _TICK_S:
+            self._ticked_at = now
+            self._drop_slow(self.stretches.tick())
+        if not self._is_winding_down and self._is_enough(self.width):
+            self._is_winding_down = True
+            self.stretches.end_at_blocks()
+
+    def _drop_slow(self, under_way: list[Stretch]) -> None:
+        """Hang up on the connection that is slowest, if it is far behind the others, or what one brought before."""
+        rates = {one: rate for one in under_way if (rate := one.recent_bytes_per_s) is not None}
+        if not rates:
+            return
+        slowest = min(rates, key=lambda one: rates[one])
+        others = [rate for one, rate in rates.items() if one is not slowest]
+        usual = median(others) if others else self._typical
+        if others:
+            self._typical = usual
+        connection = self._busy.get(slowest)
+        if connection is not None and rates[slowest] < usual * _SLOW:
+            slowest.ticks.clear()
+            connection.abort()
 
     def _work(self, connection: Connection) -> None:
-        buffer = memoryview(bytearray(_BUFFER_BYTES))
-        with contextlib.suppress(queue.Empty):
-            while not self._crew.is_over:
-                start, end = self._waiting.get_nowait()
-                self._fetch(connection, buffer, start, end)
-
-    def _fetch(self, connection: Connection, buffer: memoryview, start: int, end: int) -> None:
-        """One range, in as many attempts as patience allows; what came is not asked for again."""
-        attempt, problem = 0, ""
-        while start < end and not self._crew.is_over:
-            self._patience.wait_for_turn()
-            link = self._source.link()
-            before = start
-            pause = None
+        buffer = memoryview(bytearray(_BUFFER_BYTES))[: self._pace.read_bytes(_BUFFER_BYTES)]
+        attempt = 0
+        while not self._is_over():
+            self._patience.wait_for_turn(self._is_over)
+            if not self._may_go():
+                continue
+            stretch = None
             try:
-                start, problem, pause = self._ask(connection, buffer, link, start, end)
-            except _Broken as broken:
-                start, problem = max(start, min(end, broken.reached)), broken.problem
+                stretch = self.stretches.take(_IDLE_S)
+                if stretch is None:
+                    continue
+                self._busy[stretch] = connection
+                self._fetch(connection, buffer, stretch)
+                attempt = 0
+                continue
+            except _Failed as error:
+                failure = error
+                attempt = 0 if stretch and stretch.got else attempt + 1
                 connection.close()
-            if start < end:
-                attempt = 1 if start > before else attempt + 1
-                self._patience.failed(problem, attempt, pause_s=pause)
+            finally:
+                if stretch is not None:
+                    del self._busy[stretch]
+                    self.stretches.give_back(stretch)
+                with self._turn:
+                    self._active -= 1
+                    self._turn.notify()
+            self._patience.failed(str(failure), attempt, pause_s=failure.pause_s, is_over=self._is_over)
 
-    def _ask(
-        self, connection: Connection, buffer: memoryview, link: Link, start: int, end: int
-    ) -> tuple[int, str, float | None]:
-        """One request: how far it got, and if not to the end why, and the pause that was asked for."""
+    def _is_over(self) -> bool:
+        return self._crew.is_over or self.stretches.is_done
+
+    def _may_go(self) -> bool:
+        """Whether this thread is one of those that the line is worth; waits a moment where it is not."""
+        with self._turn:
+            if self._active >= self.width.count:
+                self._turn.wait(_IDLE_S)
+            if self._active >= self.width.count:
+                return False
+            self._active += 1
+            return True
+
+    def _fetch(self, connection: Connection, buffer: memoryview, stretch: Stretch) -> None:
+        """Ask for a stretch and read it, as far as it is still this thread's.
+
+        Raises:
+            _Failed: it was not to be had; the stretch says how far it got.
+            _NoRanges: nor will others be.
+        """
+        link = self._job.source.link()
+        asked = (stretch.at, stretch.end)
+        began = time.monotonic()
         try:
-            response = connection.get(link.url, {**link.login, "Range": f"bytes={start}-{end - 1}"})
+            answer = connection.get(
+                link.url,
+                {**link.login, "Range": f"bytes={asked[0]}-{asked[1] - 1}"},
+                head_s=MIRROR_HEAD_S if link.is_the_hubs else HEAD_S,
+            )
         except (OSError, http.client.HTTPException) as error:
-            raise _Broken(start, f"no connection ({str(error) or type(error).__name__})") from error
-        size_bytes = self._partial.file.size_bytes
-        if response.status == 206 and response.headers.get("Content-Range") == f"bytes {start}-{end - 1}/{size_bytes}":
-            return self._receive(response, buffer, start, end), "", None
-        if response.status == 200 and response.headers.get("Content-Length") == str(size_bytes):
+            self._was_cut(link)
+            raise _Failed(f"no connection ({str(error) or type(error).__name__})") from error
+        self.width.first_byte_s = time.monotonic() - began
+        self._check(connection, answer, link, asked)
+        began = time.monotonic()
+        try:
+            self._receive(connection, answer, buffer, stretch)
+        finally:
+            self._reading_s += time.monotonic() - began
+            self.width.per_connection = self._received / max(1e-3, self._reading_s)
+
+    def _check(self, connection: Connection, answer: Answer, link: Link, asked: tuple[int, int]) -> None:
+        """See that an answer is the range that was asked for."""
+        size_bytes = self._job.partial.file.size_bytes
+        wanted = f"bytes {asked[0]}-{asked[1] - 1}/{size_bytes}"
+        if answer.status == 206 and answer.headers.get("Content-Range") == wanted and not answer.chunked:
+            self._wrong_answers = 0
+            return
+        if answer.status == 200:
             connection.close()
-            self._fetch_whole(connection, buffer, link)
-            return end, "", None
-        answer = f"{response.status} {_first_words(response)}"
-        connection.close()
-        if response.status in _REFUSED:
-            self._source.refused(link, answer)
-            return start, f"the link is refused ({answer})", 0.0 if link.login == {} else None
-        if response.status in BUSY:
-            pause = asked_pause_s(response.headers, now_s=time.time())
-            return start, f"the server answers {answer}", pause
-        self._source.expire(link)
-        return start, f"the server does not send the range that was asked for ({answer})", None
+            raise _NoRanges
+        said = f"{answer.status} {_first_words(drain(connection, answer)) or answer.reason}".strip()
+        if answer.status in _REFUSED:
+            self._job.source.refused(link, said)
+            raise _Failed(f"the link is refused ({said})")
+        if answer.status in BUSY:
+            pause = asked_pause_s(answer.headers, now_s=time.time())
+            if answer.status == 429:
+                self.width.broke(time.monotonic())
+            else:
+                self._was_cut(link)
+            raise _Failed(f"the server answers {said}", pause)
+        self._job.source.expire(link)
+        self._wrong_answers += 1
+        if self._wrong_answers >= _WRONG_ANSWERS:
+            raise _NoRanges
+        raise _Failed(f"the server does not send the range that was asked for ({said})")
 
-    def _fetch_whole(self, connection: Connection, buffer: memoryview, link: Link) -> None:
-        """All of the file in one stream, from a server without ranges; the other threads wait and find it done."""
-        with self._alone:
-            if next(self._partial.journal.missing(), None) is None:
-                return
+    def _receive(self, connection: Connection, answer: Answer, buffer: memoryview, stretch: Stretch) -> None:
+        """Stream the body to the file, until the stretch is full, or was cut short by another, or nobody wants it."""
+        while stretch.at < stretch.end:
             try:
-                response = connection.get(link.url, link.login)
+                count = answer.read_some(buffer[: stretch.end - stretch.at])
             except (OSError, http.client.HTTPException) as error:
-                raise _Broken(0, "no connection") from error
-            self._receive(response, buffer, 0, self._partial.file.size_bytes)
-
-    def _receive(self, response: http.client.HTTPResponse, buffer: memoryview, start: int, end: int) -> int:
-        """Stream the body to the file; how far it got."""
-        at = start
-        while at < end:
-            piece = buffer[: min(len(buffer), end - at)]
-            count = 0
-            try:
-                while count < len(piece):
-                    got = response.readinto(piece[count:])
-                    if not got:
-                        raise _Broken(at, "the connection was closed early")
-                    count += got
-            except (OSError, http.client.HTTPException) as error:
-                raise _Broken(at, f"the connection broke ({str(error) or type(error).__name__})") from error
-            self._partial.write(at, piece)
-            at += count
-            self._patience.byte_came()
-            self._source.works()
-            self._tally.fetched(count)
+                self._was_cut(None)
+                raise _Failed(f"the connection broke ({str(error) or type(error).__name__})") from error
+            if count == 0:
+                self._was_cut(None)
+                raise _Failed("the connection was closed early")
+            self._store(stretch, buffer[:count])
             if self._crew.is_over:
                 raise Stopped
-        response.read()
-        return at
+            if self._active > self.width.count:
+                break
+        if not answer.isclosed():
+            connection.close()
+
+    def _store(self, stretch: Stretch, data: memoryview) -> None:
+        count = self.stretches.reserve(stretch, len(data))
+        if count == 0:
+            return
+        written = 0
+        try:
+            self._job.partial.write(stretch.at, data[:count])
+            written = count
+        finally:
+            self.stretches.wrote(stretch, written)
+        self._received += count
+        self._patience.came(count)
+        self._job.source.works()
+        self._job.tally.fetched(count, "range")
+        self._pace.spend(count, self._patience.stop)
+
+    def _was_cut(self, link: Link | None) -> None:
+        """Note a connection that ended early; half of them within a second are too many at once."""
+        now = time.monotonic()
+        self._cut_at.append(now)
+        recent = sum(now - at < _TICK_S for at in self._cut_at)
+        if recent > max(1, self.width.count // 2):
+            self._cut_at.clear()
+            self.width.broke(now)
+        if link is not None:
+            self._job.source.expire_when_old(link)
 
 
-class _Broken(Exception):
-    """A connection ended before its range did."""
+def _first_bytes(missing: Iterable[tuple[int, int]], most: int | None) -> Iterator[tuple[int, int]]:
+    """So many of the missing bytes, whole blocks."""
+    for start, end in missing:
+        if most is None:
+            yield start, end
+        elif most > 0:
+            yield start, min(end, start + most)
+            most -= end - start
 
-    def __init__(self, reached: int, problem: str) -> None:
+
+class _Failed(Exception):
+    """A request that did not bring all it should, and the pause that the server asks for."""
+
+    def __init__(self, problem: str, pause_s: float | None = None) -> None:
         super().__init__(problem)
-        self.reached = reached
-        self.problem = problem
+        self.pause_s = pause_s
 
 
-def _first_words(response: http.client.HTTPResponse) -> str:
+class _NoRanges(Exception):
+    """The server sends no ranges."""
+
+
+def _first_words(body: bytes) -> str:
     """The start of an error's body, on one line."""
-    try:
-        text = response.read(300).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException):
-        return response.reason
-    return " ".join(text.split())[:120] or response.reason
+    return "".join(char for char in " ".join(body[:300].decode("utf-8", "replace").split()) if char.isprintable())[:120]

@@ -10,7 +10,7 @@ from quantpick.files import write_atomically
 from quantpick.transfer.disk.hashing import FileHash
 from quantpick.transfer.disk.places import Place
 from quantpick.transfer.disk.trouble import disk_errors
-from quantpick.transfer.net.http import Connection, drain
+from quantpick.transfer.net.http import Answer, Connection, drain
 from quantpick.transfer.net.line import Line
 from quantpick.transfer.net.redirects import ask, same_origin
 from quantpick.transfer.net.source import NotNow, check_answer
@@ -42,7 +42,7 @@ def fetch_small(place: Place, connection: Connection, line: Line, tally: Tally) 
         )
     with disk_errors(place.final):
         write_atomically(place.final, content)
-    tally.fetched(file.size_bytes)
+    tally.fetched(file.size_bytes, "range")
     tally.hashed(file.size_bytes)
     tally.phase("done")
     return Fetched("range", file.size_bytes, 0)
@@ -67,7 +67,7 @@ def _fetch(file: RepoFile, connection: Connection, line: Line) -> bytes:
             connection.close()
             patience.failed(f"`{file.path}` cannot be had ({str(error) or type(error).__name__})", attempt)
         else:
-            patience.byte_came()
+            patience.fresh()
             return content
 
 
@@ -82,7 +82,18 @@ def _ask(file: RepoFile, connection: Connection, line: Line) -> bytes:
             pause = asked_pause_s(response.headers, now_s=time.time())
             raise NotNow(f"the link is answered {response.status}", pause)
         check_answer(response, file.size_bytes)
-    body = response.read(file.size_bytes + 1)
-    if len(body) != file.size_bytes or not response.isclosed():
+    return _body(response, file.size_bytes, connection, line)
+
+
+def _body(response: Answer, size_bytes: int, connection: Connection, line: Line) -> bytes:
+    """The body, a byte more than the file has at most; what is longer or shorter than it should be is hung up on."""
+    body = memoryview(bytearray(size_bytes + 1))
+    at, piece = 0, line.pace.read_bytes(size_bytes + 1)
+    while at <= size_bytes and (count := response.read_some(body[at : at + piece])):
+        at += count
+        line.pace.spend(count, line.patience.stop)
+        if at == size_bytes and response.length:
+            break
+    if at != size_bytes or not response.isclosed():
         connection.close()
-    return body
+    return bytes(body[:at])

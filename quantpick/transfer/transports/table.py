@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from quantpick.core.units import MIB
 from quantpick.transfer.transports import hf_transfer
 from quantpick.transfer.transports.job import Transport
 from quantpick.transfer.transports.ranged import fetch_ranges
@@ -13,11 +12,10 @@ _ROWS: Final = (
         hf_transfer.fetch_chunks,
         unable=hf_transfer.why_unable,
         suits=hf_transfer.suits,
-        worth_bytes=32 * MIB,  # chosen: less than this is there before a child process has started
+        fetch_bulk=hf_transfer.fetch_bulk,
     ),
     Transport("range", fetch_ranges),
 )
-"""In the order in which `auto` prefers them; the last brings whatever the others leave."""
+"""In the order in which `auto` asks them to bring the bulk."""
 
 TRANSPORTS: Final = {row.name: row for row in _ROWS}
-LAST_RESORT: Final = _ROWS[-1]

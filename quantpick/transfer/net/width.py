@@ -1,0 +1,122 @@
+"""How many connections a line is worth: few at first, more while the total grows, half when it collapses."""
+
+from typing import Final
+
+FIRST: Final = 4
+"""Chosen: enough for most lines; on one that broke down from 6 on (huggingface_hub#4893) it does no harm."""
+_GAIN: Final = 0.3
+"""Chosen: more connections are kept only if they bring this share of what they would bring at best."""
+_NOISE: Final = 1.05
+"""Chosen: less than this much more is chance."""
+_LOSS: Final = 0.5
+"""Chosen: a total below this share of what fewer connections brought is a collapse."""
+_SETTLE_S: Final = 0.15
+_MEASURE_S: Final = 0.25
+"""Chosen: how long new connections are given to start, and how long they are measured; twice the time to the first
+byte where that is longer."""
+_STEADY_S: Final = 1.0
+"""Chosen: over how long a settled line is measured."""
+_HOLD_S: Final = 20.0
+"""Chosen: after a collapse, and where more brought nothing, so long until the next try."""
+
+
+class Width:
+    """The number of connections in use; asks no clock.
+
+    Args:
+        ceiling: the most there may be.
+        first: how many to begin with.
+    """
+
+    def __init__(self, ceiling: int, first: int = FIRST) -> None:
+        self.ceiling = ceiling
+        self.count = min(first, ceiling)
+        self.rate = 0.0
+        """Bytes a second in all, as last measured."""
+        self.per_connection = 0.0
+        """Bytes a second of one connection while it reads, so far."""
+        self.first_byte_s = 0.0
+        """Seconds to the first byte of an answer, as last seen."""
+        self._proven: tuple[int, float] | None = None
+        """The last number that was worth its connections, with its rate."""
+        self._collapsed_at = ceiling + 1
+        self._hold_until = 0.0
+        self._from: tuple[float, int] | None = None
+        self._changed_at: float | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no more connections are being tried."""
+        return self._proven is not None and (self._proven[0] >= self._goal or self._hold_until > 0)
+
+    def look(self, now_s: float, received_bytes: int) -> None:
+        """Measure, and change the number where that tells to.
+
+        Args:
+            now_s: on any clock.
+            received_bytes: by all connections so far.
+        """
+        if self._changed_at is None:
+            self._changed_at = now_s
+        if now_s < self._changed_at + max(_SETTLE_S, 2 * self.first_byte_s):
+            return
+        if self._from is None:
+            self._from = (now_s, received_bytes)
+            return
+        span = now_s - self._from[0]
+        if span < (_STEADY_S if self.is_settled else max(_MEASURE_S, 2 * self.first_byte_s)):
+            return
+        self.rate = (received_bytes - self._from[1]) / span
+        self._from = (now_s, received_bytes)
+        self._judge(now_s)
+
+    def broke(self, now_s: float) -> None:
+        """Halve: the servers refuse for now, or cut connections in numbers. Once a second at most."""
+        if self._changed_at is None or now_s > self._changed_at + _STEADY_S:
+            self._proven = None
+            self._shrink(now_s, max(1, self.count // 2), hold_s=_HOLD_S / 4)
+
+    @property
+    def _goal(self) -> int:
+        """The most that is worth trying."""
+        return min(self.ceiling, self._collapsed_at - 1)
+
+    def _judge(self, now_s: float) -> None:
+        proven, rate = self._proven, self.rate
+        if proven is None or self._is_gain(*proven) or (self.count == proven[0] and rate >= proven[1] * _LOSS):
+            self._proven = (self.count, rate)
+            self._grow(now_s)
+        elif rate < proven[1] * _LOSS:
+            if self.count > proven[0]:
+                self._collapsed_at = self.count
+                self._shrink(now_s, proven[0])
+            else:
+                # The line itself became slower. Fewer connections are tried once, and the new rate is what counts.
+                self._proven = None
+                self._shrink(now_s, max(1, self.count // 2), hold_s=0.0)
+        elif self.count > proven[0]:
+            self._shrink(now_s, proven[0])
+
+    def _is_gain(self, count: int, rate: float) -> bool:
+        """Whether more connections than so many were worth it, which brought so much."""
+        wanted = max(_NOISE, 1 + _GAIN * (self.count / count - 1))
+        return self.count > count and self.rate >= rate * wanted
+
+    def _grow(self, now_s: float) -> None:
+        if now_s < self._hold_until:
+            return
+        self._hold_until = 0.0
+        if self.count < self._goal:
+            # Doubled, but never further than half of the way to where it collapsed.
+            room = self._goal - self.count
+            step = min(self.count, room) if self._collapsed_at > self.ceiling else max(1, room // 2)
+            self._change(now_s, self.count + step)
+
+    def _shrink(self, now_s: float, count: int, *, hold_s: float = _HOLD_S) -> None:
+        self._hold_until = now_s + hold_s if hold_s else 0.0
+        self._change(now_s, count)
+
+    def _change(self, now_s: float, count: int) -> None:
+        self.count = count
+        self._changed_at = now_s
+        self._from = None

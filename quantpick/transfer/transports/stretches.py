@@ -1,0 +1,156 @@
+"""Who fetches which bytes: stretches of a file, handed out, split where one lasts, and given back.
+
+A byte is written by one thread only, and by none once its block is marked: what is hashed is never written again.
+"""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from quantpick.transfer.disk.journal import BLOCK_BYTES
+
+_WORTH_S: Final = 1.0
+"""Chosen: what lasts no longer is not split, because what the server has sent of it would come twice."""
+_SMALLEST: Final = 2 * BLOCK_BYTES
+_TICKS: Final = 4
+
+
+@dataclass(eq=False, slots=True)
+class Stretch:
+    """A part of the file that one connection fetches.
+
+    Args:
+        at: the first byte that is still missing.
+        end: the one after the last.
+        reserved: up to here the connection may write; `at` follows when it has.
+        got: bytes so far.
+        ticks: `got` at the last few looks, a second apart.
+        began_s: when it was handed out, on the monotonic clock.
+    """
+
+    at: int
+    end: int
+    reserved: int = 0
+    got: int = 0
+    ticks: deque[int] = field(default_factory=lambda: deque(maxlen=_TICKS))
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def left_s(self) -> float:
+        """How long it takes for the rest, as it went so far; 0 as long as it is too young to say."""
+        took = time.monotonic() - self.began_s
+        if took < _WORTH_S / 2:
+            return 0.0
+        return (self.end - self.at) * took / self.got if self.got else math.inf
+
+    @property
+    def recent_bytes_per_s(self) -> float | None:
+        """How fast it was of late; None when it is too young to say."""
+        return (self.ticks[-1] - self.ticks[0]) / (_TICKS - 1) if len(self.ticks) == _TICKS else None
+
+
+class Stretches:
+    """The missing parts of a file.
+
+    Args:
+        missing: first byte and the one after the last, of each.
+        step_bytes: the most to hand out at once, whole blocks.
+    """
+
+    def __init__(self, missing: Iterable[tuple[int, int]], step_bytes: int) -> None:
+        self._waiting = deque(missing)
+        self._step = step_bytes
+        self._taken: list[Stretch] = []
+        self._writing = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+
+    def take(self, wait_s: float) -> Stretch | None:
+        """The next part to fetch; None when none is free within the time."""
+        with self._changed:
+            found = self._next() or self._half_of_the_longest()
+            if found is None and self._taken and not self._is_closed:
+                self._changed.wait(wait_s)
+                found = self._next()
+            if found is not None:
+                self._taken.append(found)
+            return found
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to hand out, now or later."""
+        with self._changed:
+            return self._is_closed or not (self._waiting or self._taken)
+
+    def reserve(self, stretch: Stretch, count: int) -> int:
+        """How many of the bytes at hand this stretch still has; until `wrote` nobody else gets them."""
+        with self._changed:
+            count = 0 if self._is_closed else min(count, stretch.end - stretch.at)
+            stretch.reserved = stretch.at + count
+            self._writing += count > 0
+            return count
+
+    def wrote(self, stretch: Stretch, count: int) -> None:
+        """Note that what was reserved is in the file, or will never be."""
+        with self._changed:
+            stretch.at += count
+            stretch.got += count
+            self._writing -= 1
+            self._changed.notify_all()
+
+    def give_back(self, stretch: Stretch) -> None:
+        """Let another fetch what is left of it."""
+        with self._changed:
+            self._taken.remove(stretch)
+            if stretch.at < stretch.end:
+                self._waiting.appendleft((stretch.at, stretch.end))
+            self._changed.notify_all()
+
+    def end_at_blocks(self) -> None:
+        """Hand out no more, and let each stretch end with the block it is at."""
+        with self._changed:
+            self._waiting.clear()
+            for stretch in self._taken:
+                stretch.end = min(stretch.end, -(-max(stretch.at, stretch.reserved) // BLOCK_BYTES) * BLOCK_BYTES)
+
+    def close(self) -> None:
+        """Let nobody write any more; returns when nobody does."""
+        with self._changed:
+            self._is_closed = True
+            while self._writing:
+                self._changed.wait(1)
+
+    def tick(self) -> list[Stretch]:
+        """Note how far each stretch is; to be called once a second. Those that are under way."""
+        with self._changed:
+            for stretch in self._taken:
+                stretch.ticks.append(stretch.got)
+            return list(self._taken)
+
+    def _next(self) -> Stretch | None:
+        if not self._waiting or self._is_closed:
+            return None
+        start, end = self._waiting.popleft()
+        # Steps end at whole steps of the file, so that they are whole blocks and the same after every start.
+        step_end = min(end, (start // self._step + 1) * self._step)
+        if step_end < end:
+            self._waiting.appendleft((step_end, end))
+        return Stretch(start, step_end, reserved=start)
+
+    def _half_of_the_longest(self) -> Stretch | None:
+        if self._is_closed or self._waiting:
+            return None
+        splittable = [one for one in self._taken if one.end - one.at >= _SMALLEST]
+        longest = max(splittable, key=lambda one: one.left_s, default=None)
+        if longest is None or longest.left_s < _WORTH_S:
+            return None
+        middle = (longest.at + longest.end) // 2 // BLOCK_BYTES * BLOCK_BYTES
+        if middle <= longest.reserved:
+            return None
+        stretch = Stretch(middle, longest.end, reserved=middle)
+        longest.end = middle
+        return stretch
