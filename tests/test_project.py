@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -149,3 +151,42 @@ def test_hf_runs_it_as_an_extension(tmp_path: Path) -> None:
     assert hf("extensions", "exec", "quantpick", *ask, "24GiB").stdout == "gptq-4bit-32g-actorder_True\n"
     refused = hf("quantpick", *ask, "16GiB")
     assert (refused.returncode, refused.stdout) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("tag", "heading", "code"),
+    [
+        (f"v{quantpick.__version__}", f"## [{quantpick.__version__}] - 2026-11-24", 0),
+        (f"v{quantpick.__version__}", "## [Unreleased]", 1),
+        ("v99.0", f"## [{quantpick.__version__}] - 2026-11-24", 1),
+    ],
+)
+def test_only_the_version_that_the_changelog_knows_is_released(
+    tag: str, heading: str, code: int, tmp_path: Path
+) -> None:
+    for name in (".ci/check-release", "quantpick/_version.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{heading}\n")
+    done = subprocess.run([str(tmp_path / ".ci/check-release"), tag], capture_output=True, check=False)
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize("name", ["ci", "release"])
+def test_workflow_asks_for_little_and_runs_what_there_is(name: str) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    rights = {right for job in workflow["jobs"].values() for right in job.get("permissions", {})}
+    assert rights == ({"id-token", "attestations"} if name == "release" else set())
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = [step["run"].split() for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert commands
+    for command, *argv in commands:
+        assert set(argv) <= targets if command == "make" else os.access(ROOT / command, os.X_OK)
+
+
+def test_changelog_has_its_sections_in_the_order_of_keep_a_changelog() -> None:
+    order = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for release in re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]:
+        headings = re.findall(r"^### (.+)$", release, re.MULTILINE)
+        assert headings == [heading for heading in order if heading in headings]

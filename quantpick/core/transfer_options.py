@@ -7,7 +7,7 @@ from quantpick.core import defaults
 
 TransportName = Literal["hf_transfer", "range"]
 """Each has its row in ``transfer/transports/table.py``."""
-TransportChoice = Literal["auto", "hf_transfer", "range"]
+TransportChoice = Literal["auto", TransportName]
 """``auto`` leaves it to what the line does."""
 
 MAX_CONNECTIONS: Final = 64
