@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from quantpick import ModelShape, QuantSpec, VramEstimate, estimate_vram
-from quantpick.core.memory.estimate import ALLOCATOR_SLACK
+from quantpick.core.memory.engine import ALLOCATOR_SLACK
 from quantpick.core.units import GIB, MIB
 
 HERE = Path(__file__).resolve().parent

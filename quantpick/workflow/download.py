@@ -222,4 +222,5 @@ def _launch(
         kv_dtype=asked.kv_dtype,
         context_tokens=picked.context_tokens if picked else asked.context_tokens or defaults.CONTEXT_TOKENS,
         gpus=picked.fit.gpus_used if picked and picked.fit else 1,
+        settings=picked.fit.launch_values if picked and picked.fit else {},
     )

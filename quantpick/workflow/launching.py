@@ -32,6 +32,7 @@ def launch_on_disk(choice: Choice, placed: OnDisk, kv_dtype: str) -> tuple[str, 
         kv_dtype=kv_dtype,
         context_tokens=choice.context_tokens,
         gpus=choice.fit.gpus_used if choice.fit else 1,
+        settings=choice.fit.launch_values if choice.fit else {},
     )
 
 

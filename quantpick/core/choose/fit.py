@@ -10,7 +10,10 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.shards import cuts_evenly
 from quantpick.core.loaders.table import MemoryFraction, Sharding, Split
 from quantpick.core.memory import estimate as memory
-from quantpick.core.memory.estimate import VramEstimate
+from quantpick.core.memory.engine import Engine, ServerSettings
+from quantpick.core.memory.engines import engine_at
+from quantpick.core.memory.estimate import Spread, VramEstimate
+from quantpick.core.memory.servers import default_settings
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
@@ -55,6 +58,25 @@ class Job:
     vram_basis: VramBasis
     headroom: Headroom
 
+    @property
+    def engine_at(self) -> Engine:
+        """The engine as it was in its version."""
+        return engine_at(self.engine, self.version)
+
+    @property
+    def settings(self) -> tuple[ServerSettings, ...]:
+        """What its server can be started with, the default first, each taking less than the one before."""
+        engine, largest = self.engine_at, max(self.gpus, key=lambda gpu: gpu.total_bytes)
+        if not engine.has_settings:
+            return (ServerSettings(),)
+        usual = default_settings(largest.total_bytes if engine.large_defaults else None, largest.name)
+        few = replace(usual, max_num_batched_tokens=2048, max_num_seqs=max(_FEW_SEQUENCES, self.batch))
+        return usual, few, replace(few, enforce_eager=True)
+
+
+_FEW_SEQUENCES: Final = 16
+"""Sequences at once where a server's default does not fit: enough for a few users, and a tenth of its CUDA graphs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
@@ -65,12 +87,35 @@ class Fit:
         budget_bytes: VRAM the loader may use on those GPUs.
         gpus_used: how many GPUs that is.
         max_context_tokens: the largest context that fits, 0 when not even one token does.
+        settings: what the server is started with; None where it is no server with settings.
+        utilization: the part of each GPU that it is told to take; None where it is not told.
+        band: how much more than the estimate the engine may need, as a share.
     """
 
     estimate: VramEstimate
     budget_bytes: int
     gpus_used: int
     max_context_tokens: int
+    settings: ServerSettings | None = None
+    utilization: float | None = None
+    band: float = 0.0
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether it fits by less than the engine's estimate may be wrong."""
+        return 0 <= self.spare_bytes < self.band * self.estimate.total_bytes
+
+    @property
+    def launch_values(self) -> dict[str, str]:
+        """What the command that starts a server says of the settings that were judged; nothing for other loaders."""
+        if self.settings is None or self.utilization is None:
+            return {}
+        return {
+            "utilization": f"{self.utilization:g}",
+            "max_num_seqs": str(self.settings.max_num_seqs),
+            "max_num_batched_tokens": str(self.settings.max_num_batched_tokens),
+            "eager": "--enforce-eager" if self.settings.enforce_eager else "",
+        }
 
     @property
     def spare_bytes(self) -> int:
@@ -81,22 +126,83 @@ class Fit:
 def fit(job: Job, context_tokens: int) -> Fit:
     """The job on as few of its GPUs as it fits on; where it fits on none, on those where the least is missing.
 
+    A server's default settings are tried first, then those that take less.
+
     Args:
         job: what to run.
         context_tokens: tokens of context, at least 1.
     """
-    return reduce(_better, (_sit(job, count, available, context_tokens) for count, available in _ways(job)))
+    seats = (_Seat(job, way, settings) for settings in job.settings for way in _ways(job))
+    return reduce(_better, (_sit(seat, context_tokens) for seat in seats))
 
 
-def _sit(job: Job, count: int, available: int, context_tokens: int) -> Fit:
-    """The job on `count` GPUs with `available` bytes over them."""
-    estimate = _estimate(job, count, context_tokens)
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to use the GPUs: those used, and the bytes available over them."""
+
+    gpus: Sequence[Gpu]
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """A job on some of its GPUs, with a server's settings."""
+
+    job: Job
+    way: _Way
+    settings: ServerSettings
+
+    def estimate(self, context_tokens: int) -> VramEstimate:
+        """VRAM it needs there."""
+        job, gpus = self.job, self.way.gpus
+        return memory.estimate(
+            job.quant,
+            job.shape,
+            engine=job.engine,
+            context_tokens=context_tokens,
+            kv_bytes_per_element=job.kv_bytes,
+            batch=job.batch,
+            weights_file_bytes=job.size_bytes,
+            version=job.version,
+            spread=Spread(
+                gpus=len(gpus),
+                splits_tensors=job.split == "tensor",
+                largest=max(gpus, key=lambda gpu: gpu.total_bytes),
+            ),
+            settings=self.settings,
+        )
+
+    def fits(self, context_tokens: int) -> bool:
+        """Whether a context fits."""
+        estimate = self.estimate(context_tokens)
+        return estimate.total_bytes <= _budget(self, estimate)
+
+
+def _sit(seat: _Seat, context_tokens: int) -> Fit:
+    estimate, engine = seat.estimate(context_tokens), seat.job.engine_at
     return Fit(
         estimate=estimate,
-        budget_bytes=_budget(job, available, estimate),
-        gpus_used=count,
-        max_context_tokens=_largest_context(job, partial(_fits, job, count, available)),
+        budget_bytes=_budget(seat, estimate),
+        gpus_used=len(seat.way.gpus),
+        max_context_tokens=_largest_context(seat.job, seat.fits),
+        settings=seat.settings if engine.has_settings else None,
+        utilization=_utilization(seat, estimate) if engine.has_settings else None,
+        band=engine.band,
     )
+
+
+def _utilization(seat: _Seat, estimate: VramEstimate) -> float:
+    """The part of each GPU that the server is told to take: its default, but what lies beside must fit too.
+
+    More than the default where the job needs more; in thousandths, rounded down.
+    """
+    job, count = seat.job, len(seat.way.gpus)
+    beside = (estimate.graph_bytes + estimate.cuda_context_bytes) // count
+    smallest = min(gpu.total_bytes for gpu in seat.way.gpus)
+    most = int(1000 * max(0, seat.way.available // count - beside) / smallest) / 1000
+    inside = -(-(estimate.total_bytes // count - beside) * 1000 // smallest) / 1000
+    usual = job.fraction.value if job.fraction else most
+    return min(most, max(usual, inside))
 
 
 def _better(one: Fit, other: Fit) -> Fit:
@@ -105,19 +211,20 @@ def _better(one: Fit, other: Fit) -> Fit:
     return replace(taken, max_context_tokens=max(one.max_context_tokens, other.max_context_tokens))
 
 
-def _ways(job: Job) -> Iterator[tuple[int, int]]:
-    """Each way to use the GPUs, fewest first: how many, and the bytes available over them.
+def _ways(job: Job) -> Iterator[_Way]:
+    """Each way to use the GPUs, fewest first.
 
     A layer split adds up unequal GPUs. Tensor parallelism takes the same from each, so the smallest counts, and only as
     many as divide the attention heads (vLLM ``config/model.py``) and as the loader can cut the matrices for.
     """
-    shares = sorted((_share(job, gpu) for gpu in job.gpus), reverse=True)
-    yield 1, shares[0]
+    gpus = sorted(job.gpus, key=partial(_share, job), reverse=True)
+    shares = [_share(job, gpu) for gpu in gpus]
+    yield _Way(gpus[:1], shares[0])
     for count in range(2, len(shares) + 1):
         if job.split == "layers":
-            yield count, sum(shares[:count]) if job.unequal_gpus else count * shares[count - 1]
+            yield _Way(gpus[:count], sum(shares[:count]) if job.unequal_gpus else count * shares[count - 1])
         elif job.split == "tensor" and _cuts_evenly(job, count):
-            yield count, count * shares[count - 1]
+            yield _Way(gpus[:count], count * shares[count - 1])
 
 
 def _cuts_evenly(job: Job, count: int) -> bool:
@@ -125,41 +232,20 @@ def _cuts_evenly(job: Job, count: int) -> bool:
 
 
 def _share(job: Job, gpu: Gpu) -> int:
-    """Bytes that may be used on one GPU."""
+    """Bytes that may be used on one GPU. A server that is told how much to take can be told to take what is needed."""
     basis = gpu.free_bytes if job.vram_basis == "free" else gpu.total_bytes
     share = max(0, basis - job.headroom.on(gpu))
-    if job.fraction is not None and job.fraction.of == "total":
+    if job.fraction is not None and job.fraction.of == "total" and not job.engine_at.has_settings:
         share = min(share, round(job.fraction.value * gpu.total_bytes))
     return share
 
 
-def _budget(job: Job, available: int, estimate: VramEstimate) -> int:
+def _budget(seat: _Seat, estimate: VramEstimate) -> int:
     """Bytes the loader may use. A server whose KV pool is a share of what is *left* cannot use the rest of it."""
-    if job.fraction is None or job.fraction.of == "total":
+    fraction, available = seat.job.fraction, seat.way.available
+    if fraction is None or fraction.of == "total":
         return available
-    return max(0, available - round(estimate.kv_cache_bytes * (1 / job.fraction.value - 1)))
-
-
-def _estimate(job: Job, count: int, context_tokens: int) -> VramEstimate:
-    """VRAM on `count` GPUs; under tensor parallelism key/value heads are copied where there are fewer than GPUs."""
-    copies = max(1.0, count / job.shape.num_key_value_heads) if job.split == "tensor" else 1.0
-    return memory.estimate(
-        job.quant,
-        job.shape,
-        engine=job.engine,
-        context_tokens=context_tokens,
-        kv_bytes_per_element=job.kv_bytes,
-        batch=job.batch,
-        weights_file_bytes=job.size_bytes,
-        version=job.version,
-        gpus=count,
-        kv_copies=copies,
-    )
-
-
-def _fits(job: Job, count: int, available: int, context_tokens: int) -> bool:
-    estimate = _estimate(job, count, context_tokens)
-    return estimate.total_bytes <= _budget(job, available, estimate)
+    return max(0, available - round(estimate.kv_cache_bytes * (1 / fraction.value - 1)))
 
 
 def _largest_context(job: Job, fits: Callable[[int], bool]) -> int:

@@ -5,6 +5,7 @@ The table gives it as a list with placeholders, so nothing is ever pasted into t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from quantpick.core.loaders.kv_dtype import common_name
@@ -18,6 +19,7 @@ _ANSWER_TOKENS: Final = 400
 PLACEHOLDERS: Final = frozenset(
     {"path", "parent", "folder", "hub_cache", "gguf", "repo_id", "branch"}
     | {"context", "prompt", "gpus", "method", "bits", "group_size", "kv"}
+    | {"utilization", "max_num_seqs", "max_num_batched_tokens", "eager"}
 )
 """What may stand between braces in a command of the table."""
 
@@ -49,6 +51,7 @@ def launch_argv(
     context_tokens: int,
     gpus: int = 1,
     kv_dtype: str = "fp16",
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...] | None:
     """The loader's own command for a branch on disk; None where the table has none.
 
@@ -61,6 +64,7 @@ def launch_argv(
         context_tokens: tokens of context.
         gpus: how many.
         kv_dtype: type of the KV cache, in the common or the loader's own spelling.
+        settings: what the memory was judged with, by placeholder; what is not in it is left out of the command.
     """
     loader = chosen.loader
     template = loader.launch_from_cache if placed.hub_cache is not None else ()
@@ -82,6 +86,8 @@ def launch_argv(
         "bits": f"{quant.bits:g}" if quant.bits else "",
         "group_size": str(quant.group_size or -1),
         "kv": _kv(loader, kv_dtype),
+        **dict.fromkeys(("utilization", "max_num_seqs", "max_num_batched_tokens", "eager"), ""),
+        **settings,
     }
     flags = (flag for extra in sorted(chosen.extras) for flag in loader.extras[extra].flags)
     return (*_filled(template or loader.launch, values), *flags)

@@ -5,23 +5,22 @@ read or measured; ``benchmarks/vram_accuracy.py`` sets them beside measurements.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypedDict
 
+from quantpick.core.memory.engine import MEASURED_BAND, OLD_CUDA_CONTEXT_BYTES, Engine, Load
 from quantpick.core.memory.kv_cache import CHUNK_TOKENS, kv_cache_bytes
-from quantpick.core.memory.weights import linears
-from quantpick.core.quant import QuantSpec
-from quantpick.core.shape import ModelShape
+from quantpick.core.memory.servers import (
+    VLLM_CONTEXT_BYTES,
+    server_scratch,
+    vllm_graphs,
+    vllm_scratch,
+    vllm_v0_graphs,
+    vllm_v0_scratch,
+    vllm_v1_graphs,
+    vllm_v1_scratch,
+)
+from quantpick.core.memory.weights import linears, rounded_up
 from quantpick.core.units import MIB
-
-CUDA_CONTEXT_BYTES: Final = 743_000_000
-"""What a CUDA process holds beside what torch allocates: its context before the first allocation (647,561,216 to
-650,969,088 bytes) and the kernels it loads while it runs (78 to 92 MB more). Measured on an H100 with driver 580,
-torch 2.11 and CUDA 13; smaller cards hold less, so this never promises too much."""
-
-OLD_CUDA_CONTEXT_BYTES: Final = 1_470_000_000
-"""The same before CUDA loaded kernels only when called: device memory less torch's reserved memory in eight runs on an
-A100 with torch 2.1 and CUDA 11.8 and 12.1 (huggingface/optimum-benchmark, running-llamas), 1.46 to 1.48 GB."""
 
 _FP16: Final = 2
 _FP32: Final = 4
@@ -29,42 +28,7 @@ _LOGITS: Final = _FP16 + _FP32
 """Bytes per logit where they are computed in 16 and converted to 32 bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One job as the scratch formulas see it: tokens of context and of the longest prompt, sequences at once."""
-
-    quant: QuantSpec
-    shape: ModelShape
-    context_tokens: int
-    prompt_tokens: int
-    batch: int
-    kv_bytes_per_element: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """How one inference engine takes its memory.
-
-    Args:
-        scratch: buffers and prefill peak on one GPU, in bytes.
-        embedding_in_ram: whether the embedding stays in system RAM.
-        cache_block_tokens: the cache is made in blocks of so many tokens.
-        cache_least_tokens: the cache is made for so many tokens at least, over all sequences.
-        windowed: whether a sliding layer's cache holds no more than its window (and a chunk).
-        latent: whether MLA's compressed cache is kept as it is, not unpacked to keys and values.
-        cuda_context_bytes: CUDA context and kernels on one GPU.
-    """
-
-    scratch: Callable[[Load], int]
-    embedding_in_ram: bool = False
-    cache_block_tokens: int = 1
-    cache_least_tokens: int = 1
-    windowed: bool = False
-    latent: bool = False
-    cuda_context_bytes: int = CUDA_CONTEXT_BYTES
-
-
-def engine_at(name: str, version: str | None) -> "Engine":
+def engine_at(name: str, version: str | None) -> Engine:
     """The engine as it was in a version; None, or what is no version, is the newest."""
     earlier = EARLIER.get(name, ())
     if version is None or not earlier:
@@ -117,20 +81,9 @@ def _exllamav2(load: Load) -> int:
     spread = 2 * queries * load.context_tokens * _FP16 if keys < queries else 0
     prefill = load.batch * (spread + 5 * chunk * hidden * _FP16)
     rotary = 2 * load.context_tokens * shape.head_dim * _FP16
-    return max(matrix, mlp) + unpacked + max(loading, prefill) + rotary + _rounded_up(load) + 35 * MIB
-
-
-def _rounded_up(load: Load) -> int:
-    """What torch's allocator adds to GPTQ's matrices.
-
-    From 10 MiB it gives multiples of 2 MiB and splits off what is left over from 1 MiB: pytorch
-    ``c10/cuda/CUDACachingAllocator.cpp`` (kMinLargeAlloc, kRoundLarge, kSmallSize); 50 of the 52 MB that a Llama 2 7B
-    holds beyond the sum of its tensors on an H100.
-    """
-    if load.quant.method != "gptq" or load.quant.bits is None:
-        return 0
-    sizes = ((round(rows * columns * load.quant.bits / 8), count) for rows, columns, count in linears(load.shape))
-    return sum(count * (-size % (2 * MIB)) for size, count in sizes if size >= 10 * MIB and -size % (2 * MIB) < MIB)
+    return (
+        max(matrix, mlp) + unpacked + max(loading, prefill) + rotary + rounded_up(load.quant, linears(shape)) + 35 * MIB
+    )
 
 
 def _exllamav3(load: Load) -> int:
@@ -238,53 +191,78 @@ def _autoawq(load: Load) -> int:
     return max(scores, logits, _activations(load)) + _dequantized(load) + _CUBLAS_WORKSPACE
 
 
-def _server(load: Load) -> int:
-    """vLLM, SGLang, TGI, LMDeploy: activations of one scheduled chunk, sampling of 256 sequences, CUDA graphs.
-
-    Three states of the intermediate and four of the hidden size in fp16 per scheduled token
-    (``max_num_batched_tokens`` 2048); logits of ``max_num_seqs`` = 256 in fp32, twice; graphs 0.5 GiB, a rule of
-    thumb (logs of 0.5 to 1.5 GiB: vLLM PR #10511, #13109). Not measured here.
-    """
-    chunk = replace(load, prompt_tokens=CHUNK_TOKENS, batch=1)
-    return _activations(chunk) + 2 * 256 * load.shape.vocab_size * _FP32 + 512 * MIB
-
-
 def _llama_cpp(load: Load) -> int:
     """llama.cpp: the compute buffer of one micro-batch of 512 tokens in fp32 (``-ub``). Not measured yet."""
     shape = load.shape
     return 512 * (shape.vocab_size + 3 * shape.intermediate_size + 4 * shape.hidden_size) * _FP32
 
 
+class _Vllm(TypedDict):
+    cache_block_tokens: int
+    cuda_context_bytes: int
+    slack: float
+    has_settings: bool
+
+
+_VLLM: Final[_Vllm] = {
+    "cache_block_tokens": 16,
+    "cuda_context_bytes": VLLM_CONTEXT_BYTES,
+    "slack": 0.0,
+    "has_settings": True,
+}
+"""What holds for every vLLM. Its budget counts what torch allocates, not what torch reserves."""
+
+
+def _vllm_with_windows(scratch: Callable[[Load], int], graphs: Callable[[Load], int]) -> Engine:
+    return Engine(scratch=scratch, graphs=graphs, large_defaults=True, windowed=True, latent=True, **_VLLM)
+
+
 ENGINES: Final[Mapping[str, Engine]] = {
-    "exllama": Engine(scratch=_exllama, embedding_in_ram=True),
-    "exllamav2": Engine(scratch=_exllamav2, embedding_in_ram=True, cache_block_tokens=256),
-    "exllamav3": Engine(scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True),
-    "transformers": Engine(scratch=_transformers, windowed=True),
+    "exllama": Engine(scratch=_exllama, embedding_in_ram=True, band=0.04),
+    "exllamav2": Engine(scratch=_exllamav2, embedding_in_ram=True, cache_block_tokens=256, band=MEASURED_BAND),
+    "exllamav3": Engine(
+        scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True, band=MEASURED_BAND
+    ),
+    "transformers": Engine(scratch=_transformers, windowed=True, band=0.04),
     "autogptq": Engine(scratch=_autogptq, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES),
     "autoawq": Engine(scratch=_autoawq, cache_least_tokens=2048),
     "gptq-for-llama": Engine(scratch=_transformers_copied_cache),
-    "vllm": Engine(scratch=_server, cache_block_tokens=16, windowed=True, latent=True),
-    "sglang": Engine(scratch=_server, latent=True),
-    "tgi": Engine(scratch=_server),
-    "lmdeploy": Engine(scratch=_server, cache_block_tokens=64),
+    "vllm": Engine(
+        scratch=vllm_scratch,
+        graphs=vllm_graphs,
+        batches_in_flight=2,
+        band=MEASURED_BAND,
+        windowed=True,
+        latent=True,
+        large_defaults=True,
+        **_VLLM,
+    ),
+    "sglang": Engine(scratch=server_scratch, latent=True),
+    "tgi": Engine(scratch=server_scratch),
+    "lmdeploy": Engine(scratch=server_scratch, cache_block_tokens=64),
     "llama.cpp": Engine(scratch=_llama_cpp, cache_block_tokens=256, windowed=True, latent=True),
 }
-"""One row per engine in its newest version. To add one: write its scratch formula above and name it here."""
+"""One row per engine in its newest version. To add one: write its scratch formula and name it here."""
 
 EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
     "transformers": (
         ("4.36", Engine(scratch=_transformers_copied_cache, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),
-        ("4.45", Engine(scratch=_transformers_all_logits, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),
-        ("4.56", Engine(scratch=_transformers)),
+        ("4.45", Engine(scratch=_transformers_all_logits, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES, band=0.05)),
+        ("4.56", Engine(scratch=_transformers, band=0.04)),
     ),
     "vllm": (
-        ("0.9", Engine(scratch=_server, cache_block_tokens=16)),
-        ("0.10", Engine(scratch=_server, cache_block_tokens=16, latent=True)),
+        ("0.8", Engine(scratch=vllm_v0_scratch, graphs=vllm_v0_graphs, **_VLLM)),
+        ("0.9", Engine(scratch=vllm_v1_scratch, graphs=vllm_v1_graphs, large_defaults=True, **_VLLM)),
+        ("0.10", Engine(scratch=vllm_v1_scratch, graphs=vllm_v1_graphs, large_defaults=True, latent=True, **_VLLM)),
+        ("0.11", _vllm_with_windows(vllm_v1_scratch, vllm_v1_graphs)),
+        ("0.22", _vllm_with_windows(vllm_v1_scratch, vllm_graphs)),
+        ("0.26", _vllm_with_windows(vllm_scratch, vllm_graphs)),
     ),
 }
 """Before which version an engine was another, the oldest first.
 
 Transformers: cache classes, last-token logits (huggingface/transformers #31292), sliding caches. vLLM: ``use_mla``
-(docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older) and windows in the hybrid cache manager (docs.vllm.ai,
-``design/hybrid_kv_cache_manager``; 0.9.2 may have had it).
+(docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older), windows in the hybrid cache manager (docs.vllm.ai,
+``design/hybrid_kv_cache_manager``; 0.9.2 may have had it), whole graphs (0.11), the second runner (0.22,
+``use_v2_model_runner``) and windows that hold two steps (0.26, ``max_in_flight_tokens``); only the last was measured.
 """

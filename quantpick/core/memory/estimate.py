@@ -6,26 +6,33 @@ Every figure is in bytes, for the whole job over all the GPUs it is spread over.
 from dataclasses import dataclass
 from typing import Final
 
-from quantpick.core.memory.engines import Load, engine_at
+from quantpick.core.gpu import Gpu
+from quantpick.core.memory.cuda_context import cuda_context_bytes
+from quantpick.core.memory.engine import Load, ServerSettings
+from quantpick.core.memory.engines import engine_at
 from quantpick.core.memory.kv_cache import kv_cache_bytes
 from quantpick.core.memory.weights import embedding_bytes, weights_file_size
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
-ALLOCATOR_SLACK: Final = 0.025
-"""What torch's caching allocator cannot use of what it reserved, as a share of what is allocated. Under a cap on an
-H100 the smallest memory in which ten models ran lies 0.3 to 4 % above context and peak allocated, in steps of 0.125
-GiB."""
-
 
 @dataclass(frozen=True, slots=True)
 class VramEstimate:
-    """VRAM in bytes over all GPUs used: weights, KV cache, the loader's buffers, and the CUDA contexts."""
+    """VRAM in bytes over all GPUs used.
+
+    Args:
+        weights_bytes: the weights.
+        kv_cache_bytes: the KV cache.
+        scratch_bytes: the loader's buffers, its peak and its CUDA graphs.
+        cuda_context_bytes: the CUDA contexts.
+        graph_bytes: what of the scratch are CUDA graphs.
+    """
 
     weights_bytes: int
     kv_cache_bytes: int
     scratch_bytes: int
     cuda_context_bytes: int
+    graph_bytes: int = 0
 
     @property
     def context_bytes(self) -> int:
@@ -36,6 +43,29 @@ class VramEstimate:
     def total_bytes(self) -> int:
         """All of it."""
         return self.weights_bytes + self.kv_cache_bytes + self.scratch_bytes + self.cuda_context_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Over how many GPUs a job is spread, and how.
+
+    Args:
+        gpus: how many, at least 1.
+        splits_tensors: whether each has a part of every layer, not whole layers.
+        largest: the one whose CUDA context is largest; None is unknown.
+    """
+
+    gpus: int = 1
+    splits_tensors: bool = False
+    largest: Gpu | None = None
+
+    def kv_copies(self, shape: ModelShape) -> float:
+        """How often each key/value head is held: more than once where tensors are split over more GPUs than heads."""
+        return max(1.0, self.gpus / shape.num_key_value_heads) if self.splits_tensors else 1.0
+
+
+ON_ONE_GPU: Final = Spread()
+DEFAULT_SETTINGS: Final = ServerSettings()
 
 
 def estimate(
@@ -49,8 +79,8 @@ def estimate(
     batch: int = 1,
     weights_file_bytes: int | None = None,
     version: str | None = None,
-    gpus: int = 1,
-    kv_copies: float = 1.0,
+    spread: Spread = ON_ONE_GPU,
+    settings: ServerSettings = DEFAULT_SETTINGS,
 ) -> VramEstimate:
     """VRAM for one model, in bytes over all GPUs used.
 
@@ -64,25 +94,42 @@ def estimate(
         batch: sequences at once, at least 1.
         weights_file_bytes: bytes of the weight files; None computes them.
         version: the engine's version; None, or what is no version, is the newest.
-        gpus: GPUs the job is spread over, at least 1; each has scratch and a context of its own.
-        kv_copies: how often each key/value head is held; more than once where tensors are split over more GPUs.
+        spread: the GPUs that the job is spread over; each has scratch and a context of its own.
+        settings: what a server is started with; other engines take no notice.
     """
     model = engine_at(engine, version)
     file_bytes = weights_file_size(quant, shape) if weights_file_bytes is None else weights_file_bytes
     in_ram = embedding_bytes(shape) if model.embedding_in_ram else 0
     prompt = min(prompt_tokens or context_tokens, context_tokens)
-    load = Load(quant, shape, context_tokens, prompt, batch, kv_bytes_per_element)
+    load = Load(
+        quant=quant,
+        shape=shape,
+        context_tokens=context_tokens,
+        prompt_tokens=prompt,
+        batch=batch,
+        kv_bytes_per_element=kv_bytes_per_element,
+        settings=settings,
+        ways=spread.gpus if spread.splits_tensors else 1,
+    )
     weights = max(0, file_bytes - in_ram)
     least = -(-model.cache_least_tokens // batch)
-    tokens = _in_blocks(max(context_tokens, least), model.cache_block_tokens)
-    each = kv_cache_bytes(shape, tokens, kv_bytes_per_element, windowed=model.windowed, latent=model.latent)
-    cache = round(batch * each * kv_copies)
-    scratch = gpus * model.scratch(load)
+    each = kv_cache_bytes(
+        shape,
+        _in_blocks(max(context_tokens, least), model.cache_block_tokens),
+        kv_bytes_per_element,
+        windowed=model.windowed,
+        in_flight=model.batches_in_flight * settings.max_num_batched_tokens,
+        latent=model.latent,
+    )
+    cache = round(batch * each * spread.kv_copies(shape))
+    graphs = spread.gpus * model.graphs(load)
+    scratch = spread.gpus * model.scratch(load) + graphs
     return VramEstimate(
         weights_bytes=weights,
         kv_cache_bytes=cache,
-        scratch_bytes=scratch + round(ALLOCATOR_SLACK * (weights + cache + scratch)),
-        cuda_context_bytes=gpus * model.cuda_context_bytes,
+        scratch_bytes=scratch + round(model.slack * (weights + cache + scratch)),
+        cuda_context_bytes=spread.gpus * cuda_context_bytes(model.cuda_context_bytes, spread.largest),
+        graph_bytes=graphs,
     )
 
 

@@ -11,7 +11,13 @@ _FP32: Final = 4
 
 
 def kv_cache_bytes(
-    shape: ModelShape, tokens: int, bytes_per_element: float, *, windowed: bool = False, latent: bool = False
+    shape: ModelShape,
+    tokens: int,
+    bytes_per_element: float,
+    *,
+    windowed: bool = False,
+    in_flight: int = CHUNK_TOKENS,
+    latent: bool = False,
 ) -> int:
     """What one sequence keeps: keys and values, and the states of layers that have no cache.
 
@@ -22,7 +28,8 @@ def kv_cache_bytes(
         shape: the model.
         tokens: tokens of context.
         bytes_per_element: 2 for fp16; K and V averaged.
-        windowed: sliding layers hold no more than their window and one chunk.
+        windowed: sliding layers hold no more than their window and the tokens in flight.
+        in_flight: tokens that are computed at once.
         latent: MLA's cache is kept compressed.
 
     >>> kv_cache_bytes(ModelShape(48, 8192, 64, 8, 128, 22016, 32000), 4096, 2.0)
@@ -32,6 +39,6 @@ def kv_cache_bytes(
         per_token = shape.kv_lora_rank + shape.qk_rope_head_dim
     else:
         per_token = shape.num_key_value_heads * (shape.head_dim + (shape.v_head_dim or shape.head_dim))
-    seen = min(tokens, shape.sliding_window + CHUNK_TOKENS) if windowed and shape.sliding_window else tokens
+    seen = min(tokens, shape.sliding_window + in_flight) if windowed and shape.sliding_window else tokens
     cached = per_token * (shape.num_full_layers * tokens + shape.num_sliding_layers * seen)
     return round(cached * bytes_per_element) + shape.state_elements * _FP32

@@ -1,10 +1,12 @@
 """Bytes of a model's weight files, computed from its shape and quantization."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from quantpick.core.methods import METHODS
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
+from quantpick.core.units import MIB
 
 _FP16: Final = 2
 _GPTQ_SCALE_BITS: Final = 16
@@ -94,3 +96,20 @@ def _linear_bytes(quant: QuantSpec, rows: int, columns: int) -> int:
     indexed = quant.method in ("gptq", None) or quant.desc_act
     group_index = rows * _GROUP_INDEX_BYTES if indexed else 0
     return round(rows * columns * bits / 8 + scales_and_zeros) + group_index
+
+
+def rounded_up(quant: QuantSpec, layers: Iterable[tuple[int, int, int]]) -> int:
+    """Bytes that torch's allocator adds to GPTQ's and AWQ's matrices.
+
+    From 10 MiB it gives multiples of 2 MiB and splits off what is left over from 1 MiB: pytorch
+    ``c10/cuda/CUDACachingAllocator.cpp`` (kMinLargeAlloc, kRoundLarge, kSmallSize); 50 of the 52 MB that a Llama 2 7B
+    holds beyond the sum of its tensors on an H100.
+
+    Args:
+        quant: the quantization.
+        layers: the matrices as they are held, as `linears` gives them.
+    """
+    if quant.method not in ("gptq", "awq") or quant.bits is None:
+        return 0
+    sizes = ((round(rows * columns * quant.bits / 8), count) for rows, columns, count in layers)
+    return sum(count * (-size % (2 * MIB)) for size, count in sizes if size >= 10 * MIB and -size % (2 * MIB) <= MIB)

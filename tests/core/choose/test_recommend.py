@@ -15,6 +15,7 @@ from quantpick.core.loaders import table as loaders_module
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable
 from quantpick.core.loaders.versions import UnknownVersion, at_version
+from quantpick.core.memory.engine import ServerSettings
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.methods import Method
 from quantpick.core.quant import Branch, QuantSpec
@@ -169,13 +170,38 @@ def test_tensor_parallel_uses_only_as_many_gpus_as_divide_the_heads() -> None:
     assert answer.choices[0].fit.gpus_used == 2
 
 
-def test_server_may_not_use_more_than_its_fraction_of_the_total() -> None:
-    answer = recommend([gptq(4, None)], [gpu(24)], wish("vllm", headroom=NOTHING), TABLE)
+def test_server_that_is_told_nothing_may_not_use_more_than_its_fraction_of_the_total() -> None:
+    answer = recommend([gptq(4, None)], [gpu(24)], wish("sglang", headroom=NOTHING), TABLE)
     assert answer.choices[0].fit is not None
-    assert answer.choices[0].fit.budget_bytes == round(0.92 * 24 * GIB)
-    older = recommend([gptq(4, None)], [gpu(24)], wish("vllm", "0.13.0", headroom=NOTHING), TABLE)
-    assert older.choices[0].fit is not None
-    assert older.choices[0].fit.budget_bytes == round(0.9 * 24 * GIB)
+    assert answer.choices[0].fit.budget_bytes == round(0.85 * 24 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("gib", "busy_gib", "settings", "utilization"),
+    [
+        (24, 0, ServerSettings(), (0.92, 0.92)),
+        (80, 0, ServerSettings(max_num_batched_tokens=8192, max_num_seqs=1024), (0.92, 0.92)),
+        (24, 3, ServerSettings(), (0.8, 0.87)),
+        (20, 0, ServerSettings(), (0.9, 0.97)),
+        (18.7, 0, ServerSettings(max_num_seqs=16), (0.94, 0.98)),
+        (18.5, 0, ServerSettings(max_num_seqs=16, enforce_eager=True), (0.94, 0.98)),
+    ],
+    ids=str,
+)
+def test_server_is_started_with_the_largest_settings_that_fit(
+    gib: float, busy_gib: float, settings: ServerSettings, utilization: tuple[float, float]
+) -> None:
+    card = gpu(gib)
+    busy = replace(card, free_bytes=card.total_bytes - round(busy_gib * GIB))
+    (choice,) = recommend([gptq(4, None, False)], [busy], wish("vllm", headroom=NOTHING), TABLE).choices
+    assert choice.fit is not None
+    assert choice.fits
+    assert choice.fit.settings == settings
+    assert choice.fit.utilization is not None
+    assert utilization[0] <= choice.fit.utilization <= utilization[1]
+    need, taken = choice.fit.estimate, choice.fit.utilization * card.total_bytes
+    beside = need.graph_bytes + need.cuda_context_bytes
+    assert need.total_bytes - beside <= taken <= busy.free_bytes - beside
 
 
 def test_memory_that_others_hold_counts_unless_the_total_was_asked_for() -> None:

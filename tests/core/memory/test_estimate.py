@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantpick.core.memory.engine import ALLOCATOR_SLACK, ServerSettings
 from quantpick.core.memory.engines import ENGINES, engine_at
-from quantpick.core.memory.estimate import ALLOCATOR_SLACK, VramEstimate, estimate
+from quantpick.core.memory.estimate import Spread, VramEstimate, estimate
 from quantpick.core.memory.weights import embedding_bytes
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
@@ -47,6 +48,10 @@ MEASURED_SHAPES = {
 def measured(file: str) -> list[Any]:
     points = json.loads((VRAM / file).read_text())["points"]
     return [pytest.param(point, id=f"{index}-{point['model']}") for index, point in enumerate(points)]
+
+
+def measured_by_name(file: str) -> list[Any]:
+    return [pytest.param(point, id=point["name"]) for point in json.loads((VRAM / file).read_text())["points"]]
 
 
 def allocated(need: VramEstimate) -> float:
@@ -182,9 +187,7 @@ questions = st.fixed_dictionaries(
         "context_tokens": st.integers(1, 200_000),
         "kv_bytes_per_element": st.sampled_from([0.5625, 0.8125, 1.0, 1.0625, 2.0]),
         "batch": st.integers(1, 16),
-        "gpus": st.integers(1, 8),
-        "kv_copies": st.sampled_from([1.0, 2.0]),
-        "version": st.sampled_from([None, "4.32", "4.40", "4.50"]),
+        "version": st.sampled_from([None, "0.6", "0.10.2", "0.21", "4.32", "4.40", "4.50"]),
     }
 )
 
@@ -192,7 +195,7 @@ questions = st.fixed_dictionaries(
 @given(
     questions,
     st.sampled_from(SHAPES),
-    st.sampled_from(["context_tokens", "batch", "gpus", "kv_bytes_per_element", "kv_copies"]),
+    st.sampled_from(["context_tokens", "batch", "kv_bytes_per_element"]),
     st.integers(0, 5000),
 )
 def test_more_never_needs_less(question: dict[str, Any], shape: ModelShape, grows: str, more: int) -> None:
@@ -200,4 +203,38 @@ def test_more_never_needs_less(question: dict[str, Any], shape: ModelShape, grow
     before = estimate(spec, shape, **question)
     after = estimate(spec, shape, **{**question, grows: question[grows] + more})
     assert after.total_bytes >= before.total_bytes
-    assert min(before.weights_bytes, before.kv_cache_bytes, before.scratch_bytes, before.context_bytes) >= 0
+    assert min(before.weights_bytes, before.kv_cache_bytes, before.scratch_bytes, before.cuda_context_bytes) >= 0
+
+
+@given(st.sampled_from(sorted(ENGINES)), st.sampled_from(SHAPES), st.integers(1, 7), st.booleans())
+def test_more_gpus_never_need_less(engine: str, shape: ModelShape, gpus: int, splits_tensors: bool) -> None:
+    def need(count: int) -> int:
+        spread = Spread(gpus=count, splits_tensors=splits_tensors)
+        return estimate(QuantSpec("gptq", 4, 128), shape, engine=engine, context_tokens=4096, spread=spread).total_bytes
+
+    assert need(gpus + 1) >= need(gpus)
+
+
+def vllm_estimate(point: dict[str, Any]) -> VramEstimate:
+    return estimate(
+        QuantSpec(point["method"], point["bits"] or 4, point["group_size"], point["desc_act"]),
+        ModelShape.from_config(point["config"]),
+        engine="vllm",
+        version="0.26.0",
+        context_tokens=point["max_model_len"],
+        settings=ServerSettings(
+            max_num_batched_tokens=point["max_num_batched_tokens"],
+            max_num_seqs=point["max_num_seqs"],
+            enforce_eager=point["enforce_eager"],
+        ),
+    )
+
+
+@pytest.mark.parametrize("point", measured_by_name("vllm_h100.json"))
+def test_vllm_is_within_what_it_budgets(point: dict[str, Any]) -> None:
+    need = vllm_estimate(point)
+    taken = sum(point[name] for name in ("weights_gib", "peak_gib", "non_torch_gib", "graphs_gib", "kv_gib"))
+    assert -0.01 <= (need.total_bytes - need.cuda_context_bytes) / (taken * GIB) - 1 <= 0.06
+    budgeted = taken - point["graphs_gib"]
+    assert -0.02 <= (need.total_bytes - need.cuda_context_bytes - need.graph_bytes) / (budgeted * GIB) - 1 <= 0.03
+    assert need.kv_cache_bytes == pytest.approx(point["kv_gib"] * GIB, rel=0.01)

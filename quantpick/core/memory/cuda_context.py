@@ -1,0 +1,40 @@
+"""What a CUDA process holds on a GPU before it allocates anything."""
+
+from typing import Final
+
+from quantpick.core.gpu import Gpu
+from quantpick.core.memory.engine import CUDA_CONTEXT_BYTES
+from quantpick.core.units import GIB, MIB
+
+_PER_MULTIPROCESSOR: Final = round(3.2 * MIB)
+"""A context grows with the GPU's multiprocessors. Published: 107 MiB on an RTX 4060 Ti (34) and 555 MiB on an RTX PRO
+6000 Blackwell (188; both ggml-org/llama.cpp PR #23604), 256 MiB on an RTX 3090 (82; invoke-ai/InvokeAI #9413): 3.0 to
+3.15 MiB each. The H100's is larger (4.7 MiB each, measured), so data-centre GPUs keep the bound."""
+
+_KERNELS: Final = 92_000_000
+"""The kernels that are loaded while it runs: 78 to 92 MB, measured on an H100."""
+
+_MOST_MULTIPROCESSORS: Final = ((8, 48), (11, 72), (12, 80), (16, 84), (24, 128), (32, 170))
+"""GiB up to which no GeForce, RTX or Quadro of this memory has more multiprocessors (NVIDIA's own specifications: RTX
+3070 Ti, 2080 Ti, 3080 Ti, 5080, 4090, 5090)."""
+
+_CONSUMER: Final = frozenset({6.1, 7.5, 8.6, 8.9, 12.0})
+"""Compute capabilities of GeForce and RTX GPUs."""
+
+
+def cuda_context_bytes(bound: int, gpu: Gpu | None) -> int:
+    """The context and kernels of one process on a GPU, never more than `bound`.
+
+    Args:
+        bound: the engine's on the largest GPU that was measured; what is taken where nothing is known of this one, and
+            where CUDA still loaded every kernel at the start.
+        gpu: the GPU; of None, or one whose compute capability nobody said, nothing is known.
+
+    >>> ada = Gpu(index=0, name="GPU", total_bytes=12 * GIB, free_bytes=12 * GIB, compute_capability=8.9)
+    >>> cuda_context_bytes(743_000_000, ada) // MIB, cuda_context_bytes(743_000_000, None) // MIB
+    (343, 708)
+    """
+    if gpu is None or gpu.compute_capability not in _CONSUMER or bound > CUDA_CONTEXT_BYTES:
+        return bound
+    most = next((count for gib, count in _MOST_MULTIPROCESSORS if gpu.total_bytes <= gib * GIB), None)
+    return bound if most is None else min(bound, most * _PER_MULTIPROCESSOR + _KERNELS)

@@ -1,0 +1,177 @@
+"""What the servers take beside weights and cache: the peak of one step, and their CUDA graphs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from quantpick.core.memory.engine import Load, ServerSettings
+from quantpick.core.memory.weights import rounded_up
+from quantpick.core.units import GIB, MIB
+
+_FP16: Final = 2
+_FP32: Final = 4
+
+VLLM_CONTEXT_BYTES: Final = 552_000_000
+"""The CUDA context that vLLM finds when it starts, beside its budget: 79.18 GiB in all less 78.66 free, on an H100."""
+
+_NON_TORCH: Final = 236_000_000
+"""What grows outside torch while vLLM starts (kernels, NCCL, cuBLAS): 0.22 GiB by its own log in each of 17 runs."""
+
+_LARGE_GPU: Final = 70 * GIB
+
+
+def default_settings(gpu_bytes: int | None, gpu_name: str = "") -> ServerSettings:
+    """What vLLM's server takes where nothing is said: more on a GPU of 70 GiB or more that is no A100.
+
+    vllm ``engine/arg_utils.py``, ``get_batch_defaults``, the same from 0.8.5 to 0.33 (0.8.5 makes no exception).
+
+    Args:
+        gpu_bytes: VRAM of one GPU; None is a smaller one.
+        gpu_name: its name.
+
+    >>> default_settings(24 * 2**30).max_num_seqs, default_settings(80 * 2**30, "H100").max_num_seqs
+    (256, 1024)
+    """
+    if gpu_bytes is not None and gpu_bytes >= _LARGE_GPU and "a100" not in gpu_name.lower():
+        return ServerSettings(max_num_batched_tokens=8192, max_num_seqs=1024)
+    return ServerSettings()
+
+
+def vllm_scratch(load: Load) -> int:
+    """The peak of vLLM's profile run since 0.22, and what it holds outside torch.
+
+    Compiling copies the embedding once, which with two hidden states of each token is the peak of every compiled job
+    measured on an H100 (0.26.0, vocabularies of 32,000 to 262,208, hidden sizes of 1,536 to 8,192), to 0.01 GiB.
+    Without compiling it is the MLP: gate, up and their product, and four hidden states, again to 0.02 GiB. The logits
+    of one step are held in 16 and 32 bits (``v1/worker/gpu/sample/sampler.py``).
+    """
+    return _step(load, bytes_per_logit=_FP16 + _FP32)
+
+
+def vllm_v1_scratch(load: Load) -> int:
+    """The same with the first V1 runner, whose sampler sorts.
+
+    The logits in 16 and 32 bits, sorted, their indices, probabilities, sums and mask
+    (``v1/sample/ops/topk_topp_sampler.py``, read in 0.10; not measured).
+    """
+    return _step(load, bytes_per_logit=27)
+
+
+def vllm_v0_scratch(load: Load) -> int:
+    """The same before 0.8, which compiled nothing; its sampler sorts too (``model_executor/layers/sampler.py``)."""
+    return _step(load, bytes_per_logit=27, compiled=False)
+
+
+def _step(load: Load, *, bytes_per_logit: int, compiled: bool = True) -> int:
+    shape, settings = load.shape, load.settings
+    tokens = min(settings.max_num_batched_tokens, settings.max_num_seqs * load.context_tokens)
+    states = tokens * shape.hidden_size * _FP16
+    copied = shape.vocab_size * shape.hidden_size * _FP16 // load.ways + 2 * states
+    logits = min(settings.max_num_seqs, tokens) * shape.vocab_size * bytes_per_logit
+    compiling = copied if compiled and not settings.enforce_eager else 0
+    return max(compiling, tokens * _mlp_bytes(load) + 4 * states, logits) + _beside_weights(load) + _NON_TORCH
+
+
+def _beside_weights(load: Load) -> int:
+    """What vLLM holds with the weights that the files have not: rotary tables, AWQ's zeros in 16 bits, rounding.
+
+    The tables are of every position the model was made for, one more where windowed layers have their own
+    (``rotary_embedding/base.py``); Machete unpacks the zeros (``kernels/linear/mixed_precision/machete.py``). Weights
+    come out 0.02 GiB below to 0.03 above its log in 13 of 16 runs, 0.2 below for Gemma 3.
+    """
+    shape, quant = load.shape, load.quant
+    positions = max(load.context_tokens, shape.max_position_embeddings or 0)
+    tables = positions * (shape.qk_rope_head_dim or shape.head_dim) * _FP16 * (1 + (shape.num_sliding_layers > 0))
+    fused = _fused(load)
+    zeros = 0
+    if quant.method == "awq" and quant.bits and quant.group_size:
+        weights = sum(rows * columns * count for rows, columns, count in fused)
+        zeros = round(weights / quant.group_size * (_FP16 - quant.bits / 8))
+    return tables + zeros + rounded_up(quant, fused)
+
+
+def _fused(load: Load) -> tuple[tuple[int, int, int], ...]:
+    """The matrices of one GPU as vLLM holds them, as (inputs, outputs, how many): those of one input side by side."""
+    shape, layers = load.shape, load.shape.num_hidden_layers
+    queries, keys = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
+    width = shape.intermediate_size * (shape.mlp_matrices - 1)
+    return (
+        (shape.hidden_size, (queries + 2 * keys) // load.ways, layers),
+        (queries // load.ways, shape.hidden_size, layers),
+        (shape.hidden_size, width * shape.num_local_experts // load.ways, layers),
+        (shape.intermediate_size * shape.num_local_experts // load.ways, shape.hidden_size, layers),
+    )
+
+
+def _mlp_bytes(load: Load) -> int:
+    """Bytes of the MLP's states per token: gate, up and their product, of each expert that a token passes.
+
+    A mixture's first and third state share a buffer (vllm ``fused_moe/fused_marlin_moe.py``, ``intermediate_cache13``).
+    """
+    shape, width = load.shape, load.shape.intermediate_size // load.ways
+    if shape.num_local_experts == 1:
+        return 3 * width * _FP16
+    experts = shape.num_experts_per_tok * (max(2 * width, shape.hidden_size) + width)
+    return (experts + 3 * shape.shared_intermediate_size // load.ways) * _FP16
+
+
+_GRAPH_LAYER: Final = 240_000
+"""Bytes that one layer of one captured batch size takes: 0.17 to 0.24 MB in eight models on an H100 (vLLM 0.26)."""
+
+_GRAPH_LAYER_MORE: Final = 50_000
+"""What a layer takes besides where every head has keys of its own (0.05 MB more in two models), and likewise where act
+order permutes the inputs of its matrices (one model)."""
+
+_GRAPH_LAYER_WIDE: Final = 860_000
+"""The same for a whole graph of more than 256 sequences: 0.41 GiB more for 16 of them over 32 layers."""
+
+
+def vllm_graphs(load: Load) -> int:
+    """CUDA graphs since 0.11: of each batch size the pieces between attentions, and the whole where all decode.
+
+    Beside the budget since 0.22, where the second runner does not count them in (vllm ``v1/worker/gpu_worker.py``).
+    """
+    settings = load.settings
+    pieces = list(_capture_sizes(min(2 * settings.max_num_seqs, 512, settings.max_num_batched_tokens)))
+    whole = [size for size in pieces if size <= settings.max_num_seqs]
+    wide = sum(size > 256 for size in whole)
+    return _graph_bytes(load, len(pieces) + len(whole) - wide, wide)
+
+
+def vllm_v1_graphs(load: Load) -> int:
+    """CUDA graphs of 0.8 to 0.10: the pieces alone, of every eighth batch size up to 512 (``config.py``)."""
+    return _graph_bytes(load, 3 + 512 // 8)
+
+
+def vllm_v0_graphs(load: Load) -> int:
+    """CUDA graphs before 0.8: the whole, of every eighth batch size up to 256 (``worker/model_runner.py``)."""
+    return _graph_bytes(load, 3 + min(load.settings.max_num_seqs, 256) // 8)
+
+
+def _graph_bytes(load: Load, graphs: int, wide: int = 0) -> int:
+    shape = load.shape
+    if load.settings.enforce_eager:
+        return 0
+    own_keys = shape.num_key_value_heads == shape.num_attention_heads and not shape.kv_lora_rank
+    layer = _GRAPH_LAYER + _GRAPH_LAYER_MORE * (own_keys + (load.quant.desc_act is True))
+    return shape.num_hidden_layers * (graphs * layer + wide * _GRAPH_LAYER_WIDE)
+
+
+def _capture_sizes(largest: int) -> Iterator[int]:
+    """The batch sizes that are captured (vllm ``config/vllm.py``, ``_set_cudagraph_sizes``).
+
+    >>> len(list(_capture_sizes(512))), list(_capture_sizes(32))
+    (51, [1, 2, 4, 8, 16, 24, 32])
+    """
+    yield from (size for size in (1, 2, 4) if size <= largest)
+    yield from range(8, min(largest + 1, 256), 8)
+    yield from range(256, largest + 1, 16)
+
+
+def server_scratch(load: Load) -> int:
+    """SGLang, TGI, LMDeploy: the states of one chunk of 2048 tokens, sampling of 256 sequences, and 0.5 GiB of graphs.
+
+    The graphs are a rule of thumb (logs of 0.5 to 1.5 GiB: vLLM PR #10511, #13109). Not measured.
+    """
+    chunk = load.settings.max_num_batched_tokens
+    states = chunk * (_mlp_bytes(load) + 4 * load.shape.hidden_size * _FP16)
+    return states + 2 * 256 * load.shape.vocab_size * _FP32 + 512 * MIB
