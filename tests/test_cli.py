@@ -33,6 +33,7 @@ BRANCH_KEYS = {
     "size_bytes",
     "exllama",
     "description",
+    "quality",
     "sources",
 }
 CHOICE_KEYS = BRANCH_KEYS | {

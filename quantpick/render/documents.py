@@ -227,6 +227,7 @@ def _branch(branch: Branch) -> Json:
         "size_bytes": branch.size_bytes,
         "exllama": branch.exllama,
         "description": branch.description,
+        "quality": {metric: {"value": said.value, "against": said.against} for metric, said in branch.quality.items()},
         "sources": dict(branch.sources),
     }
 

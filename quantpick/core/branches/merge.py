@@ -13,7 +13,7 @@ from quantpick.core.branches.config import ConfigFacts
 from quantpick.core.card.read import Card
 from quantpick.core.card.rows import CardRow
 from quantpick.core.methods import METHODS, Method
-from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, Provenance, QuantFacts, QuantSpec
+from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, Provenance, Quality, QuantFacts, QuantSpec
 from quantpick.core.units import format_gb
 
 _COMPARED: Final[Mapping[str, str]] = {
@@ -66,12 +66,14 @@ def merge_branch(
     size_bytes, size_warnings = _size(name, [row.size_bytes for row in rows], tree_bytes)
     model_type = config.model_type or (card.model_type if card else None)
     exllama = next((row.exllama for row in rows if row.exllama is not None), None)
+    quality = _quality(rows)
     description = next((row.description for row in rows if row.description), None)
     others: tuple[tuple[str, object, Provenance], ...] = (
         ("size_bytes", size_bytes, "card" if tree_bytes is None else "tree"),
         ("model_type", model_type, "config" if config.model_type else "card"),
         ("exllama", exllama, "card"),
         ("description", description, "card"),
+        ("quality", quality or None, "card"),
     )
     sources |= {field: source for field, value, source in others if value is not None}
     branch = Branch(
@@ -102,6 +104,7 @@ def merge_branch(
         model_type=model_type,
         shape=config.shape,
         shape_is_sure=config.shape is not None,
+        quality=quality,
         sources=sources,
     )
     return branch, (*warnings, *size_warnings)
@@ -167,6 +170,18 @@ def _is_other_word(method: Method | None, config: QuantFacts) -> bool:
         return False
     known = METHODS[method]
     return config.method in known.writes or (known.scheme is not None and known.scheme == config.scheme)
+
+
+def _quality(rows: Sequence[CardRow]) -> dict[str, Quality]:
+    """What the rows say of the branch's quality, and their VRAM by context as ``vram_4k``."""
+    found: dict[str, Quality] = {}
+    for row in rows:
+        for metric, quality in row.quality.items():
+            found.setdefault(metric, quality)
+        for context, size_bytes in row.vram_bytes.items():
+            key = f"vram_{context.casefold().replace(' ', '')}"
+            found.setdefault(key, Quality(size_bytes, f"{context} of context"))
+    return found
 
 
 def _size(

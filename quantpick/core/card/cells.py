@@ -81,6 +81,29 @@ def read_size(cell: Inline, header: str) -> int | None:
     return size_bytes_of(with_unit, next((word for word in header.split() if word in UNIT_BYTES), None))
 
 
+def read_figure(cell: Inline, header: str) -> float | None:
+    """A figure that is not negative, without its margin of error or its footnote: ``5.83 ± 0.02``, ``~0.297``."""
+    number = _FIGURE.match(cell.plain[:60])
+    return None if number is None or number[2] else float(number[1].replace(",", "."))
+
+
+def read_perplexity(cell: Inline, header: str) -> float | None:
+    """A perplexity: 1 is a model that always knows."""
+    value = read_figure(cell, header)
+    return value if value is not None and value >= 1 else None
+
+
+def read_share(cell: Inline, header: str) -> float | None:
+    """A share of 1: ``0.93``, ``93.1%``, or ``93.1`` below a header with the sign or that can mean nothing else."""
+    number = _FIGURE.match(cell.plain[:60])
+    value = float(number[1].replace(",", ".")) if number else -1.0
+    value = value / 100 if number and (number[2] or value > 1) else value
+    return round(value, 12) if 0 <= value <= 1 else None
+
+
+_FIGURE: Final = re.compile(r"[~≈≤<]? ?(\d{1,6}(?:[.,]\d{1,10})?(?:[eE][+-]?\d{1,2})?)(?![\d.,]*\d)\s?(%|[a-zA-Z])?")
+
+
 def read_words(cell: Inline, header: str) -> str | None:
     """The cell's words as they stand."""
     return cell.text or None

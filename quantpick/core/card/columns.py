@@ -7,9 +7,12 @@ from typing import Any, Final, NamedTuple
 from quantpick.core.card.cells import (
     read_bits,
     read_branch,
+    read_figure,
     read_fraction,
     read_group,
     read_name,
+    read_perplexity,
+    read_share,
     read_size,
     read_tokens,
     read_tool,
@@ -32,12 +35,14 @@ class Column(NamedTuple):
         headers: phrases, between commas; a header that holds one of them, word for word, is such a column.
         read: a cell's value.
         context: only if the header also names a context, like ``VRAM (16k)``.
+        is_quality: whether it tells how good the branch is; its field is the metric.
     """
 
     field: str
     headers: str
     read: Reader
     context: bool = False
+    is_quality: bool = False
 
     def matches(self, header: str) -> bool:
         """Whether a header, as `_words` gives it, is this kind of column."""
@@ -49,6 +54,10 @@ CONTEXT: Final = re.compile(r"\b\d{1,4} ?k\b", re.IGNORECASE)
 COLUMNS: Final = (
     # Of two kinds that a header fits, and of two columns for one field, the upper one counts.
     Column("vram_bytes", "vram, size", read_size, context=True),
+    Column("kl_divergence", "kl div, kl divergence, kld, kldiv, kl, k l d", read_figure, is_quality=True),
+    Column("perplexity", "perplexity, ppl, 困惑度", read_perplexity, is_quality=True),
+    Column("top_1", "top 1, top1, top k k 1, same top, top token", read_share, is_quality=True),
+    Column("mmlu", "mmlu", read_share, is_quality=True),
     Column("group_size", "group size, groupsize, gs, group", read_group),
     Column("size_bytes", "vram size, file size, model size, actual size", read_size),
     Column(
@@ -67,13 +76,14 @@ COLUMNS: Final = (
     Column("exllama", "exllama", read_yes_no),
     Column("made_with", "made with, quantized with, quantised with", read_name),
     Column("description", "desc, description, use, notes, note, comment, comments, method, 描述, 说明", read_words),
+    Column("words", "quality, 质量, 品質", read_words, is_quality=True),
 )
 """What a header can say, and how its cells are read. A header that fits none is ignored."""
 _TOOL: Final = Column("made_with", "", read_tool)
 """The "Made With" cell of a row whose table has no such header."""
 RANKS: Final[Mapping[Column | None, int]] = {column: rank for rank, column in enumerate(COLUMNS)}
 _NOT_QUANT: Final = {"branch", "description", "unused", "dataset", "seq_len", "made_with"}
-QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS) - _NOT_QUANT
+QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS if not column.is_quality) - _NOT_QUANT
 """The fields one of which a table must have to be about quantizations: checkpoints have branches and data sets too."""
 BRANCH_WORDS: Final = next(column.headers for column in COLUMNS if column.field == "branch").split(", ")
 

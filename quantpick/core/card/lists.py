@@ -11,6 +11,7 @@ from quantpick.core.card.figures import SIZE, bits_in, explicit_bits_in, head_bi
 from quantpick.core.card.inline import read_inline
 from quantpick.core.card.limits import MAX_ROWS, Budget
 from quantpick.core.card.markdown import Block, Fence, Table, lines_of, split_item
+from quantpick.core.card.quality import quality_behind
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.card.tables import read_row
 from quantpick.core.hub_url import is_git_ref, read_hub_url
@@ -72,7 +73,8 @@ def _read_linked_line(line: str) -> Iterator[Found]:
         facts = _link_facts(url.branch or "", label, behind)
         if facts.bits is not None:
             size = _size_behind(label, behind)
-            row = CardRow(branch=url.branch or "", facts=facts, size_bytes=size)
+            quality = quality_behind(behind)
+            row = CardRow(branch=url.branch or "", facts=facts, size_bytes=size, quality=quality)
             unsure = (facts.method and METHODS[facts.method].bits) or (
                 _VERSION.fullmatch(label) and _VERSION.fullmatch(row.branch)
             )

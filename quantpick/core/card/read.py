@@ -21,6 +21,7 @@ from quantpick.core.card.doubts import find_doubts
 from quantpick.core.card.formats import FORMATS
 from quantpick.core.card.markdown import read_document
 from quantpick.core.card.ownership import About, own_blocks
+from quantpick.core.card.quality import with_quality
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.card.siblings import Sibling, find_siblings
 from quantpick.core.methods import Method
@@ -70,7 +71,7 @@ def read_card(text: str, *, repo_id: str | None = None) -> Card:
     found: list[Found] = []
     for read_format in FORMATS:
         found = found or _once(about.own(list(read_format(blocks))))
-    found = _without_folders(found, text)
+    found = with_quality(_without_folders(found, text), blocks)
     method = about.method or next((method for one in found if (method := _row_method(one.row))), None)
     return Card(
         repo_id=about.repo_id,

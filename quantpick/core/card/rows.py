@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from quantpick.core.quant import QuantFacts
+from quantpick.core.quant import Quality, QuantFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class CardRow:
         description: the row's words: links as labels, emphasis as written.
         vram_bytes: bytes of VRAM for a context as the card writes it (``"4k"``, ``"8K"``); empty if it says nothing.
         made_with: the tool that quantized it.
+        quality: what it says of its quality, by metric.
     """
 
     branch: str
@@ -27,6 +28,7 @@ class CardRow:
     description: str | None = None
     vram_bytes: Mapping[str, int] = field(default_factory=dict)
     made_with: str | None = None
+    quality: Mapping[str, Quality] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

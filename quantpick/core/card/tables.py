@@ -21,6 +21,7 @@ from quantpick.core.card.figures import bits_in, head_bits_in
 from quantpick.core.card.inline import Inline, read_inline
 from quantpick.core.card.limits import MAX_COLUMNS, MAX_ROWS, MAX_TABLES
 from quantpick.core.card.markdown import Block, Cells, Table, Text, split_item, split_row
+from quantpick.core.card.quality import row_quality
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.hub_url import read_hub_url
 from quantpick.core.methods import method_in
@@ -120,6 +121,7 @@ def read_row(cells: Cells, heads: Sequence[Head], prose: str, *, linked: bool = 
         description=values.get("description"),
         vram_bytes=vram,
         made_with=values.get("made_with"),
+        quality=row_quality(placed),
     )
     return Found(row=row, repo=repo, absurd=absurd, tabled=True)
 
