@@ -20,8 +20,8 @@ from quantpick.core.quant import Quality
 
 _BRACKETS: Final = re.compile(r"[(\[]([^()\[\]]{1,60})[)\]]")
 _METRIC_WORDS: Final = re.compile(
-    r"perplexity|ppl|困惑度|kl[- ]?div(?:ergence)?|k/?l[-/]?d|kl|top[- ]?(?:k[, ]*k=)?\d|same top|mmlu|quality|质量|品質"
-    r"|score|mean|average|[%↓↑]",
+    r"perplexity|ppl|困惑度|kl[- ]?div(?:ergence)?|k/?l[-/]?d|kl|top[- ]?(?:k[, ]*k=)?\d|same top|mmlu"
+    r"|quality|质量|品質|score|mean|average|[%↓↑]",
     re.IGNORECASE,
 )
 _BEHIND: Final = re.compile(
