@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from quantpick.core.loaders.table import Answer, Rule
-from quantpick.core.loaders.words import groups_in_words, listing, quants_in_words
+from quantpick.core.loaders.words import capability_in_words, groups_in_words, listing, quants_in_words
 from quantpick.core.methods import METHODS, Method
 from quantpick.core.quant import NO_GROUP, BranchWarning, QuantSpec, Reason
 
@@ -313,9 +313,10 @@ def _check_capability(rule: Rule, facts: Facts) -> _Finding:
     if rule.rocm_only:
         return _objection(rule, "platform", f"{facts.label} runs this {METHODS[facts.method].title} on AMD GPUs only")
     capability = facts.about.capability
-    needs = _capabilities_in_words(rule)
-    if not needs:
+    wanted = capability_in_words(rule)
+    if not wanted:
         return None
+    needs = f"needs {wanted}"
     if capability is None:
         return BranchWarning(
             "unknown-capability", None, f"nobody says the GPU's compute capability; {facts.label} {needs}"
@@ -324,16 +325,6 @@ def _check_capability(rule: Rule, facts: Facts) -> _Finding:
     if lowest <= capability <= highest and (rule.capabilities is None or capability in rule.capabilities):
         return None
     return _objection(rule, "compute-capability", f"{facts.label} {needs}, this GPU has {capability:.1f}")
-
-
-def _capabilities_in_words(rule: Rule) -> str:
-    basis = " (inferred, its code does not check)" if rule.floor_inferred else ""
-    if rule.capabilities is not None:
-        return f"needs compute capability {listing((f'{one:.1f}' for one in rule.capabilities), 'or')}{basis}"
-    if rule.min_capability is not None:
-        upper = f" and not above {rule.max_capability:.1f}" if rule.max_capability is not None else ""
-        return f"needs compute capability {rule.min_capability:.1f} or newer{upper}{basis}"
-    return f"needs compute capability {rule.max_capability:.1f} or older{basis}" if rule.max_capability else ""
 
 
 def _check_rocm(rule: Rule, facts: Facts, architecture: str) -> _Finding:

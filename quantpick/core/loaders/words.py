@@ -1,6 +1,6 @@
 """What a rule takes, in words."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -69,15 +69,42 @@ def accepts_in_words(rule: Rule) -> str:
     """
     if rule.rejects is not None:
         return f"rejected: {rule.rejects}"
-    words = [f"{bits_in_words(rule)} bits" if rule.bits or rule.bits_range else "any bits"]
-    if rule.group_sizes is not None:
-        words.append(groups_in_words(rule.group_sizes))
-    if rule.act_order_with_group != "yes":
-        words.append(
-            "no act order with groups" if rule.act_order_with_group == "no" else "act order with groups slowly"
-        )
-    if rule.act_order_without_group == "no":
-        words.append("no act order without groups")
-    if rule.sym is not None:
-        words.append("symmetric only" if rule.sym else "asymmetric only")
-    return ", ".join(words)
+    return ", ".join(_accepted(rule))
+
+
+def _accepted(rule: Rule) -> Iterator[str]:
+    """What a rule takes, a phrase each, in the order in which people ask."""
+    grouped = {"no": "no act order with groups", "slow": "act order with groups slowly"}
+    phrases = (
+        rule.extra and f"with {rule.extra}",
+        rule.schemes and set(rule.schemes) != {"int"} and listing(rule.schemes, "or"),
+        f"{bits_in_words(rule)} bits" if rule.bits or rule.bits_range else "any bits",
+        rule.group_sizes and groups_in_words(rule.group_sizes),
+        grouped.get(rule.act_order_with_group),
+        rule.act_order_without_group == "no" and "no act order without groups",
+        {True: "symmetric only", False: "asymmetric only"}.get(rule.sym) if rule.sym is not None else None,
+        rule.checkpoint_formats and f"written as {listing(rule.checkpoint_formats, 'or')}",
+        rule.whole_bits and "each layer of whole bits",
+        rule.moe and "mixtures of experts only",
+        rule.model_types and f"{listing(rule.model_types, 'and')} models only",
+        rule.unpacks and "turned into 16-bit weights",
+        rule.rocm_only and "on AMD GPUs only",
+    )
+    yield from (phrase for phrase in phrases if phrase)
+
+
+def capability_in_words(rule: Rule) -> str:
+    """The compute capabilities a rule wants; empty where any will do.
+
+    >>> capability_in_words(Rule(method="gptq", min_capability=7.5, source="", checked=""))
+    'compute capability 7.5 or newer'
+    >>> capability_in_words(Rule(method="gptq", capabilities=(9.0,), source="", checked=""))
+    'compute capability 9.0'
+    """
+    basis = " (inferred, its code does not check)" if rule.floor_inferred else ""
+    if rule.capabilities is not None:
+        return f"compute capability {listing((f'{one:.1f}' for one in rule.capabilities), 'or')}{basis}"
+    if rule.min_capability is not None:
+        upper = f" and not above {rule.max_capability:.1f}" if rule.max_capability is not None else ""
+        return f"compute capability {rule.min_capability:.1f} or newer{upper}{basis}"
+    return f"compute capability {rule.max_capability:.1f} or older{basis}" if rule.max_capability else ""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from quantpick.core.loaders.table import Loader
-from quantpick.core.loaders.words import accepts_in_words, versions_in_words
+from quantpick.core.loaders.words import accepts_in_words, capability_in_words, versions_in_words
 from quantpick.render.page import EMPTY, Block, Column, Grid, Line, Page, Row
 
 _COLUMNS = (
@@ -29,8 +29,11 @@ def _rules(loader: Loader) -> Page:
         Line(loader.status_note, indent=2),
         Line("KV cache: " + ", ".join(f"{name} {size:g} B" for name, size in loader.kv_dtypes.items()), indent=2),
     ]
+    for name, extra in loader.extras.items():
+        how = " ".join(extra.flags) or f"package {extra.package}"
+        page.append(Line(f"{loader.id}[{name}]: {how}", indent=2))
     for rule in loader.rules:
-        floor = "" if rule.min_capability is None else f", compute capability {rule.min_capability:.1f} or newer"
+        floor = capability_in_words(rule) and f", {capability_in_words(rule)}"
         doubt = " (unverified)" if rule.unverified else ""
         page += [
             EMPTY,
