@@ -7,6 +7,7 @@ import typer
 
 from quantpick.cli import words
 from quantpick.cli.options import (
+    AllowTight,
     AsJson,
     Batch,
     Capability,
@@ -59,6 +60,7 @@ def download(
     vram_basis: VramBasis = "free",
     headroom: HeadroomText = "1%",
     prefer: Preference = "quality",
+    allow_tight: AllowTight = False,
     progress: Annotated[ProgressStyle, typer.Option(help="How it is shown on stderr while it runs.")] = "auto",
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
@@ -94,6 +96,7 @@ def download(
                 prefer=prefer,
                 vram_basis=vram_basis,
                 headroom=words.headroom(headroom),
+                allow_tight=allow_tight,
             ),
             gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
         )

@@ -36,5 +36,8 @@ GpuIndex = Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these 
 VramBasis = Annotated[wish.VramBasis, typer.Option(help="Count what is free now, or the whole card.")]
 HeadroomText = Annotated[str, typer.Option("--headroom", metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")]
 Preference = Annotated[wish.Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
+AllowTight = Annotated[
+    bool, typer.Option("--allow-tight", help="Rank what fits by less than the estimate may be wrong like any other.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

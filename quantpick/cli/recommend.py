@@ -7,6 +7,7 @@ import typer
 
 from quantpick.cli import words
 from quantpick.cli.options import (
+    AllowTight,
     AsJson,
     Batch,
     Capability,
@@ -47,6 +48,7 @@ def recommend(
     vram_basis: VramBasis = "free",
     headroom: HeadroomText = "1%",
     prefer: Preference = "quality",
+    allow_tight: AllowTight = False,
     offline: Offline = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
@@ -69,6 +71,7 @@ def recommend(
             prefer=prefer,
             vram_basis=vram_basis,
             headroom=words.headroom(headroom),
+            allow_tight=allow_tight,
         ),
         gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
         offline=offline,

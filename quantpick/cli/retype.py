@@ -15,6 +15,7 @@ WISH = (
     "gpu_index",
     "vram_basis",
     "headroom",
+    "allow_tight",
 )
 """The parameters that say what is to be run, and where."""
 

@@ -235,7 +235,7 @@ def _branch(branch: Branch) -> Json:
 def _choice(choice: Choice) -> Json:
     fit = choice.fit
     return _branch(choice.branch) | {
-        "verdict": "fits" if choice.fits else "rejected",
+        "verdict": choice.verdict,
         "rank": choice.rank,
         "reasons": [{"code": reason.code, "message": reason.message} for reason in choice.reasons],
         "loader": _loader_choice(choice.loader),

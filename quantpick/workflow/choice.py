@@ -131,6 +131,7 @@ class WishWords(TypedDict, total=False):
     prefer: Prefer
     vram_basis: VramBasis
     headroom: Headroom
+    allow_tight: bool
 
 
 def make_wish(**words: Unpack[WishWords]) -> Wish:
@@ -158,7 +159,7 @@ def _check_words(words: WishWords) -> None:
     for name, known in (("prefer", get_args(Prefer)), ("vram_basis", get_args(VramBasis))):
         if words.get(name, known[0]) not in known:
             raise UsageError(f"{name} is {shown(words.get(name))}: it is {' or '.join(known)}")
-    for name, kind in (("loader", str), ("kv_dtype", str), ("headroom", Headroom)):
+    for name, kind in (("loader", str), ("kv_dtype", str), ("headroom", Headroom), ("allow_tight", bool)):
         if words.get(name) is not None and not isinstance(words.get(name), kind):
             raise UsageError(f"{name} is {shown(words.get(name))}: it is a {kind.__name__}")
 

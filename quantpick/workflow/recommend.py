@@ -45,7 +45,8 @@ def recommend(
             `kv_dtype`: ``fp16``, ``fp8``, ``q8``, ``q6``, ``q4``, or the loader's own spelling. `batch`: sequences at
             once, at least 1. `prefer`: ``quality``, ``speed`` (the smallest of at least 4 bits) or ``context`` (what
             leaves the most room). `vram_basis`: count what is ``free`` now, or the ``total``. `headroom`: VRAM to
-            leave alone on each GPU.
+            leave alone on each GPU. `allow_tight`: rank branches that fit by less than the estimate may be wrong like
+            any other.
 
     Raises:
         UsageError: an unknown loader, version or KV type; a number out of bounds; no GPU found and none named.

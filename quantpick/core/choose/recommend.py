@@ -64,7 +64,7 @@ class Recommendation:
 
 
 def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) -> Recommendation:
-    """Judge every branch and rank those that fit.
+    """Judge every branch and rank those that fit; those that fit tightly come last, unless they are allowed.
 
     Args:
         branches: in any order; the answer does not depend on it.
@@ -87,7 +87,10 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
     act order; same blog). Perplexities of different tables are not comparable; EXL2 below 3 bits is not monotonic.
     """
     loader, choices = _by_one_loader(tuple(branches), gpus, wish, table)
-    fitting = sorted((choice for choice in choices if choice.fits), key=_ORDERS[wish.prefer])
+    fitting = sorted(
+        (choice for choice in choices if choice.fits),
+        key=lambda choice: (choice.is_tight and not wish.allow_tight, _ORDERS[wish.prefer](choice)),
+    )
     ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
     rejected = sorted((choice for choice in choices if not choice.fits), key=_by_quality)
     return Recommendation(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from quantpick.core import defaults
 from quantpick.core.choose.fit import Fit, Job, fit
@@ -13,6 +13,7 @@ from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.loaders.trial import About
 from quantpick.core.loaders.versions import LoaderAt
+from quantpick.core.memory.engine import UNMEASURED_BAND
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec, Reason
 from quantpick.core.shape import ModelShape
@@ -52,8 +53,18 @@ class Choice:
 
     @property
     def fits(self) -> bool:
-        """Whether it can be run as wished."""
+        """Whether it can be run as wished, surely or tightly."""
         return not self.reasons
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether it fits by less than the estimate may be wrong."""
+        return self.fits and self.fit is not None and self.fit.is_tight
+
+    @property
+    def verdict(self) -> Literal["fits", "tight", "rejected"]:
+        """In a word."""
+        return "tight" if self.is_tight else "fits" if self.fits else "rejected"
 
 
 def rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -> Choice:
@@ -123,7 +134,8 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
     sits = fit(job, choice.context_tokens)
     too_large = () if sits.spare_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
     shape_doubts = (BranchWarning("unclear-shape", None, f"the config: {doubt}") for doubt in branch.shape.doubts)
-    warnings = (*choice.warnings, *size_doubts, *shape_doubts)
+    tight = (_tight(branch, loader, sits),) if sits.is_tight and not choice.reasons else ()
+    warnings = (*choice.warnings, *size_doubts, *shape_doubts, *tight)
     return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=warnings)
 
 
@@ -154,6 +166,15 @@ def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tupl
         f"judged by the computed {format_gb(computed)}"
     )
     return computed, (BranchWarning("implausible-size", branch.name, message),)
+
+
+def _tight(branch: Branch, loader: Loader, sits: Fit) -> BranchWarning:
+    doubt = "measured" if sits.band < UNMEASURED_BAND else "which was not measured"
+    message = (
+        f"tight: {format_gib(sits.spare_bytes)} to spare, but what {loader.name} needs, {doubt}, may be "
+        f"{format_gib(round(sits.band * sits.estimate.total_bytes))} more than estimated"
+    )
+    return BranchWarning("tight", branch.name, message)
 
 
 def _too_large(sits: Fit, context_tokens: int) -> Reason:

@@ -39,6 +39,7 @@ class Wish:
         prefer: what makes one fitting branch better than another.
         vram_basis: count what is free now, or the whole card.
         headroom: VRAM to leave alone.
+        allow_tight: whether a branch that fits by less than its estimate may be wrong ranks like any other.
     """
 
     loader: LoaderAt | None = None
@@ -49,3 +50,4 @@ class Wish:
     prefer: Prefer = "quality"
     vram_basis: VramBasis = "free"
     headroom: Headroom = DEFAULT_HEADROOM
+    allow_tight: bool = False

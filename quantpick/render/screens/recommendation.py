@@ -151,6 +151,8 @@ def _row(choice: Choice) -> Row:
         sizes = [f"{part / GIB:.2f}" for part in (need.total_bytes, *parts)]
         numbers = [sizes[0], f"{fit.max_context_tokens:,}", *sizes[1:]]
     mark: Segment = (str(choice.rank), "green") if choice.fits else ("✗", "red")
+    if choice.is_tight:
+        mark = (f"{choice.rank}~", "yellow")
     return Row([(mark,), choice.branch.name, *numbers, _bar(fit) if fit else ""], "" if choice.fits else "dim")
 
 

@@ -140,7 +140,7 @@ def test_quality_orders_bits_then_group_then_act_order() -> None:
 def test_speed_takes_the_smallest_of_at_least_four_bits_and_goes_below_only_when_it_must() -> None:
     ample = recommend(REPO, [gpu(48)], wish("gptqmodel", prefer="speed"), TABLE)
     assert best(ample) == "gptq-4bit--1g-actorder_True"
-    tight = recommend(REPO, [gpu(17)], wish("gptqmodel", prefer="speed", context_tokens=512), TABLE)
+    tight = recommend(REPO, [gpu(17.6)], wish("gptqmodel", prefer="speed", context_tokens=512), TABLE)
     assert best(tight) == "gptq-3bit-32g-actorder_True"
 
 
@@ -202,6 +202,34 @@ def test_server_is_started_with_the_largest_settings_that_fit(
     need, taken = choice.fit.estimate, choice.fit.utilization * card.total_bytes
     beside = need.graph_bytes + need.cuda_context_bytes
     assert need.total_bytes - beside <= taken <= busy.free_bytes - beside
+
+
+def test_branch_that_fits_tightly_ranks_behind_those_that_surely_fit_unless_it_is_allowed() -> None:
+    large, small = gptq(8, None, False), gptq(4, 128, False)
+    asked = wish("sglang", headroom=NOTHING)
+    need = recommend([large], [gpu(80)], asked, TABLE).choices[0].fit
+    assert need is not None
+    machine = [gpu((need.estimate.total_bytes + 2 * 10**7) / GIB / 0.85)]
+    answer = recommend([large, small], machine, asked, TABLE)
+    assert [(one.branch.name, one.verdict) for one in answer.choices] == [
+        (small.name, "fits"),
+        (large.name, "tight"),
+    ]
+    assert not [warning for warning in answer.choices[0].warnings if warning.code == "tight"]
+    assert "tight" in {warning.code for warning in answer.choices[1].warnings}
+    allowed = recommend([large, small], machine, replace(asked, allow_tight=True), TABLE)
+    assert best(allowed) == large.name
+    assert [one.rank for one in allowed.choices] == [1, 2]
+
+
+def test_branch_that_alone_fits_and_tightly_is_recommended_with_a_warning() -> None:
+    asked = wish("exllamav2", headroom=NOTHING)
+    need = recommend([gptq(4, 128)], [gpu(80)], asked, TABLE).choices[0].fit
+    assert need is not None
+    answer = recommend([gptq(4, 128)], [gpu(need.estimate.total_bytes / GIB + 0.01)], asked, TABLE)
+    assert answer.recommended is not None
+    assert answer.recommended.verdict == "tight"
+    assert "tight" in {warning.code for warning in answer.warnings}
 
 
 def test_memory_that_others_hold_counts_unless_the_total_was_asked_for() -> None:
