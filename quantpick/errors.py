@@ -36,6 +36,11 @@ class NothingFitsError(QuantpickError):
     code = "nothing-fits"
     exit_code = 3
 
+    def __init__(self, message: str, *, hint: str | None = None, answer: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.answer = answer
+        """The `Recommendation` in which none fits: every branch with its reasons, and what would help."""
+
 
 class NotFoundError(QuantpickError):
     """No such repo, branch or file, or nothing quantized in it: fix the name (exit 4)."""

@@ -1,7 +1,10 @@
 """``quantpick download``."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,12 +24,19 @@ from quantpick.cli.options import (
     Vram,
     VramBasis,
 )
+from quantpick.cli.retype import retyped
 from quantpick.core import defaults
 from quantpick.core.transfer_options import MAX_CONNECTIONS, TransferOptions, TransportChoice
+from quantpick.errors import NothingFitsError
 from quantpick.render.running import ProgressStyle
+
+if TYPE_CHECKING:
+    from quantpick.core.choose.recommend import Recommendation
+    from quantpick.core.quant import BranchWarning
 
 
 def download(
+    typed: typer.Context,
     repo: Annotated[str, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address.")],
     revision: Annotated[
         str | None, typer.Option("--revision", "--branch", metavar="BRANCH", help="Default: the recommended one.")
@@ -47,6 +57,9 @@ def download(
     limit_rate: Annotated[
         str | None, typer.Option(metavar="SIZE", help="At most so much a second, as 20MB: all connections together.")
     ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="End after so long, whatever has arrived; it is kept.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Put it over another branch in the same folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
     loader: Loader = None,
@@ -66,45 +79,76 @@ def download(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
-    from quantpick.render import running, show, terminal
+    from quantpick.cli.timer import within
+    from quantpick.render import documents, running, show, terminal
     from quantpick.render.screens.arrival import arrival_page
     from quantpick.workflow.choice import make_wish
     from quantpick.workflow.download import download as download_
 
-    with running.shown("none" if (quiet or as_json) and progress == "auto" else progress) as counters:
-        result = download_(
-            repo,
-            revision,
-            local_dir=local_dir,
-            cache_dir=cache_dir,
-            options=TransferOptions(
-                transport=transport,
-                connections=connections,
-                retry_for_s=retry_for,
-                limit_bytes_per_s=None if limit_rate is None else words.rate(limit_rate),
-                include=tuple(include or ()),
-                exclude=tuple(exclude or ()),
-                force=force,
-                dry_run=dry_run,
-            ),
-            progress=counters,
-            wish=make_wish(
-                loader=loader,
-                context_tokens=words.context(context),
-                kv_dtype=kv_dtype,
-                batch=batch,
-                prefer=prefer,
-                vram_basis=vram_basis,
-                headroom=words.headroom(headroom),
-                allow_tight=allow_tight,
-            ),
-            gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
-        )
+    options = TransferOptions(
+        transport=transport,
+        connections=connections,
+        retry_for_s=retry_for,
+        limit_bytes_per_s=words.rate(limit_rate),
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        force=force,
+        dry_run=dry_run,
+    )
+    wish = make_wish(
+        loader=loader,
+        context_tokens=words.context(context),
+        kv_dtype=kv_dtype,
+        batch=batch,
+        prefer=prefer,
+        vram_basis=vram_basis,
+        headroom=words.headroom(headroom),
+        allow_tight=allow_tight,
+    )
+    silent = quiet or as_json
+    try:
+        with within(timeout) as stop, running.shown("none" if silent and progress == "auto" else progress) as counters:
+            result = download_(
+                repo,
+                revision,
+                local_dir=local_dir,
+                cache_dir=cache_dir,
+                options=options,
+                progress=counters,
+                stop=stop,
+                wish=wish,
+                gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
+                announce=None if silent else partial(_announce, words.assumed(gpu)),
+            )
+    except NothingFitsError as error:
+        if as_json:
+            terminal.write_answer(documents.document("download", documents.no_download_data(error.answer)))
+            raise typer.Exit(error.exit_code) from error
+        if not quiet:
+            _show_why_none(typed, error)
+        raise
     if as_json:
-        from quantpick.render import documents
-
         terminal.write_answer(documents.document("download", documents.download_data(result)))
     elif not result.planned or quiet:
         terminal.write_path(result.path)
     if not quiet:
         show.tell(arrival_page(result))
+
+
+def _announce(assumed: "Sequence[BranchWarning]", answer: "Recommendation") -> None:
+    """Say which branch comes, and why, before it comes."""
+    from quantpick.render.screens.arrival import announcement_page
+    from quantpick.render.show import tell
+
+    tell(announcement_page(replace(answer, warnings=(*answer.warnings, *assumed))))
+
+
+def _show_why_none(typed: typer.Context, error: NothingFitsError) -> None:
+    """What `recommend` would say: why no branch fits and what would help."""
+    from quantpick.core.choose.recommend import Recommendation
+    from quantpick.render.screens.recommendation import recommendation_page
+    from quantpick.render.show import tell
+
+    if isinstance(error.answer, Recommendation):
+        asked = ["quantpick", "download", *retyped(typed)]
+        tell(recommendation_page(error.answer, asked=asked, next_steps=(), why_all=False, brief=True))

@@ -40,11 +40,14 @@ def headroom(text: str) -> "Headroom":
     return Headroom(size_bytes=size_bytes)
 
 
-def rate(text: str) -> int:
-    """Bytes a second, of a size with its unit; ``/s`` may follow it."""
-    size_bytes = parse_bytes(text.strip().removesuffix("/s"))
-    if not size_bytes or is_bare(text):
-        raise UsageError(f"`--limit-rate {text}`: a size with its unit, for each second", hint="--limit-rate 20MB/s")
+def rate(text: str | None) -> int | None:
+    """Bytes a second; None is as fast as it goes. A bare number is bytes, as curl reads it."""
+    if text is None:
+        return None
+    speed = re.sub(r"\s*(/s|ps)$", "", text.strip(), flags=re.IGNORECASE)
+    size_bytes = parse_bytes(f"{speed}B" if is_bare(speed) else speed)
+    if size_bytes is None:
+        raise UsageError(f"`--limit-rate {_short(text)}`: bytes a second", hint="--limit-rate 10MB")
     return size_bytes
 
 

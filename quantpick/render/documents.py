@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.card.siblings import Sibling
-from quantpick.core.choose.recommend import Recommendation
+from quantpick.core.choose.recommend import Advice, Recommendation
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.gpu import Gpu, Machine
 from quantpick.core.loaders.table import Loader, Rule
@@ -70,7 +70,7 @@ def recommend_data(answer: Recommendation) -> Json:
         "budget_bytes": shown.fit.budget_bytes if shown and shown.fit else None,
         "recommended": _choice(best) if best else None,
         "branches": [_choice(choice) for choice in answer.choices],
-        "advice": [{"code": one.code, "message": one.message, "options": list(one.options)} for one in answer.advice],
+        "advice": _advice(answer.advice),
         "siblings": _siblings(answer.siblings),
         "warnings": _warnings(answer.warnings),
     }
@@ -99,6 +99,31 @@ def download_data(result: DownloadResult) -> Json:
         "bytes_fetched": result.fetched_bytes,
         "bytes_reused": result.reused_bytes,
         "seconds": round(result.seconds, 3),
+        "launch": None if result.launch is None else list(result.launch),
+        "advice": [],
+        "siblings": [],
+    }
+
+
+def no_download_data(answer: object) -> Json:
+    """The same where no branch fits: nothing was fetched, and what would help."""
+    assert isinstance(answer, Recommendation)
+    return {
+        "repo_id": answer.repo_id,
+        "branch": None,
+        "commit": None,
+        "path": None,
+        "transport": None,
+        "files": [],
+        "left_out": [],
+        "left_behind": [],
+        "bytes_total": 0,
+        "bytes_fetched": 0,
+        "bytes_reused": 0,
+        "seconds": 0.0,
+        "launch": None,
+        "advice": _advice(answer.advice),
+        "siblings": _siblings(answer.siblings),
     }
 
 
@@ -260,6 +285,10 @@ def _loader_choice(choice: LoaderAt | None) -> Json | None:
 
 def _siblings(siblings: Iterable[Sibling]) -> list[Json]:
     return [{"repo_id": sibling.repo_id, "method": sibling.method} for sibling in siblings]
+
+
+def _advice(advice: Iterable[Advice]) -> list[Json]:
+    return [{"code": one.code, "message": one.message, "options": list(one.options)} for one in advice]
 
 
 def _warnings(warnings: Iterable[BranchWarning]) -> list[Json]:

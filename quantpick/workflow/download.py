@@ -4,27 +4,30 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from quantpick.core import defaults, selection
+from quantpick.core import selection
 from quantpick.core.branches import table as branch_table
 from quantpick.core.choose.advice import nothing_fits
 from quantpick.core.choose.recommend import Recommendation
+from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders import launch
+from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
-from quantpick.core.repo import RepoFacts, RepoFile
+from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
-from quantpick.workflow.choice import WishWords, make_wish, target
+from quantpick.workflow.choice import WishWords, loader_table, make_wish, target
+from quantpick.workflow.launching import launch_on_disk
+from quantpick.workflow.machine import machine
 from quantpick.workflow.recommend import recommend
-from quantpick.workflow.survey import StrPath
+from quantpick.workflow.survey import StrPath, shaped
 
 if TYPE_CHECKING:
     from quantpick.transfer.disk.places import Layout
@@ -56,6 +59,7 @@ def download(
     token: str | bool | None = None,
     wish: Wish | None = None,
     gpus: Sequence[Gpu] | None = None,
+    announce: Callable[[Recommendation], None] | None = None,
     **words: Unpack[DownloadWords],
 ) -> DownloadResult:
     """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
@@ -72,6 +76,8 @@ def download(
         wish: what to run, made by `make_wish`; None makes it of `words`. Its loader is whose launch command the result
             holds.
         gpus: as in `recommend`.
+        announce: called before anything is fetched with the verdict on the branch: that of `recommend` with all the
+            others, or on the named branch alone where a loader is wished.
         words: as in `recommend`.
 
     Raises:
@@ -97,13 +103,16 @@ def download(
         if not named.is_at(revision):
             raise UsageError(f"`{repo}` names a branch, and `--revision {revision}` another", hint="name one of them")
         named = replace(named, revision=revision, may_name_a_folder=False)
-    picked, commit = None, None
+    answer, commit = None, None
     if named.revision is None:
         answer = recommend(repo, wish=asked, gpus=gpus, token=token)
         picked = _best(answer)
         named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=picked.branch.name)
         commit = picked.branch.commit
     facts = survey(named, commit=commit, token=token)
+    answer = answer or _verdict_on(facts, asked, gpus)
+    if answer is not None and announce is not None:
+        announce(answer)
     branch = facts.branches[0]
     chosen = selection.select_files(branch.files, include=options.include, exclude=options.exclude)
     _check_names(facts.repo_id, chosen.files)
@@ -116,11 +125,11 @@ def download(
         repo_id=facts.repo_id,
         branch=branch.name,
         commit=branch.commit,
-        path=str(layout.path),
+        path=str(layout.path.absolute()),
         transport=None,
         files=chosen.files,
         left_out=chosen.pickles,
-        launch=_launch(facts, picked, asked, str(layout.path), in_hub_cache=local_dir is None),
+        launch=_launch(answer, branch, layout.path.absolute(), in_hub_cache=local_dir is None),
     )
     places = [layout.place(file) for file in chosen.files]
     if options.dry_run:
@@ -174,7 +183,7 @@ def _judged(options: TransferOptions | None, wish: Wish | None, words: DownloadW
 def _best(answer: Recommendation) -> Choice:
     if answer.recommended is None:
         message, hint = nothing_fits(answer)
-        raise NothingFitsError(message, hint=hint)
+        raise NothingFitsError(message, hint=hint, answer=answer)
     return answer.recommended
 
 
@@ -196,31 +205,32 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
         raise HubError(f"`{repo_id}` holds `{pair[0]}` and `{pair[1]}`, one name on this disk", hint="--exclude one")
 
 
-def _launch(
-    facts: RepoFacts,
-    picked: Choice | None,
-    asked: Wish,
-    path: str,
-    *,
-    in_hub_cache: bool,
-) -> tuple[str, ...] | None:
-    """The command for the loader that was asked for, or that the branch was picked for."""
-    chosen = picked.loader if picked else asked.loader
+def _verdict_on(facts: RepoFacts, asked: Wish, gpus: Sequence[Gpu] | None) -> Recommendation | None:
+    """What the wished loader makes of a branch that was named; None where no loader is, or it holds no quantization.
+
+    A machine without a GPU may download too: then memory is not judged.
+    """
     table = branch_table.table_from_repo(facts)
-    if chosen is None or not table.branches:
+    if asked.loader is None or not table.branches:
         return None
-    return launch.launch_argv(
-        chosen,
-        table.branches[0].quant,
-        launch.OnDisk(
-            repo_id=facts.repo_id,
-            branch=table.branches[0].name,
-            path=path,
-            hub_cache=path.partition("/models--")[0] if in_hub_cache else None,
-            files=[file.path for file in facts.branches[0].files],
-        ),
-        kv_dtype=asked.kv_dtype,
-        context_tokens=picked.context_tokens if picked else asked.context_tokens or defaults.CONTEXT_TOKENS,
-        gpus=picked.fit.gpus_used if picked and picked.fit else 1,
-        settings=picked.fit.launch_values if picked and picked.fit else {},
+    if gpus is None:
+        gpus = machine().found.gpus
+    answer = judge(shaped(table).branches, gpus, asked, loader_table())
+    return replace(answer, repo_id=facts.repo_id)
+
+
+def _launch(
+    answer: Recommendation | None, branch: BranchFiles, path: Path, *, in_hub_cache: bool
+) -> tuple[str, ...] | None:
+    """The command for the loader that the branch fits; None where it does not, or nobody said which."""
+    choice = answer.recommended if answer else None
+    if answer is None or choice is None or answer.repo_id is None:
+        return None
+    placed = OnDisk(
+        repo_id=answer.repo_id,
+        branch=branch.name,
+        path=str(path),
+        hub_cache=str(path).partition("/models--")[0] if in_hub_cache else None,
+        files=[file.path for file in branch.files],
     )
+    return launch_on_disk(choice, placed, answer.wish.kv_dtype)

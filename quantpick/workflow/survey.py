@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,9 @@ from quantpick.errors import NotFoundError, UsageError
 from quantpick.workflow.choice import _core_data, target
 
 StrPath = str | os.PathLike[str]
+
+STDIN: Final = "-"
+"""The name of a card or config that comes from stdin."""
 
 MAX_FILE_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
@@ -37,7 +42,7 @@ def list_branches(
         token: a token for the Hub instead of the stored login; False sends none.
         offline: answer from what earlier calls cached.
         timeout_s: seconds that the Hub may take for the whole answer, above 0.
-        card: a saved model card (the path of a file), read instead of asking the Hub.
+        card: a saved model card (the path of a file, ``-`` for stdin), read instead of asking the Hub.
         config: a saved ``config.json`` to go with the card, which gives the model's shape. Without it the shape is
             assumed from the model's name and sizes, and a warning says so.
 
@@ -52,6 +57,11 @@ def list_branches(
     table = (
         _table_of_repo(repo, token, offline, timeout_s) if card is None else _table_of_card(repo, Path(card), config)
     )
+    return shaped(table)
+
+
+def shaped(table: BranchTable) -> BranchTable:
+    """The table, with a shape assumed for the branches whose config gave none."""
     return with_shapes(table, parse_shapes(_core_data("memory/known_shapes.toml")))
 
 
@@ -83,15 +93,17 @@ def _table_of_card(repo: str | None, path: Path, config: StrPath | None) -> Bran
 
 
 def _read_text(path: Path, what: str) -> str:
-    """The text of a file that a user named.
+    """The text of a file that a user named, or of stdin.
 
     Raises:
         NotFoundError: there is no such file, or it is not text.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        with nullcontext(sys.stdin.buffer) if str(path) == STDIN else path.open("rb") as source:
+            content = source.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
             raise NotFoundError(f"`{path}` is larger than {MAX_FILE_BYTES} bytes: not a {what}")
-        return path.read_text(encoding="utf-8-sig")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise NotFoundError(f"`{path}` is not UTF-8 text: not a {what}") from error
     except (OSError, ValueError) as error:

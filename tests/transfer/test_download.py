@@ -225,6 +225,10 @@ def test_dry_run_fetches_nothing(world: Callable[..., World]) -> None:
 
 
 DOWNLOAD_KEYS = {
+    "advice",
+    "launch",
+    "siblings",
+    "left_out",
     "repo_id",
     "branch",
     "commit",

@@ -101,8 +101,10 @@ def _on_kv_dtype(loader: Loader, kv_dtype: str) -> Iterable[Reason]:
 
 
 def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
-    """The choice with its memory, rejected where that is too much or unknown."""
+    """The choice with its memory, rejected where that is too much or unknown; without a GPU memory is not judged."""
     branch, loader = choice.branch, choice.loader.loader
+    if not gpus:
+        return choice
     if branch.shape is None or (branch.size_bytes is None and branch.quant.bits is None):
         missing = "the model's shape" if branch.shape is None else "its size and its bits"
         reason = Reason("unknown-size", f"nobody says {missing}, so the VRAM it needs cannot be estimated")

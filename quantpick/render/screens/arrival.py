@@ -11,13 +11,19 @@ WARNINGS_SHOWN = 4
 _NAMES_SHOWN = 4
 
 
-def picked_page(answer: Recommendation) -> Page:
-    """Which branch will be fetched, and why; what to know of it."""
-    best = answer.recommended
-    assert best is not None
+def announcement_page(answer: Recommendation) -> Page:
+    """Which branch will be fetched, and why; or that the named one is not for the loader."""
     page: list[Block] = [*words.warnings(answer.warnings, WARNINGS_SHOWN)]
-    page.append(Line(f"{best.branch.name}: {why(best, answer)}", "bold"))
-    return [*page, Line(question(best, answer), "dim", 2)]
+    best = answer.recommended
+    if best is None:
+        (named,) = answer.choices
+        loader = f"{named.loader.loader.name} {named.loader.shown_version}"
+        doubts = "; ".join(reason.message for reason in named.reasons)
+        return [*page, Line(f"warning: {named.branch.name} is not for {loader} here: {doubts}")]
+    if len(answer.choices) > 1:
+        page.append(Line(f"{best.branch.name}: {why(best, answer)}", "bold"))
+        page.append(Line(question(best, answer), "dim", 2))
+    return page
 
 
 def arrival_page(result: DownloadResult) -> Page:
