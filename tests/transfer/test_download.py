@@ -235,7 +235,6 @@ DOWNLOAD_KEYS = {
     "path",
     "transport",
     "files",
-    "left_out",
     "left_behind",
     "bytes_total",
     "bytes_fetched",
