@@ -11,8 +11,10 @@ from quantpick.core.quant import NO_GROUP
 from quantpick.core.units import UNIT_BYTES
 
 _NUMBER: Final = re.compile(r"\d{1,9}(?:[._,]\d{1,6})?")
-_YES: Final = ("yes", "true", "y", "✓", "✔", "✅", "☑", "是")
-_NO: Final = ("no", "false", "n", "✗", "✘", "❌", "✖", "否")
+_YES: Final = ("yes", "true", "y", "ja", "oui", "sí", "да", "✓", "✔", "✅", "☑", "是", "はい", "예")
+_NO: Final = ("no", "false", "n", "nein", "non", "нет", "✗", "✘", "❌", "✖", "否", "いいえ", "아니요")
+_NO_GROUP: Final = ("keine", "aucun", "aucune", "ninguno", "nenhum", "нет", "无", "無", "なし", "없음")
+_THOUSANDS: Final = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f](?=\d{3}\b)")
 _NOTHING: Final = ("", "-", "--", "—", "–", "?", "tbd", "tba", "n/a", "na", "none", "null")
 
 
@@ -32,7 +34,7 @@ def read_bits(cell: Inline, header: str) -> float | None:
 def read_group(cell: Inline, header: str) -> int | None:
     """Weights per scale; `NO_GROUP` where the cell says that there is none."""
     text = cell.plain.casefold()
-    if text.startswith(("none", "-1", "no group", "per channel", "channel")):
+    if text.startswith(("none", "-1", "no group", "per channel", "channel")) or text in _NO_GROUP:
         return NO_GROUP
     number = re.match(r"(\d{1,5}) ?g?\b", text)
     return int(number[1]) if number and int(number[1]) > 8 else None
@@ -76,7 +78,7 @@ def read_tokens(cell: Inline, header: str) -> int | None:
 
 def read_size(cell: Inline, header: str) -> int | None:
     """Bytes of "4.15 GB", or of "4.15" below a header that names the unit. GB is 10^9, as publishers mean it."""
-    found = list(SIZE.finditer(cell.plain[:200]))
+    found = list(SIZE.finditer(_THOUSANDS.sub("", cell.plain[:200])))
     with_unit = next((one for one in found if one[2]), found[0] if found else None)
     return size_bytes_of(with_unit, next((word for word in header.split() if word in UNIT_BYTES), None))
 

@@ -58,24 +58,39 @@ COLUMNS: Final = (
     Column("perplexity", "perplexity, ppl, 困惑度", read_perplexity, is_quality=True),
     Column("top_1", "top 1, top1, top k k 1, same top, top token", read_share, is_quality=True),
     Column("mmlu", "mmlu", read_share, is_quality=True),
-    Column("group_size", "group size, groupsize, gs, group", read_group),
+    Column(
+        "group_size",
+        "group size, groupsize, gs, group, gruppengrösse, taille de groupe, tamaño de grupo, tamanho do grupo, "
+        "размер группы, 分组大小, 组大小, グループサイズ, 그룹 크기",
+        read_group,
+    ),
     Column("size_bytes", "vram size, file size, model size, actual size", read_size),
     Column(
         "unused", "vram, ram, context size, ctx size, cache size, vocab size, batch size, original size", read_words
     ),
-    Column("branch", "branch, revision, 分支", read_branch),
+    Column("branch", "branch, revision, zweig, branche, rama, ramo, ветка, 分支, ブランチ, 브랜치", read_branch),
     Column("desc_act", "act order, desc act, actorder", read_yes_no),
     Column("damp_percent", "damp", read_fraction),
-    Column("dataset", "dataset, calibration", read_name),
-    Column("seq_len", "seq len, sequence length, seqlen, seq length", read_tokens),
+    Column("dataset", "dataset, calibration, datensatz, 数据集, データセット, 데이터셋", read_name),
+    Column("seq_len", "seq len, sequence length, seqlen, seq length, sequenzlänge, 序列长度, 系列長", read_tokens),
     Column("head_bits", "lm head, head bits, head bit, head, h bits", read_bits),
     Column("bits", "actual bpw, actual bits, actual, final bpw, real bpw, measured bpw", read_bits),
     Column("target_bits", "target", read_bits),
-    Column("bits", "bits, bpw, bitrate, 位元, 比特", read_bits),
-    Column("size_bytes", "size, filesize, gb, gib, mb, mib, 大小, 檔案大小", read_size),
+    Column("bits", "bits, bpw, bitrate, биты, бит, 位元, 比特, 位数, 比特数, ビット, ビット数, 비트", read_bits),
+    Column(
+        "size_bytes",
+        "size, filesize, gb, gib, mb, mib, grösse, dateigrösse, taille, tamaño, tamanho, dimensione, размер, 大小, "
+        "檔案大小, 文件大小, 模型大小, 体积, サイズ, ファイルサイズ, 크기",
+        read_size,
+    ),
     Column("exllama", "exllama", read_yes_no),
     Column("made_with", "made with, quantized with, quantised with", read_name),
-    Column("description", "desc, description, use, notes, note, comment, comments, method, 描述, 说明", read_words),
+    Column(
+        "description",
+        "desc, description, use, notes, note, comment, comments, method, beschreibung, descripción, descrição, "
+        "descrizione, remarques, описание, 描述, 说明, 備考, 备注, 説明, 설명",
+        read_words,
+    ),
     Column("words", "quality, 质量, 品質", read_words, is_quality=True),
 )
 """What a header can say, and how its cells are read. A header that fits none is ignored."""

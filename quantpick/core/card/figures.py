@@ -7,8 +7,10 @@ from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.units import UNIT_BYTES
 
 SIZE: Final = re.compile(
-    r"(\d{1,15}(?:[.,]\d{1,6})*)\s*([kmgt]i?b)?\b(?!\s*(?:of\s+)?v?ram|\s*(?:cards?|gpus?)\b)", re.I
+    r"(\d{1,15}(?:[.,]\d{1,6})*)\s*([kmgt]i?b|[gm]i?o|[гмт]б)?\b(?!\s*(?:of\s+)?v?ram|\s*(?:cards?|gpus?)\b)", re.I
 )
+_UNIT_LETTERS: Final = str.maketrans("oгмтб", "bgmtb")
+"""French and Russian units: Go, Mo, ГБ, МБ."""
 _NUMBER_TEXT: Final = r"(\d{1,2}(?:[._]\d{1,4})?)"
 _BPW: Final = re.compile(
     rf"{_NUMBER_TEXT}[ _-]?(?:bpw|b/w|(?:decoder )?bits? ?(?:per|/) ?weight)|\bbpw[ :=_-]{{0,2}}{_NUMBER_TEXT}", re.I
@@ -60,12 +62,14 @@ def read_number(text: str) -> float:
 
 def size_bytes_of(match: re.Match[str] | None, header_unit: str | None) -> int | None:
     """The bytes of a match of `SIZE`, its unit its own or the header's; None without a unit."""
-    unit = (match[2] or header_unit or "").lower() if match else ""
+    unit = (match[2] or header_unit or "").lower().translate(_UNIT_LETTERS) if match else ""
     if match is None or not unit:
         return None
     digits = match[1]
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits):
         digits = digits.replace(",", "")
+    elif re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+", digits):
+        digits = digits.replace(".", "")
     whole, _, fraction = digits.replace(",", ".").partition(".")
     if not fraction.isdigit() and fraction:
         return None

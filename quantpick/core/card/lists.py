@@ -56,6 +56,7 @@ def bare_names(blocks: Sequence[Block]) -> Iterator[Found]:
 _VERSION: Final = re.compile(r"\d+[._]\d+|")
 _NAME_MARKS: Final = ("`", "bpw", "_H", "_h", "bit-", "main")
 _EXPLICIT_NAME: Final = re.compile(r"bpw|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
+_BRANCH_SAID: Final = re.compile(r"(?:branch|revision|分支)(?: name)? ?[:：]? ?(?=[*_]{0,2}`)", re.IGNORECASE)
 _NAME_LINE: Final = re.compile(r"[*_]{0,2}(?:`([^`\s]{1,200})`|([\w.+-]{1,60})(?=[*_]{0,2}\s*(?:[:(–—]|-\s|--|$)))")
 
 
@@ -106,6 +107,7 @@ def _read_named_line(line: str, told: bool) -> Found | None:
     """The branch a line or item begins with; a bare name needs a card that speaks of branches, or a full grammar."""
     item, raw = split_item(line)
     raw = read_inline(raw).plain if raw.startswith("<") else raw
+    raw = _BRANCH_SAID.sub("", raw)
     match = _NAME_LINE.match(raw)
     if match is None:
         return None

@@ -1,0 +1,58 @@
+"""The same branch table in other dress: languages, folds, nested lists."""
+
+import pytest
+
+from quantpick.core.card.columns import COLUMNS
+from quantpick.core.card.read import read_card
+
+
+@pytest.mark.parametrize(
+    ("header", "yes", "no_group", "size"),
+    [
+        ("Zweig | Bits | Gruppengröße | Act Order | Größe | Beschreibung", "Ja", "keine", "4,15 GB"),
+        ("Branche | Bits | Taille de groupe | Act Order | Taille | Remarques", "Oui", "aucun", "4,15 Go"),
+        ("Rama | Bits | Tamaño de grupo | Act Order | Tamaño | Descripción", "Sí", "ninguno", "4.150 MB"),
+        ("Ветка | Биты | Размер группы | Act Order | Размер | Описание", "Да", "нет", "4,15 ГБ"),
+        ("分支 | 位数 | 分组大小 | Act Order | 文件大小 | 说明", "是", "无", "4.15 GB"),
+        ("ブランチ | ビット | グループサイズ | Act Order | サイズ | 説明", "はい", "なし", "4.15 GB"),
+        ("브랜치 | 비트 | 그룹 크기 | Act Order | 크기 | 설명", "예", "없음", "4.15 GB"),
+    ],
+    ids=["de", "fr", "es", "ru", "zh", "ja", "ko"],
+)
+def test_table_in_another_language_is_read(header: str, yes: str, no_group: str, size: str) -> None:
+    rows = [f"| main | 4 | 128 | {yes} | {size} | Gut. |", f"| gptq-8bit--1g | 8 | {no_group} | {yes} | {size} | x |"]
+    first, second = read_card("\n".join(["# Finch - GPTQ", f"| {header} |", f"{'|---' * 6}|", *rows])).rows
+    assert (first.branch, first.facts.bits, first.facts.group_size, first.facts.desc_act) == ("main", 4, 128, True)
+    assert (second.facts.bits, second.facts.group_size) == (8, -1)
+    assert first.size_bytes in (4_150_000_000, 4_150_000)  # "4.150 MB" is read by the letter
+    assert first.description == "Gut."
+
+
+def test_header_phrases_are_as_headers_are_compared() -> None:
+    for column in COLUMNS:
+        assert column.headers == column.headers.casefold()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        "<details>\n<summary>All branches</summary>\n\n{}\n\n</details>",
+        "<details><summary>All</summary>\n{}\n</details>",
+        "> ## Files\n>\n> {}",
+        "<div align=center>\n\n{}\n\n</div>",
+    ],
+)
+def test_list_is_read_wherever_it_is_folded_away(wrap: str) -> None:
+    tree = "https://huggingface.co/wren/Finch-7B-exl2/tree/"
+    nested = [f"    1. [4.25bpw]({tree}4.25bpw) — 4,1 GB", f"    2. [**4.0bpw**]({tree}4.0bpw): 3.9 GiB"]
+    items = "\n".join(["- Quants", "  * 4 bits", *nested])
+    text = "# Finch 7B exl2\n" + wrap.format(items.replace("\n", "\n> ") if wrap.startswith(">") else items)
+    assert [(row.branch, row.facts.bits, row.size_bytes) for row in read_card(text).rows] == [
+        ("4.25bpw", 4.25, 4_100_000_000),
+        ("4.0bpw", 4.0, 4_187_593_113),
+    ]
+
+
+def test_lines_that_say_branch_before_its_name_are_read() -> None:
+    rows = read_card("# Finch exl3\nBranch `3.0bpw_H6`: 12 GB\n**Branch:** `x`\n- revision: `4.0bpw_H6`\n").rows
+    assert [row.branch for row in rows] == ["3.0bpw_H6", "4.0bpw_H6"]
