@@ -10,6 +10,15 @@ that the command line starts without those it does not need.
 3355443200
 """
 
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    # `python -m quantpick` has put the current folder first. A json.py that lies there, perhaps downloaded, is not
+    # ours: only a checkout, where the folder holds this package, stays on the path, behind everything else.
+    _current = sys.path.pop(0)
+    if __file__.startswith(_current.rstrip("/") + "/quantpick/"):
+        sys.path.append(_current)
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -41,6 +41,7 @@ class LoopbackCdn:
         self.link_life_s = link_life_s
         self.sent_bytes = 0
         self.headers_seen: list[Mapping[str, str]] = []
+        self.is_open = True
         self._key = secrets.token_hex(8)
         self._count = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -63,6 +64,7 @@ class LoopbackCdn:
 
     def close(self) -> None:
         """Stop serving; connections are cut."""
+        self.is_open = False
         self._server.shutdown()
         self._server.server_close()
         for connection in list(self._open):
@@ -166,11 +168,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.flush()
 
-    def send_content(self, path: Path, start: int, end: int) -> None:
-        """The bytes, at the connection's rate."""
+    def send_endlessly(self) -> None:
+        """Zeros, until somebody hangs up."""
+        while self.owner.is_open:
+            self.connection.sendall(bytes(_PIECE_BYTES))
+            self.owner.count(_PIECE_BYTES)
+
+    def send_content(self, path: Path, start: int, end: int, *, rate: float | None = None) -> None:
+        """The bytes, at the connection's rate, or another."""
         if self.command == "HEAD":
             return
-        rate = self.owner.bytes_per_s
+        rate = rate or self.owner.bytes_per_s
         began, at = time.monotonic(), start
         with path.open("rb") as content:
             while at < end:

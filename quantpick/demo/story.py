@@ -90,7 +90,7 @@ class _Story:
         return code
 
     def _command(self, argv: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "quantpick", *argv]
+        return [sys.executable, "-P", "-m", "quantpick", *argv]
 
 
 def _show(argv: tuple[str, ...]) -> None:

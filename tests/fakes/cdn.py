@@ -1,5 +1,6 @@
 """A byte server that can misbehave in every way that real ones do, by script."""
 
+import itertools
 import random
 import socket
 import struct
@@ -118,3 +119,114 @@ def whole_file(handler: _Handler, start: int, end: int) -> bool:
 def together(*interferences: Interference) -> Interference:
     """All of them, the first that strikes."""
     return lambda handler, start, end: any(one(handler, start, end) for one in interferences)
+
+
+def drips(bytes_per_s: float, *, share: float = 1.0, in_head: bool = False) -> Interference:
+    """Answer a share of the connections rightly, but a byte at a time."""
+    dice = random.Random(17)
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        if dice.random() >= share:
+            return False
+        if in_head:
+            while handler.owner.is_open:
+                handler.connection.sendall(b"H")
+                time.sleep(1 / bytes_per_s)
+            return True
+        handler.send_head(206, start, end, handler.path_size())
+        with handler.file_path().open("rb") as content:
+            content.seek(start)
+            while handler.owner.is_open and (byte := content.read(1)):
+                handler.connection.sendall(byte)
+                time.sleep(1 / bytes_per_s)
+        handler.close_connection = True
+        return True
+
+    return interference
+
+
+def slow_connection(which: int, bytes_per_s: float) -> Interference:
+    """Let the connection that came as the so-manieth be slow, and no other."""
+    seen: list[object] = []
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        if handler.client_address not in seen:
+            seen.append(handler.client_address)
+        if seen.index(handler.client_address) != which:
+            return False
+        handler.send_head(206, start, end, handler.path_size())
+        handler.send_content(handler.file_path(), start, end, rate=bytes_per_s)
+        return True
+
+    return interference
+
+
+def cuts_every(size_bytes: int) -> Interference:
+    """Close every connection after so many bytes of a body."""
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        handler.send_head(206, start, end, handler.path_size())
+        handler.send_content(handler.file_path(), start, min(end, start + size_bytes))
+        handler.close_connection = True
+        return True
+
+    return interference
+
+
+def runs_on(handler: _Handler, start: int, end: int) -> bool:
+    """Answer with the right range, and go on sending."""
+    handler.send_response(206)
+    handler.send_header("Content-Range", f"bytes {start}-{end - 1}/{handler.path_size()}")
+    handler.send_header("Content-Length", str(10**12))
+    handler.end_headers()
+    handler.wfile.flush()
+    handler.send_content(handler.file_path(), start, end)
+    handler.send_endlessly()
+    return True
+
+
+def endless(status: int) -> Interference:
+    """Refuse with a body that has no end."""
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(10**12))
+        handler.end_headers()
+        handler.wfile.flush()
+        handler.send_endlessly()
+        return True
+
+    return interference
+
+
+def whole_file_cut(share: float) -> Interference:
+    """Know nothing of ranges, and close the connection after a share of the file."""
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        size = handler.path_size()
+        handler.send_head(200, 0, size, size)
+        handler.send_content(handler.file_path(), 0, int(size * share))
+        handler.close_connection = True
+        return True
+
+    return interference
+
+
+def whole_file_later(after_requests: int, *, is_other: bool = False) -> Interference:
+    """Send ranges at first; from then on the whole file, or one that differs."""
+    count = itertools.count()
+
+    def interference(handler: _Handler, start: int, end: int) -> bool:
+        if next(count) < after_requests:
+            return False
+        size = handler.path_size()
+        handler.send_head(200, 0, size, size)
+        if not is_other:
+            handler.send_content(handler.file_path(), 0, size)
+            return True
+        for _ in range(0, size, 65536):
+            handler.connection.sendall(bytes(65536))
+        handler.close_connection = True
+        return True
+
+    return interference

@@ -15,6 +15,8 @@ _FIRST_WAIT_S: Final = 0.25
 """Chosen: a connection that was cut by chance is back at once."""
 _LONGEST_WAIT_S: Final = 5.0
 """Chosen. Of a single connection: the others go on meanwhile, and an outage should not be outlasted by long."""
+_TRIES: Final = 8
+"""Chosen: so often at least it is tried before patience ends."""
 _SAID_AFTER_S: Final = 1.5
 """Chosen: silence of two seconds is on the screen."""
 _SHORTEST_LOOK_S: Final = 3.0
@@ -120,7 +122,8 @@ class Patience:
             TransferError: nothing came for too long, or the pause would outlast that.
             Stopped: instead of waiting.
         """
-        wait = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311
+        longest = min(_LONGEST_WAIT_S, self.retry_for_s / _TRIES)
+        wait = min(longest, _FIRST_WAIT_S * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311
         if pause_s is not None:
             wait = max(wait, pause_s)
             self._paused_until = max(self._paused_until, time.monotonic() + wait)

@@ -105,8 +105,8 @@ class _Ranges:
         self._cut_at: deque[float] = deque(maxlen=job.line.connections)
         self._wrong_answers = 0
         self._ticked_at = time.monotonic()
-        self._typical = 0.0
-        """Bytes a second of a connection, as last seen."""
+        self._finished: deque[float] = deque(maxlen=16)
+        """Bytes a second of the last stretches."""
         self._is_winding_down = False
 
     def run(self) -> None:
@@ -134,15 +134,12 @@ class _Ranges:
     def _drop_slow(self, under_way: list[Stretch]) -> None:
         """Hang up on the connection that is slowest, if it is far behind the others, or what one brought before."""
         rates = {one: rate for one in under_way if (rate := one.recent_bytes_per_s) is not None}
-        if not rates:
+        slowest = min(rates, key=lambda one: rates[one], default=None)
+        if slowest is None:
             return
-        slowest = min(rates, key=lambda one: rates[one])
-        others = [rate for one, rate in rates.items() if one is not slowest]
-        usual = median(others) if others else self._typical
-        if others:
-            self._typical = usual
+        usual = [*self._finished, *(rate for one, rate in rates.items() if one is not slowest)]
         connection = self._busy.get(slowest)
-        if connection is not None and rates[slowest] < usual * _SLOW:
+        if connection is not None and usual and rates[slowest] < median(usual) * _SLOW:
             slowest.ticks.clear()
             connection.abort()
 
@@ -168,6 +165,8 @@ class _Ranges:
                 connection.close()
             finally:
                 if stretch is not None:
+                    if stretch.got:
+                        self._finished.append(stretch.got / (time.monotonic() - stretch.began_s))
                     del self._busy[stretch]
                     self.stretches.give_back(stretch)
                 with self._turn:

@@ -64,7 +64,7 @@ class Scratch:
         return f"/proc/self/fd/{self.descriptor}"
 
     def filled(self) -> Iterator[int]:
-        """The blocks that are written to their end, in order. A page counts once its bytes are in it."""
+        """The blocks that are written to their last page, in order. A page counts once its bytes are in it."""
         position = 0
         while position < self.size_bytes:
             try:

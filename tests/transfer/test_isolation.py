@@ -1,0 +1,44 @@
+"""A folder full of Python that nobody asked for: none of it runs, wherever quantpick starts and whatever it starts."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quantpick.demo.hub import HubFile, HubRepo
+from tests.fakes.world import BRANCH, REPO, World
+
+NAMES = ["json.py", "hf_transfer.py", "signal.py", "ctypes.py", "sitecustomize.py", "filelock.py", "email.py"]
+MARK = "import os\nopen(os.environ['MARK'], 'a').write(__name__ + '\\n')\n"
+SCRIPT = str(Path(sys.executable).parent / "quantpick")
+STARTS = {
+    "script": [SCRIPT],
+    "module": [sys.executable, "-m", "quantpick"],
+}
+
+
+@pytest.mark.parametrize(("how", "transport"), [("script", "hf_transfer"), ("module", "auto")])
+def test_code_in_the_repo_does_not_run(world: Callable[..., World], tmp_path: Path, how: str, transport: str) -> None:
+    one = world()
+    repo = one.hub.repos[REPO]
+    planted = [HubFile.small(name, MARK) for name in NAMES]
+    one.hub.repos[REPO] = HubRepo({**repo.branches, BRANCH: [*planted, *repo.branches[BRANCH]]})
+    folder = tmp_path / "here"
+    folder.mkdir()
+    mark = tmp_path / "mark"
+    argv = ["download", REPO, "--revision", BRANCH, "--local-dir", ".", "--transport", transport, "-q"]
+    for _ in range(2):  # the second start finds the files there
+        done = subprocess.run(
+            [*STARTS[how], *argv],
+            cwd=folder,
+            env=one.environment | {"MARK": str(mark)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert {name for name in NAMES if (folder / name).exists()} == set(NAMES)
+        assert not mark.exists(), mark.read_text()
+        (folder / "model.safetensors").unlink()

@@ -1,0 +1,108 @@
+"""Ranges from servers that are slow, lie, run on or cut: an end in time, a bound for every read, and no wrong byte."""
+
+import resource
+import time
+
+import pytest
+
+from quantpick.core.units import MIB
+from quantpick.errors import DamagedError, TransferError
+from tests.fakes.cdn import (
+    Interference,
+    answers,
+    cuts_every,
+    drips,
+    endless,
+    runs_on,
+    slow_connection,
+    whole_file,
+    whole_file_cut,
+    whole_file_later,
+)
+from tests.transfer.conftest import SIZE, Open
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("in_head", [False, True])
+def test_byte_a_second_is_no_line(line: Open, in_head: bool) -> None:
+    one = line(interference=drips(10, in_head=in_head))
+    began = time.monotonic()
+    with pytest.raises(TransferError, match="gave up"):
+        one.fetch(retry_for_s=3)
+    assert time.monotonic() - began < 6
+
+
+def test_slow_connection_does_not_hold_up_the_others(line: Open) -> None:
+    one = line(interference=slow_connection(1, 20e3), bytes_per_s=4e6)
+    began = time.monotonic()
+    one.fetch(connections=4)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert time.monotonic() - began < 15, "at 20 kB/s its share alone would take minutes"
+
+
+def test_line_that_is_cut_after_every_100_kib_arrives(line: Open) -> None:
+    one = line(content=bytes(range(256)) * 4096 * 5, interference=cuts_every(100 * 1024))
+    one.fetch(connections=4)
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+@pytest.mark.parametrize("fault", [runs_on, endless(503), endless(302), endless(404)])
+def test_body_without_an_end_takes_no_memory(line: Open, fault: Interference) -> None:
+    one = line(interference=fault)
+    before = peak_bytes()
+    if fault is runs_on:
+        one.fetch()
+        assert one.final.read_bytes() == one.content.read_bytes()
+    else:
+        with pytest.raises(TransferError):
+            one.fetch(retry_for_s=2)
+    assert peak_bytes() - before < 64 * MIB + (SIZE if fault is runs_on else 0)
+    assert one.cdn.sent_bytes < 1000 * MIB
+
+
+def test_server_without_ranges_sends_the_file_once(line: Open) -> None:
+    one = line(interference=whole_file)
+    one.fetch(connections=8)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert one.cdn.sent_bytes < 2.5 * SIZE, "once, and what the first answers had sent before they were hung up on"
+
+
+def test_ranges_that_end_in_a_whole_file_keep_what_came(line: Open) -> None:
+    one = line(interference=whole_file_later(2))
+    one.fetch(connections=2)
+    assert one.final.read_bytes() == one.content.read_bytes()
+
+
+def test_whole_file_that_differs_from_the_ranges_never_gets_the_name(line: Open) -> None:
+    one = line(interference=whole_file_later(2, is_other=True))
+    with pytest.raises(DamagedError):
+        one.fetch(connections=2)
+    assert list(one.folder.iterdir()) == []
+
+
+def test_server_without_ranges_that_cuts_at_half_is_given_up(line: Open) -> None:
+    one = line(interference=whole_file_cut(0.5))
+    began = time.monotonic()
+    with pytest.raises(TransferError, match="sends no ranges"):
+        one.fetch(retry_for_s=60)
+    assert time.monotonic() - began < 20
+    assert one.cdn.sent_bytes < 8 * SIZE
+    one.cdn.interference = None
+    assert one.fetch().reused_bytes > SIZE // 3
+
+
+@pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT", "²", "-1", "1e9"])
+def test_pause_of_nothing_is_still_a_pause(line: Open, asked: str) -> None:
+    one = line(interference=answers(503, retry_after=asked))
+    with pytest.raises(TransferError):
+        one.fetch(retry_for_s=2, connections=4)
+    assert len(one.cdn.ranges) < 100
+
+
+def test_patience_does_not_run_while_others_bring_bytes(line: Open) -> None:
+    one = line(interference=answers(503, 0.5), bytes_per_s=15e6)
+    one.fetch(retry_for_s=5, connections=4)
+    assert one.final.read_bytes() == one.content.read_bytes()
