@@ -348,7 +348,7 @@ def test_heavy_libraries_are_imported_only_when_used() -> None:
         (["--vram", "19.5GiB", "--loader", "exllama", "-n", "16384"], "--context "),
         (["--vram", "18.8GiB", "--loader", "exllamav2"], "--kv-dtype q"),
         (["--vram", "8GiB", "--loader", "exllama"], "a larger or second GPU"),
-        (["--vram", "80GiB", "--loader", "exllamav3"], "quantpick loaders"),
+        (["--vram", "80GiB", "--loader", "exllamav3"], "--loader "),
     ],
 )
 def test_hint_of_nothing_that_fits_can_be_pasted(

@@ -1,6 +1,6 @@
 """Whether one quantization fits these GPUs under this loader, by how much, and up to which context."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Final
@@ -132,8 +132,9 @@ def fit(job: Job, context_tokens: int) -> Fit:
         job: what to run.
         context_tokens: tokens of context, at least 1.
     """
-    seats = (_Seat(job, way, settings) for settings in job.settings for way in _ways(job))
-    return reduce(_better, (_sit(seat, context_tokens) for seat in seats))
+    seats = [_Seat(job, way, settings) for settings in job.settings for way in _ways(job)]
+    sits = reduce(_better, (_sit(seat, context_tokens) for seat in seats))
+    return replace(sits, max_context_tokens=_largest_context(job, seats))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def _sit(seat: _Seat, context_tokens: int) -> Fit:
         estimate=estimate,
         budget_bytes=_budget(seat, estimate),
         gpus_used=len(seat.way.gpus),
-        max_context_tokens=_largest_context(seat.job, seat.fits),
+        max_context_tokens=0,
         settings=seat.settings if engine.has_settings else None,
         utilization=_utilization(seat, estimate) if engine.has_settings else None,
         band=engine.band,
@@ -206,9 +207,8 @@ def _utilization(seat: _Seat, estimate: VramEstimate) -> float:
 
 
 def _better(one: Fit, other: Fit) -> Fit:
-    """The one that fits, the earlier first; else the one that misses less. The larger context of the two is kept."""
-    taken = one if one.spare_bytes >= min(0, other.spare_bytes) else other
-    return replace(taken, max_context_tokens=max(one.max_context_tokens, other.max_context_tokens))
+    """The one that fits, the earlier first; else the one that misses less."""
+    return one if one.spare_bytes >= min(0, other.spare_bytes) else other
 
 
 def _ways(job: Job) -> Iterator[_Way]:
@@ -248,10 +248,12 @@ def _budget(seat: _Seat, estimate: VramEstimate) -> int:
     return max(0, available - round(estimate.kv_cache_bytes * (1 / fraction.value - 1)))
 
 
-def _largest_context(job: Job, fits: Callable[[int], bool]) -> int:
-    """The largest context for which `fits` holds, by bisection: a larger context never needs less."""
+def _largest_context(job: Job, seats: Sequence[_Seat]) -> int:
+    """The largest context that fits in any way, by bisection: a larger context never needs less."""
+    last_first = tuple(reversed(seats))
     low, high = 0, job.shape.max_position_embeddings or MAX_CONTEXT_TOKENS
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        fits = any(seat.fits(middle) for seat in last_first)
+        low, high = (middle, high) if fits else (low, middle - 1)
     return low

@@ -92,7 +92,7 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
         key=lambda choice: (choice.is_tight and not wish.allow_tight, _ORDERS[wish.prefer](choice)),
     )
     ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
-    rejected = sorted((choice for choice in choices if not choice.fits), key=_by_quality)
+    rejected = sorted((choice for choice in choices if not choice.fits), key=by_quality)
     return Recommendation(
         choices=(*ranked, *rejected),
         gpus=tuple(gpus),
@@ -134,7 +134,8 @@ _METHOD_RANK: Final[dict[Method | None, int]] = {"exl3": 0, "exl2": 1}
 _Key = tuple[object, ...]
 
 
-def _by_quality(choice: Choice) -> _Key:
+def by_quality(choice: Choice) -> _Key:
+    """What sorts the best quality first."""
     quant = choice.branch.quant
     return (
         -(quant.effective_bpw or 0),
@@ -149,15 +150,15 @@ def _by_speed(choice: Choice) -> _Key:
     """Smallest first, because decoding reads every weight once a token; below the floor quality decides again."""
     below_floor = (choice.branch.quant.effective_bpw or 0) < SPEED_FLOOR_BITS
     weights = choice.fit.estimate.weights_bytes if choice.fit else 0
-    return below_floor, choice.slow, 0 if below_floor else weights, _by_quality(choice)
+    return below_floor, choice.slow, 0 if below_floor else weights, by_quality(choice)
 
 
 def _by_context(choice: Choice) -> _Key:
-    return -choice.fit.spare_bytes if choice.fit else 0, _by_quality(choice)
+    return -choice.fit.spare_bytes if choice.fit else 0, by_quality(choice)
 
 
 _ORDERS: Final[dict[Prefer, Callable[[Choice], Any]]] = {
-    "quality": _by_quality,
+    "quality": by_quality,
     "speed": _by_speed,
     "context": _by_context,
 }
