@@ -18,6 +18,12 @@ CARD = str(Path(__file__).parent / "fixtures" / "cards" / "airoboros-c34b-gptq.m
 ASK = ["recommend", "--card", CARD]
 
 BRANCH_KEYS = {
+    "repo_id",
+    "kind",
+    "name",
+    "files",
+    "imatrix",
+    "mmproj",
     "branch",
     "commit",
     "method",

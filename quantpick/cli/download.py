@@ -41,6 +41,11 @@ def download(
     revision: Annotated[
         str | None, typer.Option("--revision", "--branch", metavar="BRANCH", help="Default: the recommended one.")
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a branch with several GGUF files this one and its parts, as Q4_K_M."),
+    ] = None,
+    mmproj: Annotated[bool, typer.Option("--mmproj", help="And the mmproj beside it: sight or hearing.")] = False,
     local_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder for the files instead of the Hub's cache.")
     ] = None,
@@ -111,6 +116,8 @@ def download(
             result = download_(
                 repo,
                 revision,
+                file=file,
+                mmproj=mmproj,
                 local_dir=local_dir,
                 cache_dir=cache_dir,
                 options=options,

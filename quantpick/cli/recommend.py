@@ -109,7 +109,7 @@ def _show(typed: typer.Context, answer: "Recommendation", *, why_all: bool, brie
 
 def _next_steps(typed: typer.Context, answer: "Recommendation") -> list[list[str]]:
     """The commands that fetch the recommended branch and start its loader on it."""
-    from quantpick.workflow.launching import local_dir
+    from quantpick.workflow.launching import fetch_options, local_dir
 
     best = answer.recommended
     if best is None or answer.repo_id is None:
@@ -118,5 +118,5 @@ def _next_steps(typed: typer.Context, answer: "Recommendation") -> list[list[str
     loader = [] if answer.wish.loader else ["--loader", best.loader.loader.id]
     folder = local_dir(answer, best)
     place = [] if folder is None else ["--local-dir", folder]
-    steps = [["quantpick", "download", answer.repo_id, "--revision", best.branch.name, *loader, *wanted, *place]]
+    steps = [["quantpick", "download", answer.repo_id, *fetch_options(best.branch), *loader, *wanted, *place]]
     return steps if best.launch is None else [*steps, list(best.launch)]

@@ -13,8 +13,8 @@ NO_GROUP: Final = -1
 
 _MAX_BITS: Final = 64
 
-Provenance = Literal["config", "tree", "name", "card"]
-"""Where a fact was read, the most trustworthy first."""
+Provenance = Literal["config", "header", "tree", "name", "card"]
+"""Where a fact was read, the most trustworthy first; ``header`` is that of a GGUF file."""
 
 
 class LayerQuant(NamedTuple):
@@ -47,6 +47,7 @@ class QuantSpec:
         sym: symmetric zero point; None when nobody says.
         head_bits: bits of the output head where it is quantized; None where the head stays 16-bit or nobody says.
         bpw: measured effective bits per weight, when it is known better than `effective_bpw` computes it.
+        embedding_bits: bits of each weight of the token embedding where it is not stored in 16 bits (GGUF), or None.
         scheme: what a stored weight is; None when nobody says, which is ``int`` for the methods that know no other.
         activation_bits: bits that activations are rounded to at run time (8 of W8A8); None where they stay 16-bit.
         packing: how the weights are laid out, in the file's own word: ``pack-quantized``, ``float-quantized`` and the
@@ -74,6 +75,7 @@ class QuantSpec:
     layers: tuple[LayerQuant, ...] = ()
     writer_version: str | None = None
     absent: frozenset[str] = frozenset()
+    embedding_bits: float | None = None
 
     @property
     def problem(self) -> str | None:
@@ -174,12 +176,34 @@ class Quality(NamedTuple):
     against: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
-    """One branch that holds a quantization.
+Kind = Literal["branch", "files", "repo"]
+"""What a row of the table is: a whole branch, some files of one, or a whole repo."""
+
+
+class FileSet(NamedTuple):
+    """Some files of a branch that are one quantization, where the branch holds several.
 
     Args:
-        name: the git branch.
+        branch: the git branch.
+        name: what the set is called in it: ``Q4_K_M``.
+        paths: the weights, the one first that a loader is given.
+        projectors: the files that add sight or hearing to the model (mmproj), the one to take first.
+        imatrix: whether an importance matrix was used; None when nobody says.
+    """
+
+    branch: str
+    name: str
+    paths: tuple[str, ...]
+    projectors: tuple[str, ...] = ()
+    imatrix: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One branch that holds a quantization, or one of several quantizations that a branch holds as files.
+
+    Args:
+        name: the git branch; of a set of files the set's own name, ``Q4_K_M``.
         quant: what it holds.
         commit: 40 hex digits the branch is pinned to, or None when only a card was read.
         size_bytes: bytes of the weight files, or None.
@@ -191,6 +215,7 @@ class Branch:
             figures by context (``vram_4k``).
         shape_is_sure: whether the shape was read from a config or explains the sizes of the repo's files.
         sources: for each field that is known, who said so.
+        files: the files of it that are this quantization; None means the whole branch.
     """
 
     name: str
@@ -207,6 +232,17 @@ class Branch:
     shape_is_sure: bool = False
     quality: Mapping[str, Quality] = field(default_factory=dict)
     sources: Mapping[str, Provenance] = field(default_factory=dict)
+    files: FileSet | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What it is: a whole branch, or some files of one."""
+        return "branch" if self.files is None else "files"
+
+    @property
+    def git_branch(self) -> str:
+        """The git branch that holds it."""
+        return self.name if self.files is None else self.files.branch
 
     @property
     def unknown(self) -> frozenset[str]:

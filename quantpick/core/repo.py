@@ -63,12 +63,14 @@ class BranchFiles:
         commit: 40 hex digits.
         files: all of it, in the Hub's order.
         configs: the text of its ``config.json`` and of one quantization config, by file name.
+        heads: the first bytes of the GGUF files whose header was read, by path.
     """
 
     name: str
     commit: str
     files: tuple[RepoFile, ...]
     configs: Mapping[str, str] = field(default_factory=dict)
+    heads: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """What was fetched by commit, kept under the Hub's cache home: it never changes, so it is never fetched again.
 
 ``$HF_HOME/quantpick/<host>/<owner>--<name>/``: ``refs.json`` (the last answer, for offline use),
-``trees/<commit>.json`` and ``files/<git blob sha1>``. Whatever lies there is checked as an answer of the Hub is: a
-cache that cannot be read or written, or that somebody else has written, is as good as an empty one.
+``trees/<commit>.json``, ``files/<git blob sha1>`` and ``heads/<sha256>`` (first bytes of large files). Whatever lies
+there is checked as an answer of the Hub is: a cache that cannot be read or written, or that somebody else has written,
+is as good as an empty one.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from huggingface_hub import constants
 from quantpick.core.repo import Refused, RepoFile, file_list, repo_file, repo_id
 from quantpick.files import read_small, write_atomically
 
+_MAX_HEAD_BYTES: Final = 2**20
 _MAX_BYTES: Final = 64 * 2**20
 """Of one entry; 100,000 files are about 20 MB."""
 
@@ -62,6 +64,14 @@ class Cache:
     def keep_file(self, content: bytes) -> None:
         """Remember a small file by its own hash."""
         self._keep(f"files/{_blob_sha1(content)}", content)
+
+    def head(self, identity: str) -> bytes | None:
+        """The first bytes of the file with this hash, or None. The hash cannot check them: whoever reads them does."""
+        return read_small(self._folder / f"heads/{identity}", _MAX_HEAD_BYTES)
+
+    def keep_head(self, identity: str, content: bytes) -> None:
+        """Remember the first bytes of a file."""
+        self._keep(f"heads/{identity}", content)
 
     def _json(self, name: str) -> Any:  # noqa: ANN401 - parsed JSON
         content = self._read(name)

@@ -30,6 +30,8 @@ MAX_WAIT_S: Final = 60.0
 """The longest a rate limit is waited for; the Hub's windows are 300 s (hub-docs, "Rate limits")."""
 MAX_TEXT_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
+HEAD_BYTES: Final = 2**18
+"""Of a GGUF file. Its keys about the model take 2 to 20 kB and stand before the vocabulary, which takes megabytes."""
 _MAX_BYTES: Final = 8 * 2**20
 """No answer of the API is larger: a page of a tree is 1,000 files of about 300 bytes, a branch of the refs 150."""
 _MAX_PAGES: Final = repo.MAX_FILES // 1000
@@ -188,16 +190,34 @@ class Client:
             return None
         return _granted(reply, repo_id).body
 
+    def beginning(self, repo_id: str, commit: str, path: str) -> bytes | None:
+        """The first `HEAD_BYTES` of a file of one commit; None when there is none, or it is empty."""
+        reply = self._ask(file_url(repo_id, commit, path), limit=HEAD_BYTES, beginning=True)
+        if reply.status == 416:
+            return None
+        if reply.status == 404 and read_refusal(reply.status, reply.headers) in ("no-file", "no-route"):
+            return None
+        return _granted(reply, repo_id).body
+
     def _api(self, repo_id: str, *parts: str) -> str:
         return "/".join((f"{constants.ENDPOINT}/api/models/{repo_id}", *(quote(part, safe="") for part in parts)))
 
-    def _ask(self, url: str, *, params: Mapping[str, str] | None = None, limit: int = _MAX_BYTES) -> Reply:
+    def _ask(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        limit: int = _MAX_BYTES,
+        beginning: bool = False,
+    ) -> Reply:
         """One question, tried again where that may help."""
         waited = 0.0
         for attempt in range(1, ATTEMPTS + 1):
             asked: float | None = None
             try:
-                reply = get(url, self._headers, params=params, limit=limit, deadline=self._deadline)
+                reply = get(
+                    url, self._headers, params=params, limit=limit, deadline=self._deadline, beginning=beginning
+                )
                 if reply.is_success or read_refusal(reply.status, reply.headers) != "busy":
                     return reply
                 asked = asked_pause_s(reply.headers, now_s=time.time())

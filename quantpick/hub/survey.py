@@ -1,7 +1,8 @@
 """A repo of the Hub as facts: at most three requests in sequence, however many branches it has.
 
 First the refs; then the file tree of every branch, and the card, at once; then the configs of the branches that hold
-weights, at most two each. What is known by commit comes from the cache.
+weights, at most two each, and the first bytes of one GGUF file for each model. What is known by commit comes from the
+cache.
 """
 
 import queue
@@ -15,6 +16,8 @@ from huggingface_hub import constants
 from quantpick.core import defaults
 from quantpick.core.branches.config import MODEL_CONFIG, QUANT_CONFIGS
 from quantpick.core.branches.tree import NoWeights, find_weights
+from quantpick.core.branches.variants import headers_worth_reading
+from quantpick.core.gguf.header import BadHeader, read_header
 from quantpick.core.repo import BranchFiles, Refused, RepoFacts, RepoFile, commit_id
 from quantpick.core.target import Target
 from quantpick.errors import HubError, NotFoundError
@@ -111,6 +114,7 @@ class _Reader:
         self._trees: dict[str, tuple[RepoFile, ...]] = {}
         self._refused: dict[str, str] = {}
         self._texts: dict[str, str] = {}
+        self._heads: dict[str, bytes] = {}
         self._card: str | None = None
 
     def read(self, target: Target, refs: Refs, wanted: Mapping[str, str]) -> RepoFacts:
@@ -126,7 +130,12 @@ class _Reader:
 
         small = {commit: _worth_reading(self._trees[commit]) for commit in wanted.values()}
         by_hash = {file.blob_sha1: (commit, file) for commit, files in small.items() for file in files}
-        _at_once([partial(self._read_file, commit, file) for commit, file in by_hash.values()])
+        large = {commit: headers_worth_reading(self._trees[commit]) for commit in wanted.values()}
+        heads = {file.identity: (commit, file) for commit, files in large.items() for file in files}
+        _at_once(
+            [partial(self._read_file, commit, file) for commit, file in by_hash.values()]
+            + [partial(self._read_head, commit, file) for commit, file in heads.values()]
+        )
         dumb = {commit for commit, files in small.items() if any(file.blob_sha1 not in self._texts for file in files)}
         self._require("config", [name for name, commit in wanted.items() if commit in dumb])
         return RepoFacts(
@@ -138,6 +147,9 @@ class _Reader:
                     commit=commit,
                     files=self._trees[commit],
                     configs={file.path: self._texts[file.blob_sha1] for file in small[commit]},
+                    heads={
+                        file.path: self._heads[file.identity] for file in large[commit] if file.identity in self._heads
+                    },
                 )
                 for name, commit in wanted.items()
             ),
@@ -176,6 +188,16 @@ class _Reader:
         text = self._fetched(commit, file.path) if kept is None else _decoded(kept)
         if text is not None or self._client is not None:
             self._texts[file.blob_sha1] = text or ""
+
+    def _read_head(self, commit: str, file: RepoFile) -> None:
+        """The first bytes of a large file. Without them it is listed all the same, so offline they may be missing."""
+        head = self._cache.head(file.identity)
+        if self._client is not None and (head is None or isinstance(read_header(head, file.size_bytes), BadHeader)):
+            head = self._client.beginning(self._repo_id, commit, file.path)
+            if head is not None and not isinstance(read_header(head, file.size_bytes), BadHeader):
+                self._cache.keep_head(file.identity, head)
+        if head is not None:
+            self._heads[file.identity] = head
 
     def _fetched(self, commit: str, path: str) -> str | None:
         """A small file from the Hub; None offline, and where there is none."""

@@ -50,7 +50,7 @@ def list_data(table: BranchTable) -> Json:
     """The ``data`` of ``quantpick list``."""
     return {
         "repo_id": table.repo_id,
-        "branches": [_branch(branch) for branch in table.branches],
+        "branches": [_branch(branch, table.repo_id) for branch in table.branches],
         "skipped": [{"branch": skipped.branch, "reason": skipped.reason} for skipped in table.skipped],
         "warnings": _warnings(table.warnings),
         "siblings": _siblings(table.siblings),
@@ -68,8 +68,8 @@ def recommend_data(answer: Recommendation) -> Json:
         "kv_dtype": answer.wish.kv_dtype,
         "gpus": _gpus(answer.gpus),
         "budget_bytes": shown.fit.budget_bytes if shown and shown.fit else None,
-        "recommended": _choice(best) if best else None,
-        "branches": [_choice(choice) for choice in answer.choices],
+        "recommended": _choice(best, answer.repo_id) if best else None,
+        "branches": [_choice(choice, answer.repo_id) for choice in answer.choices],
         "advice": _advice(answer.advice),
         "siblings": _siblings(answer.siblings),
         "warnings": _warnings(answer.warnings),
@@ -234,10 +234,13 @@ def _rule(rule: Rule) -> Json:
     }
 
 
-def _branch(branch: Branch) -> Json:
-    quant = branch.quant
+def _branch(branch: Branch, repo_id: str | None) -> Json:
+    quant, files = branch.quant, branch.files
     return {
-        "branch": branch.name,
+        "repo_id": repo_id,
+        "kind": branch.kind,
+        "name": branch.name,
+        "branch": branch.git_branch,
         "commit": branch.commit,
         "method": quant.method,
         "bits": quant.bits,
@@ -253,13 +256,16 @@ def _branch(branch: Branch) -> Json:
         "exllama": branch.exllama,
         "description": branch.description,
         "quality": {metric: {"value": said.value, "against": said.against} for metric, said in branch.quality.items()},
+        "files": None if files is None else list(files.paths),
+        "imatrix": None if files is None else files.imatrix,
+        "mmproj": [] if files is None else list(files.projectors),
         "sources": dict(branch.sources),
     }
 
 
-def _choice(choice: Choice) -> Json:
+def _choice(choice: Choice, repo_id: str | None) -> Json:
     fit = choice.fit
-    return _branch(choice.branch) | {
+    return _branch(choice.branch, repo_id) | {
         "verdict": choice.verdict,
         "rank": choice.rank,
         "reasons": [{"code": reason.code, "message": reason.message} for reason in choice.reasons],

@@ -19,11 +19,15 @@ def spec(branch: "Branch") -> str:
     quant = branch.quant
     unit = " bpw" if quant.method in ("exl2", "exl3") else "-bit"
     words = ["? bits" if quant.bits is None else f"{quant.bits:g}{unit}"]
+    if quant.method == "gguf" and quant.bpw is not None:
+        words = [f"{quant.bpw:.2f} bpw"]
     words[0] += "" if quant.method in (None, "none") else f" {quant.method.upper()}"
     if "group_size" in branch.sources:
         words.append("no group" if quant.group_size is None else f"group {quant.group_size}")
     if quant.desc_act:
         words.append("act order")
+    if branch.files is not None and branch.files.imatrix:
+        words.append("imatrix")
     return ", ".join(words)
 
 

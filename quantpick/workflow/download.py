@@ -1,11 +1,13 @@
 """A branch on disk: the one that was named, or the recommended one."""
 
+import contextlib
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,11 +18,13 @@ from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.choose.wish import Wish
+from quantpick.core.gguf.sets import GgufSet, find_set, find_sets
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
+from quantpick.core.target import Target
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
 from quantpick.workflow.choice import WishWords, loader_table, make_wish, target
@@ -51,6 +55,8 @@ def download(
     repo: str,
     revision: str | None = None,
     *,
+    file: str | None = None,
+    mmproj: bool = False,
     local_dir: StrPath | None = None,
     cache_dir: StrPath | None = None,
     options: TransferOptions | None = None,
@@ -66,7 +72,11 @@ def download(
 
     Args:
         repo: as in `list_branches`; a branch may be in it.
-        revision: the branch, tag or commit; None is the one that `recommend` names, asked with what follows.
+        revision: the branch, tag or commit; None is the one that `recommend` names, asked with what follows. Where the
+            repo has none of that name, a set of GGUF files in ``main`` may be called so.
+        file: the set of GGUF files to take of the branch (``main`` where none is named): its name (``Q4_K_M``), or one
+            of its files. Nothing but the set is fetched.
+        mmproj: whether the mmproj file beside the set is fetched too.
         local_dir: a folder for the files; None is the Hub's cache.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
         options: which files, by which transport, how long to try; None makes them of `words`.
@@ -89,7 +99,6 @@ def download(
         DamagedError: a file differs from the Hub's hash.
     """
     from quantpick.hub import client
-    from quantpick.hub.survey import survey
     from quantpick.transfer.disk.locks import Interrupted, Waiting
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
     from quantpick.transfer.download import check_disk, fetch_branch, needed_bytes
@@ -103,18 +112,24 @@ def download(
         if not named.is_at(revision):
             raise UsageError(f"`{repo}` names a branch, and `--revision {revision}` another", hint="name one of them")
         named = replace(named, revision=revision, may_name_a_folder=False)
+    if named.revision is None and file is not None:
+        named = replace(named, revision="main")
     answer, commit = None, None
     if named.revision is None:
         answer = recommend(repo, wish=asked, gpus=gpus, token=token)
         picked = _best(answer)
-        named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=picked.branch.name)
+        named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=picked.branch.git_branch)
         commit = picked.branch.commit
-    facts = survey(named, commit=commit, token=token)
-    answer = answer or _verdict_on(facts, asked, gpus)
+        file = picked.branch.files.name if picked.branch.files else None
+    facts, file = _surveyed(named, commit, file, token)
+    branch = facts.branches[0]
+    wanted = None if file is None else _wanted(facts.repo_id, branch, file)
+    projector = _projector(facts.repo_id, wanted) if mmproj else None
+    answer = answer or _verdict_on(facts, asked, gpus, wanted)
     if answer is not None and announce is not None:
         announce(answer)
-    branch = facts.branches[0]
-    chosen = selection.select_files(branch.files, include=options.include, exclude=options.exclude)
+    parts = branch.files if wanted is None else (*wanted.files, *([projector] if projector else ()))
+    chosen = selection.select_files(parts, include=options.include, exclude=options.exclude)
     _check_names(facts.repo_id, chosen.files)
     layout: Layout = (
         CacheLayout(facts.repo_id, branch, None if cache_dir is None else Path(cache_dir))
@@ -129,7 +144,17 @@ def download(
         transport=None,
         files=chosen.files,
         left_out=chosen.pickles,
-        launch=_launch(answer, branch, layout.path.absolute(), in_hub_cache=local_dir is None),
+        launch=_launch(
+            answer,
+            OnDisk(
+                repo_id=facts.repo_id,
+                branch=branch.name,
+                path=str(layout.path.absolute()),
+                hub_cache=str(layout.path.absolute()).partition("/models--")[0] if local_dir is None else None,
+                files=[one.path for one in parts],
+                projector=projector.path if projector else None,
+            ),
+        ),
     )
     places = [layout.place(file) for file in chosen.files]
     if options.dry_run:
@@ -187,6 +212,52 @@ def _best(answer: Recommendation) -> Choice:
     return answer.recommended
 
 
+def _surveyed(
+    named: Target, commit: str | None, file: str | None, token: str | bool | None
+) -> tuple[RepoFacts, str | None]:
+    """The named branch, and the set of files wanted of it: where no branch is called so, a set in main may be."""
+    from quantpick.hub.survey import survey
+
+    try:
+        return survey(named, commit=commit, token=token), file
+    except NotFoundError:
+        if file is None and named.revision not in (None, "main"):
+            with contextlib.suppress(NotFoundError):
+                facts = survey(replace(named, revision="main", may_name_a_folder=False), token=token)
+                if find_set(find_sets(facts.branches[0].files), str(named.revision)) is not None:
+                    return facts, named.revision
+        raise
+
+
+def _projector(repo_id: str, wanted: GgufSet | None) -> RepoFile:
+    """The mmproj that goes with a set.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if wanted is None or not wanted.projectors:
+        raise NotFoundError(f"`{repo_id}` has no mmproj for {wanted.name if wanted else 'a whole branch'}")
+    return wanted.projectors[0]
+
+
+def _wanted(repo_id: str, branch: BranchFiles, file: str) -> GgufSet:
+    """The set of files of a branch that a user named.
+
+    Raises:
+        NotFoundError: there is none, or it is not whole.
+    """
+    sets = find_sets(branch.files)
+    found = find_set(sets, file)
+    if found is None:
+        names = [one.name for one in sets]
+        near = get_close_matches(file.upper(), names, n=3, cutoff=0.4) or names[:3]
+        hint = f"there is {', '.join(near)}: --file {near[0]}" if near else "it has no GGUF files"
+        raise NotFoundError(f"`{repo_id}` has no GGUF file `{file}` in `{branch.name}`", hint=hint)
+    if found.problem is not None:
+        raise NotFoundError(f"`{found.name}` of `{repo_id}` is {found.problem}")
+    return found
+
+
 def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
     """See that every file can be given its name here.
 
@@ -205,32 +276,32 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
         raise HubError(f"`{repo_id}` holds `{pair[0]}` and `{pair[1]}`, one name on this disk", hint="--exclude one")
 
 
-def _verdict_on(facts: RepoFacts, asked: Wish, gpus: Sequence[Gpu] | None) -> Recommendation | None:
+def _verdict_on(
+    facts: RepoFacts, asked: Wish, gpus: Sequence[Gpu] | None, wanted: GgufSet | None
+) -> Recommendation | None:
     """What the wished loader makes of a branch that was named; None where no loader is, or it holds no quantization.
 
     A machine without a GPU may download too: then memory is not judged.
     """
     table = branch_table.table_from_repo(facts)
-    if asked.loader is None or not table.branches:
+    rows = [
+        one
+        for one in shaped(table).branches
+        if wanted is None or (one.files is not None and one.files.paths == wanted.paths)
+    ]
+    if asked.loader is None or not rows:
         return None
     if gpus is None:
         gpus = machine().found.gpus
-    answer = judge(shaped(table).branches, gpus, asked, loader_table())
+    answer = judge(rows, gpus, asked, loader_table())
     return replace(answer, repo_id=facts.repo_id)
 
 
-def _launch(
-    answer: Recommendation | None, branch: BranchFiles, path: Path, *, in_hub_cache: bool
-) -> tuple[str, ...] | None:
+def _launch(answer: Recommendation | None, placed: OnDisk) -> tuple[str, ...] | None:
     """The command for the loader that the branch fits; None where it does not, or nobody said which."""
     choice = answer.recommended if answer else None
     if answer is None or choice is None or answer.repo_id is None:
         return None
-    placed = OnDisk(
-        repo_id=answer.repo_id,
-        branch=branch.name,
-        path=str(path),
-        hub_cache=str(path).partition("/models--")[0] if in_hub_cache else None,
-        files=[file.path for file in branch.files],
-    )
+    if choice.branch.files is not None:
+        placed = replace(placed, files=choice.branch.files.paths[:1])
     return launch_on_disk(choice, placed, answer.wish.kv_dtype)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.loaders.launch import OnDisk, launch_argv
+from quantpick.core.quant import Branch
 
 
 def with_launch(answer: Recommendation) -> Recommendation:
@@ -21,6 +22,19 @@ def local_dir(answer: Recommendation, choice: Choice) -> str | None:
     if answer.repo_id is None or choice.branch.commit is not None:
         return None
     return f"{answer.repo_id.partition('/')[2]}_{choice.branch.name.replace('/', '_')}"
+
+
+def fetch_options(branch: Branch) -> list[str]:
+    """What tells ``quantpick download`` to fetch this branch, or this set of files, as arguments.
+
+    >>> from quantpick.core.quant import FileSet, QuantSpec
+    >>> fetch_options(Branch(name="Q4_K_M", quant=QuantSpec("gguf", 4), files=FileSet("main", "Q4_K_M", ("a.gguf",))))
+    ['--file', 'Q4_K_M']
+    """
+    if branch.files is None:
+        return ["--revision", branch.name]
+    revision = [] if branch.files.branch == "main" else ["--revision", branch.files.branch]
+    return [*revision, "--file", branch.files.name]
 
 
 def launch_on_disk(choice: Choice, placed: OnDisk, kv_dtype: str) -> tuple[str, ...] | None:
@@ -46,7 +60,10 @@ def _launch(answer: Recommendation, choice: Choice) -> tuple[str, ...] | None:
     else:
         assert commit is not None
         path, hub_cache = _in_cache(repo_id, commit)
-        placed = OnDisk(repo_id=repo_id, branch=choice.branch.name, path=path, hub_cache=hub_cache)
+        files = choice.branch.files.paths if choice.branch.files else ()
+        placed = OnDisk(
+            repo_id=repo_id, branch=choice.branch.git_branch, path=path, hub_cache=hub_cache, files=files[:1]
+        )
     return launch_on_disk(choice, placed, answer.wish.kv_dtype)
 
 

@@ -8,6 +8,7 @@ from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.branches.config import ConfigFacts, read_configs
 from quantpick.core.branches.merge import merge_branch
 from quantpick.core.branches.tree import NoWeights, Weights, find_weights
+from quantpick.core.branches.variants import read_variants
 from quantpick.core.card.read import Card, read_card
 from quantpick.core.card.rows import CardRow
 from quantpick.core.card.siblings import Sibling
@@ -88,7 +89,7 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
 
     Warnings beside those of `merge_branch`: ``missing-branch`` (the card has it, the repo does not),
     ``unlisted-branch`` (the other way round), ``pickle-weights``, ``several-weights``, ``unread-config``,
-    ``refused-branch`` (what the Hub says of it cannot be) and ``renamed-repo``.
+    ``refused-branch`` (what the Hub says of it cannot be) and ``renamed-repo``; of GGUF files those of `read_variants`.
     """
     card = read_card(repo.card or "", repo_id=repo.repo_id)
     rows = _rows_by_branch(card)
@@ -98,12 +99,16 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
     warnings = [*card.warnings, *_about_the_whole(repo, rows)]
     for files in sorted(repo.branches, key=lambda one: order.get(one.name, len(order))):
         found, doubts = _read_branch(files, rows.get(files.name, []), card)
+        variants = read_variants(files)
+        branches += variants.branches
+        skipped += [SkippedBranch(branch=name, reason=reason) for name, reason in variants.skipped.items()]
+        warnings += variants.warnings
         if isinstance(found, Branch):
             branches.append(found)
             warnings += doubts
             if rows and files.name not in rows:
                 warnings.append(BranchWarning("unlisted-branch", files.name, "the card does not list it"))
-        else:
+        elif not variants.branches:
             skipped.append(SkippedBranch(branch=files.name, reason=found))
     read = {files.name for files in repo.branches}
     whole = read | set(repo.unread) >= set(repo.names)
@@ -189,6 +194,6 @@ def _share_shape(branches: Sequence[Branch]) -> Iterator[Branch]:
     """A branch without a readable config has the shape of the others: a repo holds one model."""
     known = next((branch for branch in branches if branch.shape is not None), None)
     for branch in branches:
-        if branch.shape is None and known is not None:
+        if branch.shape is None and known is not None and branch.files is None:
             branch = replace(branch, shape=known.shape, model_type=branch.model_type or known.model_type)
         yield branch

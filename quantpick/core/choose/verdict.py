@@ -157,7 +157,7 @@ def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]
 
 def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tuple[BranchWarning, ...]]:
     """The size to reckon with: the stated one, or the computed one where the stated cannot be true, with a warning."""
-    checkable = branch.shape_is_sure and shape.num_local_experts == 1
+    checkable = branch.shape_is_sure and shape.num_local_experts == 1 and branch.files is None
     if branch.size_bytes is None or branch.quant.bits is None or not checkable:
         return branch.size_bytes, ()
     computed = weights_file_size(branch.quant, shape)

@@ -17,7 +17,7 @@ _ANSWER_TOKENS: Final = 400
 """Kept for the answer where a loader wants prompt and whole stated: TheBloke's GPTQ cards show 3696 of 4096 tokens."""
 
 PLACEHOLDERS: Final = frozenset(
-    {"path", "parent", "folder", "hub_cache", "gguf", "repo_id", "branch"}
+    {"path", "parent", "folder", "hub_cache", "gguf", "mmproj", "repo_id", "branch"}
     | {"context", "prompt", "gpus", "method", "bits", "group_size", "kv"}
     | {"utilization", "max_num_seqs", "max_num_batched_tokens", "eager"}
 )
@@ -34,6 +34,7 @@ class OnDisk:
         path: the folder it lies in.
         hub_cache: the Hub's cache, where that folder is part of it; else None.
         files: the names of its files, as far as they are known.
+        projector: the name of its mmproj file, where one is to be used.
     """
 
     repo_id: str
@@ -41,6 +42,7 @@ class OnDisk:
     path: str
     hub_cache: str | None = None
     files: Sequence[str] = ()
+    projector: str | None = None
 
 
 def launch_argv(
@@ -70,13 +72,17 @@ def launch_argv(
     template = loader.launch_from_cache if placed.hub_cache is not None else ()
     if not (template or loader.launch):
         return None
-    parent, _, folder = placed.path.rstrip("/").rpartition("/")
+    gguf = min((name for name in placed.files if name.endswith(".gguf")), default="")
+    # A loader that is told a model of a folder is told the file, where the file is the model.
+    place = f"{placed.path}/{gguf}" if gguf and quant.method == "gguf" else placed.path
+    parent, _, folder = place.rstrip("/").rpartition("/")
     values = {
         "path": placed.path,
-        "parent": parent or ("/" if placed.path.startswith("/") else "."),
+        "parent": parent or ("/" if place.startswith("/") else "."),
         "folder": folder,
         "hub_cache": placed.hub_cache or "",
-        "gguf": min((name for name in placed.files if name.endswith(".gguf")), default="FILE.gguf"),
+        "gguf": gguf or "FILE.gguf",
+        "mmproj": f"{placed.path}/{placed.projector}" if placed.projector else "",
         "repo_id": placed.repo_id,
         "branch": placed.branch,
         "context": str(context_tokens),

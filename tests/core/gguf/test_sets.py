@@ -1,0 +1,96 @@
+"""Which files are one quantization, by names as publishers write them."""
+
+import pytest
+
+from quantpick.core.gguf.sets import GgufSet, find_set, find_sets
+from quantpick.core.gguf.types import nominal_bpw
+from quantpick.core.repo import RepoFile
+
+
+def sets(*paths: str) -> tuple[GgufSet, ...]:
+    return find_sets([RepoFile(path, 1000, "") for path in paths])
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "bits"),
+    [
+        ("Meta-Llama-3.1-8B-Instruct-IQ2_M.gguf", "IQ2_M", 2),
+        ("Meta-Llama-3.1-8B-Instruct-Q4_0_4_4.gguf", "Q4_0_4_4", 4),
+        ("Meta-Llama-3.1-8B-Instruct-Q6_K_L.gguf", "Q6_K_L", 6),
+        ("mixtral-8x7b-v0.1.Q5_K_M.gguf", "Q5_K_M", 5),
+        ("DeepSeek-R1.i1-IQ1_S.gguf", "IQ1_S", 1),
+        ("gemma-3-12b-it-UD-Q4_K_XL.gguf", "UD-Q4_K_XL", 4),
+        ("gpt-oss-20b-mxfp4.gguf", "MXFP4", 4),
+        ("qwen2.5-7b-instruct-q4_k_m.gguf", "Q4_K_M", 4),
+        ("qwen2.5-7b-instruct-fp16.gguf", "FP16", 16),
+        ("Phi-3-mini-4k-instruct-q4.gguf", "Q4", 4),
+        ("BitNet-TQ1_0.gguf", "TQ1_0", 1),
+        ("X-Q4_K_M-imat.gguf", "Q4_K_M", 4),
+        ("UD-IQ3_XXS/model.gguf", "UD-IQ3_XXS", 3),
+        ("llama-2-7b.gguf", "llama-2-7b", None),
+        ("Q8-chat-bf16.gguf", "BF16", 16),
+    ],
+)
+def test_name_of_a_set(path: str, name: str, bits: int | None) -> None:
+    (found,) = sets(path)
+    assert (found.name, found.bits, found.problem) == (name, bits, None)
+
+
+def test_split_set_is_one_with_its_first_file_first() -> None:
+    paths = [f"UD-Q2_K_XL/R1-UD-Q2_K_XL-0000{n}-of-00003.gguf" for n in (3, 1, 2)]
+    (found,) = sets(*paths)
+    assert found.name == "UD-Q2_K_XL"
+    assert found.paths == tuple(sorted(paths))
+    assert found.size_bytes == 3000
+
+
+def test_set_with_a_file_missing_is_not_whole() -> None:
+    (found,) = sets("X-Q8_0-00001-of-00003.gguf", "X-Q8_0-00003-of-00003.gguf")
+    assert found.problem == "not whole: 2 of its 3 files are there"
+
+
+@pytest.mark.parametrize("ending", [".gguf.part1of2", ".gguf-split-a"])
+def test_parts_that_were_cut_are_no_set_to_load(ending: str) -> None:
+    (found,) = sets(f"X.i1-Q6_K{ending}")
+    assert found.name == "Q6_K"
+    assert found.problem is not None
+    assert "joined" in found.problem
+
+
+def test_matrix_and_projector_are_no_sets_and_are_told() -> None:
+    found = sets("imatrix.dat", "X-F16.gguf", "X-Q4_K_M.gguf", "mmproj-X-f32.gguf", "mmproj-X-f16.gguf", "README.md")
+    assert [(one.name, one.imatrix) for one in found] == [("F16", None), ("Q4_K_M", True)]
+    assert [file.path for file in found[1].projectors] == ["mmproj-X-f16.gguf", "mmproj-X-f32.gguf"]
+
+
+def test_imatrix_is_known_from_the_name_and_from_types_that_need_it() -> None:
+    flags = {path: sets(path)[0].imatrix for path in ("X.i1-Q4_K_M.gguf", "X.Q4_K_M.gguf", "X-IQ2_XS.gguf")}
+    assert flags == {"X.i1-Q4_K_M.gguf": True, "X.Q4_K_M.gguf": None, "X-IQ2_XS.gguf": True}
+
+
+def test_sets_of_one_type_are_told_apart_by_their_files() -> None:
+    assert [one.name for one in sets("A-4B-Q8_0.gguf", "A-8B-Q8_0.gguf", "A-8B-Q4_0.gguf")] == [
+        "A-4B-Q8_0",
+        "A-8B-Q8_0",
+        "Q4_0",
+    ]
+    assert [one.name for one in sets("a/X-Q8_0.gguf", "b/X-Q8_0.gguf")] == ["a/X-Q8_0", "b/X-Q8_0"]
+
+
+def test_set_is_found_by_what_people_type() -> None:
+    found = sets("dir/X-UD-Q4_K_XL-00001-of-00002.gguf", "dir/X-UD-Q4_K_XL-00002-of-00002.gguf", "X-Q4_K_M.gguf")
+    for typed in ("UD-Q4_K_XL", "ud-q4_k_xl", "Q4_K_XL", "dir", "dir/X-UD-Q4_K_XL-00002-of-00002.gguf"):
+        assert find_set(found, typed) is found[0], typed
+    for typed in ("Q4", "", "X"):
+        assert find_set(found, typed) is None, typed
+
+
+def test_usual_bits_of_a_type_follow_its_name() -> None:
+    """A larger name of the same number never has fewer bits."""
+    for names in (
+        ["Q3_K_S", "Q3_K_M", "Q3_K_L"],
+        ["IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M"],
+        ["Q4_K_S", "Q4_K_M", "Q5_K_S"],
+    ):
+        bits = [nominal_bpw(name) or 0 for name in names]
+        assert bits == sorted(bits)
