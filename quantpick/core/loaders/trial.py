@@ -201,11 +201,15 @@ def _check_sym(rule: Rule, facts: Facts) -> _Finding:
 
 
 _ONLY_INT: Final = frozenset({"gptq", "awq", "auto-round"})
-"""Methods whose weights are integers unless somebody says otherwise."""
+"""Methods whose weights are integers, and which loaders read layer by layer as one kind."""
+
+_INT_UNLESS_SAID: Final = _ONLY_INT | {"compressed-tensors"}
+"""Methods whose weights are integers unless somebody says otherwise: compressed-tensors' floats always say so."""
 
 
 def _check_scheme(rule: Rule, facts: Facts) -> _Finding:
-    scheme = facts.quant.scheme or METHODS[facts.method].scheme or ("int" if facts.method in _ONLY_INT else None)
+    presumed = METHODS[facts.method].scheme or ("int" if facts.method in _INT_UNLESS_SAID else None)
+    scheme = facts.quant.scheme or presumed
     taken = rule.schemes or (("int",) if facts.method in _ONLY_INT else None)
     if taken is None or scheme in taken:
         return None
