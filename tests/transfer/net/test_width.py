@@ -1,0 +1,69 @@
+"""How many connections a line is found to be worth, on lines that are simulated: a rate for each number of them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from quantpick.transfer.net.width import Width
+
+MB = 1e6
+
+
+def after(seconds: float, ceiling: int, rate: Callable[[int], float], width: Width | None = None) -> Width:
+    """Twenty looks a second at a line that brings `rate(count)` bytes a second."""
+    width = width or Width(ceiling)
+    received = 0.0
+    for look in range(int(seconds * 20)):
+        received += rate(width.count) / 20
+        width.look(look / 20, int(received))
+    return width
+
+
+LINES: dict[str, tuple[Callable[[int], float], int, int]] = {
+    "limited per connection": (lambda count: count * 10 * MB, 16, 16),
+    "limited in all": (lambda count: 20 * MB, 1, 4),
+    "limited in all, by six": (lambda count: min(count, 6) * 10 * MB, 4, 8),
+    "collapsing above eight": (lambda count: count * MB if count <= 8 else 0.2 * MB, 4, 8),
+    "collapsing above five": (lambda count: count * MB if count <= 5 else 0.2 * MB, 4, 5),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_number_follows_the_line(name: str) -> None:
+    rate, least, most = LINES[name]
+    assert least <= after(15, 16, rate).count <= most
+    assert after(15, 16, rate).is_settled
+
+
+def test_number_is_found_within_two_seconds() -> None:
+    assert after(2, 16, lambda count: count * 10 * MB).count == 16
+
+
+def test_never_above_the_ceiling_nor_below_one() -> None:
+    for ceiling in (1, 2, 3, 5, 64):
+        assert 1 <= after(10, ceiling, lambda count: count * MB).count <= ceiling
+        width = after(1, ceiling, lambda count: count * MB)
+        for second in range(2, 20):
+            width.broke(float(second) * 2)
+            assert 1 <= width.count <= ceiling
+
+
+def test_collapse_is_tried_again_later_but_not_as_far() -> None:
+    tried: list[int] = []
+
+    def rate(count: int) -> float:
+        tried.append(count)
+        return count * MB if count <= 8 else 0.2 * MB
+
+    after(100, 16, rate)
+    share = sum(count > 8 for count in tried) / len(tried)
+    assert share < 0.05
+
+
+def test_line_that_becomes_slower_keeps_its_connections_or_finds_new_ones() -> None:
+    width = after(5, 16, lambda count: count * 10 * MB)
+    received = 5000 * MB
+    for look in range(600):
+        received += width.count * MB / 20
+        width.look(5 + look / 20, int(received))
+    assert width.count >= 8
