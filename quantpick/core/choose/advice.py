@@ -110,9 +110,12 @@ class _Asker:
         now, then = self.answer.recommended, other.recommended
         if then is None or now is None:
             return then
-        if not then.is_tight and (then.branch.name != now.branch.name and by_quality(then) < by_quality(now)):
+        if not then.is_tight and (then.branch.name != now.branch.name and self._rank(then) < self._rank(now)):
             return then
         return None
+
+    def _rank(self, choice: Choice) -> tuple[object, ...]:
+        return by_quality(choice, self.answer.ranked_by)
 
     def _named(self) -> tuple[str, ...]:
         """The option that names the loader, where the question left it open."""
@@ -165,9 +168,9 @@ class _Asker:
     def allowed_tight(self) -> Iterator[Advice]:
         """The better branch that fits only tightly."""
         tight = [one for one in self.answer.choices if one.is_tight]
-        better = min(tight, key=by_quality, default=None)
+        better = min(tight, key=self._rank, default=None)
         now = self.answer.recommended
-        if better is None or better.fit is None or now is None or by_quality(better) >= by_quality(now):
+        if better is None or better.fit is None or now is None or self._rank(better) >= self._rank(now):
             return
         message = f"{better.branch.name} fits too, but tightly: {format_gib(better.fit.spare_bytes)} to spare"
         yield Advice("allow-tight", message, ("--allow-tight",))

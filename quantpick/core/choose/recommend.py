@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from quantpick.core.card.siblings import Sibling
@@ -11,7 +12,7 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.table import LoaderTable
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.methods import Method
-from quantpick.core.quant import Branch, BranchWarning
+from quantpick.core.quant import RANKING_METRICS, Branch, BranchWarning
 
 SPEED_FLOOR_BITS: Final = 4
 """``--prefer speed`` goes below 4 bits only when nothing else fits: there the published perplexities fall off a cliff
@@ -46,6 +47,7 @@ class Recommendation:
         repo_id: the repo, where one was surveyed.
         siblings: other repos of the same model, to look at when nothing fits.
         advice: what would make a branch fit, or a better one, the best first.
+        ranked_by: the card's metric that ranked the branches, a key of `RANKING_METRICS`; None where their bits did.
     """
 
     choices: tuple[Choice, ...]
@@ -56,6 +58,7 @@ class Recommendation:
     repo_id: str | None = None
     siblings: tuple[Sibling, ...] = ()
     advice: tuple[Advice, ...] = ()
+    ranked_by: str | None = None
 
     @property
     def recommended(self) -> Choice | None:
@@ -83,14 +86,16 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
        turboderp-org/exllamav3 at 4f8ad01, ``doc/``).
     3. act order before none (13B 128g: 4.601 against 4.660; oobabooga's blog).
 
+    Where the card measured every fitting branch by one metric against the same thing, that metric decides instead.
+
     The trap in it: 128g *without* act order can be worse than no group at all (7B: 6.545 against 6.478, and 6.288 with
     act order; same blog). Perplexities of different tables are not comparable; EXL2 below 3 bits is not monotonic.
     """
     loader, choices = _by_one_loader(tuple(branches), gpus, wish, table)
-    fitting = sorted(
-        (choice for choice in choices if choice.fits),
-        key=lambda choice: (choice.is_tight and not wish.allow_tight, _ORDERS[wish.prefer](choice)),
-    )
+    fits = [choice for choice in choices if choice.fits]
+    metric = _common_metric(fits) if wish.prefer == "quality" else None
+    order = partial(by_quality, metric=metric) if metric else _ORDERS[wish.prefer]
+    fitting = sorted(fits, key=lambda choice: (choice.is_tight and not wish.allow_tight, order(choice)))
     ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
     rejected = sorted((choice for choice in choices if not choice.fits), key=by_quality)
     return Recommendation(
@@ -98,6 +103,7 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
         gpus=tuple(gpus),
         wish=wish,
         loader=loader,
+        ranked_by=metric,
         warnings=tuple(dict.fromkeys((*loader.doubts, *(warning for choice in ranked for warning in choice.warnings)))),
     )
 
@@ -129,15 +135,29 @@ def _by_one_loader(
     return candidate, choices if merit[1] else [weigh(choice, gpus, wish) for choice in choices]
 
 
+def _common_metric(fitting: Sequence[Choice]) -> str | None:
+    """The first metric that the card gives for each of several branches, measured against the same thing."""
+    if len(fitting) < 2:
+        return None
+    for metric in RANKING_METRICS:
+        said = [choice.branch.quality.get(metric) for choice in fitting]
+        numbers = [one for one in said if one is not None and isinstance(one.value, int | float)]
+        if len(numbers) == len(fitting) and len({one.against for one in numbers}) == 1:
+            return metric
+    return None
+
+
 _METHOD_RANK: Final[dict[Method | None, int]] = {"exl3": 0, "exl2": 1}
 
 _Key = tuple[object, ...]
 
 
-def by_quality(choice: Choice) -> _Key:
-    """What sorts the best quality first."""
+def by_quality(choice: Choice, metric: str | None = None) -> _Key:
+    """What sorts the best quality first: by a metric that the card gives, where there is one, then by the bits."""
     quant = choice.branch.quant
+    said = choice.branch.quality.get(metric) if metric else None
     return (
+        RANKING_METRICS[metric] * said.value if metric and said and isinstance(said.value, int | float) else 0,
         -(quant.effective_bpw or 0),
         _METHOD_RANK.get(quant.method, 2),
         not quant.desc_act,

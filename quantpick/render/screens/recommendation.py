@@ -12,6 +12,8 @@ from quantpick.render import words
 from quantpick.render.page import Block, Column, Grid, Line, Page, Paste, Row, Segment
 
 BAR_CELLS: Final = 16
+_METRIC_NAMES: Final = {"kl_divergence": "KL divergence", "perplexity": "perplexity", "top_1": "top-1 agreement"}
+
 ADVICE_SHOWN: Final = 4
 ROWS_KEPT: Final = 5
 """Of the table, on a screen that is too low for it."""
@@ -64,12 +66,21 @@ def recommendation_page(
 def why(best: Choice, answer: Recommendation) -> str:
     """What it is, and what makes it the best."""
     virtue = {
-        "quality": "the best quality that fits",
+        "quality": "the best quality that fits" + _measured(answer),
         "speed": "the smallest that is good enough, so the fastest",
         "context": "the one that leaves the most room",
     }[answer.wish.prefer]
     only = sum(choice.fits for choice in answer.choices) == 1
     return f"{words.spec(best.branch)}: {'the only one that fits' if only else virtue}"
+
+
+def _measured(answer: Recommendation) -> str:
+    """By what the card measured it, where that ranked the branches."""
+    said = answer.recommended.branch.quality.get(answer.ranked_by) if answer.recommended and answer.ranked_by else None
+    if said is None or answer.ranked_by is None:
+        return ""
+    against = f" against {said.against}" if said.against else ""
+    return f" by the card's {_METRIC_NAMES[answer.ranked_by]} of {said.value}{against}"
 
 
 def question(shown: Choice, answer: Recommendation) -> str:

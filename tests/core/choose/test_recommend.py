@@ -18,7 +18,7 @@ from quantpick.core.loaders.versions import UnknownVersion, at_version
 from quantpick.core.memory.engine import ServerSettings
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.methods import Method
-from quantpick.core.quant import Branch, QuantSpec
+from quantpick.core.quant import Branch, Quality, QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import GIB
 
@@ -230,6 +230,23 @@ def test_branch_that_alone_fits_and_tightly_is_recommended_with_a_warning() -> N
     assert answer.recommended is not None
     assert answer.recommended.verdict == "tight"
     assert "tight" in {warning.code for warning in answer.warnings}
+
+
+def test_metric_of_the_card_ranks_where_every_fitting_branch_has_it_against_the_same() -> None:
+    plain, optimized = gptq(4, 32), gptq(4, 128)
+    quality = {plain.name: Quality(0.4, "bf16"), optimized.name: Quality(0.297, "bf16")}
+    measured = [replace(one, quality={"kl_divergence": quality[one.name]}) for one in (plain, optimized)]
+    answer = recommend([*measured, gptq(8, 32)], [gpu(24)], wish("exllamav2"), TABLE)
+    assert best(answer) == optimized.name
+    assert answer.ranked_by == "kl_divergence"
+    other = replace(measured[0], quality={"kl_divergence": Quality(0.4, "fp16")})
+    for unlike in (other, plain):
+        by_bits = recommend([unlike, measured[1]], [gpu(24)], wish("exllamav2"), TABLE)
+        assert (best(by_bits), by_bits.ranked_by) == (plain.name, None)
+    more_is_better = [
+        replace(one, quality={"top_1": Quality(value)}) for one, value in ((plain, 0.8), (optimized, 0.9))
+    ]
+    assert best(recommend(more_is_better, [gpu(24)], wish("exllamav2"), TABLE)) == optimized.name
 
 
 def test_memory_that_others_hold_counts_unless_the_total_was_asked_for() -> None:
