@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from quantpick.cli.options import AsJson, Card, Config, Offline, Repo
+from quantpick.cli.options import AsJson, Card, Config, Offline, Repo, Timeout
+from quantpick.core import defaults
 
 
 def list_branches(
@@ -12,6 +13,7 @@ def list_branches(
     card: Card = None,
     config: Config = None,
     offline: Offline = False,
+    timeout: Timeout = defaults.TIMEOUT_S,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one a line.")] = False,
 ) -> None:
@@ -19,7 +21,7 @@ def list_branches(
     from quantpick.render import terminal
     from quantpick.workflow.survey import list_branches as list_branches_
 
-    table = list_branches_(repo, offline=offline, card=card, config=config)
+    table = list_branches_(repo, offline=offline, timeout_s=timeout, card=card, config=config)
     if as_json:
         from quantpick.render import documents
 

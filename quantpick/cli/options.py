@@ -40,4 +40,5 @@ AllowTight = Annotated[
     bool, typer.Option("--allow-tight", help="Rank what fits by less than the estimate may be wrong like any other.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="For the Hub to answer, in all.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

@@ -22,10 +22,12 @@ from quantpick.cli.options import (
     Offline,
     Preference,
     Repo,
+    Timeout,
     Vram,
     VramBasis,
 )
 from quantpick.cli.retype import WISH, retyped
+from quantpick.core import defaults
 from quantpick.errors import NothingFitsError
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def recommend(
     prefer: Preference = "quality",
     allow_tight: AllowTight = False,
     offline: Offline = False,
+    timeout: Timeout = defaults.TIMEOUT_S,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
     brief: Annotated[bool, typer.Option("--brief", help="The verdict and what to do next, without the table.")] = False,
@@ -75,6 +78,7 @@ def recommend(
         ),
         gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
         offline=offline,
+        timeout_s=timeout,
         card=card,
         config=config,
     )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from quantpick.core.progress import DownloadProgress
+from quantpick.core.progress import DownloadProgress, Trouble
 
 LOOK_S: Final = 0.1
 """Seconds between two looks at the counters. Chosen: short enough for a bar to look smooth."""
@@ -21,3 +21,18 @@ def title(counters: DownloadProgress) -> str:
         return "checking what is there" if counters.reused_bytes else "all files"
     share = int(100 * counters.reused_bytes / max(1, counters.size_bytes))
     return f"resuming at {share}%" if share else "all files"
+
+
+def trouble(why: Trouble, now_s: float) -> str:
+    """Why nothing comes, how often it was tried again, and when patience ends.
+
+    >>> trouble(Trouble("the server is slow to answer", 2, 1280.0), 1000.0)
+    'the server is slow to answer, retry 2, gives up in 4:40'
+    """
+    said = why.problem
+    if why.retries:
+        said += f", retry {why.retries}"
+    if why.gives_up_at_s is not None:
+        left = max(0, round(why.gives_up_at_s - now_s))
+        said += f", gives up in {left // 60}:{left % 60:02}"
+    return said

@@ -1,6 +1,7 @@
 """Bars while a download runs, by Rich."""
 
 import threading
+import time
 from typing import Final
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from rich.progress import (
 )
 
 from quantpick.core.progress import DownloadProgress, FileProgress
-from quantpick.render.at import LOOK_S, title
+from quantpick.render.at import LOOK_S, title, trouble
 from quantpick.render.terminal import printable
 
 _OWN_BAR_BYTES: Final = 100 * 10**6
@@ -49,7 +50,9 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
                 continue
             if whole is None:
                 whole = screen.add_task("all files", total=counters.size_bytes, completed=counters.reused_bytes)
-            what = title(counters) if counters.trouble is None else printable(counters.trouble.problem)
+            what = (
+                title(counters) if counters.trouble is None else printable(trouble(counters.trouble, time.monotonic()))
+            )
             screen.update(whole, total=counters.size_bytes, completed=counters.present_bytes, description=what)
             for at, file in enumerate(counters.files):
                 _one_bar(screen, tasks, at, file)

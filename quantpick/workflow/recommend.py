@@ -12,7 +12,7 @@ from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.errors import UsageError
-from quantpick.workflow.choice import WishWords, _detected, check_gpus, loader_table, make_wish
+from quantpick.workflow.choice import WishWords, _detected, check_gpus, loader_table, make_wish, target
 from quantpick.workflow.launching import with_launch
 from quantpick.workflow.survey import StrPath, list_branches
 
@@ -56,6 +56,8 @@ def recommend(
         wish = make_wish(**words)
     elif words:
         raise UsageError(f"the wish says it all: not also {', '.join(sorted(words))}")
+    if repo is not None:
+        target(repo)  # a name that is none is said before a GPU that is missing
     machine, doubts = _detected() if gpus is None else (check_gpus(gpus), ())
     table = list_branches(repo, token=token, offline=offline, timeout_s=timeout_s, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())

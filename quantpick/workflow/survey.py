@@ -83,8 +83,14 @@ def _table_of_card(repo: str | None, path: Path, config: StrPath | None) -> Bran
         raise UsageError("a card is read as a whole: name the repo without a branch")
     facts = None if config is None else _read_config_file(Path(config))
     repo_id = None if repo is None else target(repo).repo_id
-    table = branch_table.table_from_card(read_card(_read_text(path, "card"), repo_id=repo_id), facts)
+    text = _read_text(path, "card")
+    table = branch_table.table_from_card(read_card(text, repo_id=repo_id), facts)
     if not table.branches:
+        other = read_card(text).repo_id
+        if repo_id is not None and other is not None and other.lower() != repo_id.lower():
+            raise NotFoundError(
+                f"the card `{path}` is that of `{other}`, not of `{repo_id}`", hint="leave the repo out"
+            )
         raise NotFoundError(
             f"no branch table in `{path}`",
             hint=_where_else(table) or "is it the card of a repo with one branch per quantization?",

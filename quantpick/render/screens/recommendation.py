@@ -97,7 +97,9 @@ def _verdict(answer: Recommendation) -> list[Block]:
     best = answer.recommended
     if best is not None:
         lines = [why(best, answer), *_numbers(best), question(best, answer)]
-        return [Line(best.branch.name, "bold green"), *(Line(line, indent=2) for line in lines)]
+        sure = Line(best.branch.name, "bold green")
+        tight = Line(f"{best.branch.name} (tight: it may not fit)", "bold yellow")
+        return [tight if best.is_tight else sure, *(Line(line, indent=2) for line in lines)]
     nearest = _nearest(answer)
     lines = [] if nearest is None else _missing(nearest)
     lines += [question(nearest or answer.choices[0], answer)] if answer.choices else []
@@ -138,12 +140,28 @@ def _advice(answer: Recommendation, asked: Sequence[str]) -> list[Block]:
     for advice in answer.advice[:ADVICE_SHOWN]:
         blocks.append(Line(f"- {advice.message}", indent=2))
         if advice.options and answer.recommended is None:
-            blocks.append(Paste([*asked, *advice.options]))
-    if answer.recommended is None and answer.siblings:
-        named = ", ".join(sibling.repo_id for sibling in answer.siblings[:ADVICE_SHOWN])
+            blocks.append(Paste(_with_options(asked, advice.options)))
+    said = " ".join(advice.message for advice in answer.advice)
+    others = [sibling.repo_id for sibling in answer.siblings if sibling.repo_id not in said]
+    if answer.recommended is None and others:
+        named = ", ".join(others[:ADVICE_SHOWN])
         blocks.append(Line(f"- the card names these other repos of the model: {named}", indent=2))
     title = "What would help" if answer.recommended is None else "Also"
     return words.gap([Line(title, "bold"), *blocks]) if blocks else []
+
+
+def _with_options(asked: Sequence[str], options: Sequence[str]) -> list[str]:
+    """A command with options in the place of those that say otherwise.
+
+    >>> _with_options(["quantpick", "recommend", "a/b", "--context", "32k"], ["--context", "4096"])
+    ['quantpick', 'recommend', 'a/b', '--context', '4096']
+    """
+    words = list(asked)
+    for option in options:
+        if option.startswith("--") and option in words:
+            at = words.index(option)
+            del words[at : at + 2]
+    return [*words, *options]
 
 
 def _table(answer: Recommendation, *, whole: bool) -> Grid:
