@@ -71,7 +71,7 @@ def test_config_gives_the_shape_and_nothing_is_assumed(tmp_path: Path) -> None:
 
 def test_repo_id_says_whose_card_it_is() -> None:
     assert quantpick.list_branches("TheBloke/Airoboros-c34B-3.1.2-GPTQ", card=CARD).branches
-    with pytest.raises(NotFoundError, match="no branch table"):
+    with pytest.raises(NotFoundError, match="not of `someone/Else-7B-GPTQ`"):
         quantpick.list_branches("someone/Else-7B-GPTQ", card=CARD)
 
 

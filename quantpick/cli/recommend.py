@@ -1,7 +1,7 @@
 """``quantpick recommend``."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -33,6 +33,8 @@ from quantpick.errors import NothingFitsError
 if TYPE_CHECKING:
     from quantpick.core.choose.recommend import Recommendation
 
+_DESKTOP: Final = "all of its memory counts as free: where a desktop runs on it, --headroom 1GiB leaves it room"
+
 
 def recommend(
     typed: typer.Context,
@@ -40,7 +42,7 @@ def recommend(
     card: Card = None,
     config: Config = None,
     loader: Loader = None,
-    context: Context = "4096",
+    context: Context = str(defaults.CONTEXT_TOKENS),
     kv_dtype: KvDtype = "fp16",
     batch: Batch = 1,
     vram: Vram = None,
@@ -48,7 +50,7 @@ def recommend(
     gpu_capability: Capability = None,
     gpu_index: GpuIndex = None,
     vram_basis: VramBasis = "free",
-    headroom: HeadroomText = "1%",
+    headroom: HeadroomText = f"{defaults.HEADROOM_FRACTION:.0%}",
     prefer: Preference = "quality",
     allow_tight: AllowTight = False,
     offline: Offline = False,
@@ -107,7 +109,15 @@ def _show(typed: typer.Context, answer: "Recommendation", *, why_all: bool, brie
     # The warnings come first: on a screen that is too low for all, the verdict is what stays.
     show.tell_warnings(answer.warnings, whole=why_all)
     asked = ["quantpick", "recommend", *retyped(typed, ("repo", "card", "config", *WISH, "prefer", "offline"))]
-    page = recommendation_page(answer, asked=asked, next_steps=_next_steps(typed, answer), why_all=why_all, brief=brief)
+    said = retyped(typed, ("gpu", "headroom"))
+    page = recommendation_page(
+        answer,
+        asked=asked,
+        notes=[_DESKTOP] if "--gpu" in said and "--headroom" not in said else [],
+        next_steps=_next_steps(typed, answer),
+        why_all=why_all,
+        brief=brief,
+    )
     show.show(page)
 
 

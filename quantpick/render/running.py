@@ -11,7 +11,7 @@ from typing import Final, Literal
 from quantpick.core.progress import DownloadProgress
 from quantpick.core.units import format_gb
 from quantpick.errors import DamagedError
-from quantpick.render.at import LOOK_S, title
+from quantpick.render.at import LOOK_S, title, trouble
 from quantpick.render.terminal import say
 
 ProgressStyle = Literal["auto", "bar", "lines", "json", "none"]
@@ -72,7 +72,7 @@ def _lines(counters: DownloadProgress, over: threading.Event) -> None:
     said = time.monotonic()
     known: str | None = None
     while not over.wait(LOOK_S):
-        problem = None if counters.trouble is None else counters.trouble.problem
+        problem = None if counters.trouble is None else trouble(counters.trouble, time.monotonic())
         if problem is not None and problem != known:
             say(problem)
         known = problem

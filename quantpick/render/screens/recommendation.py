@@ -37,18 +37,25 @@ _BEYOND: Final = ("▶", "bold red")
 
 
 def recommendation_page(
-    answer: Recommendation, *, asked: Sequence[str], next_steps: Sequence[Sequence[str]], why_all: bool, brief: bool
+    answer: Recommendation,
+    *,
+    asked: Sequence[str],
+    next_steps: Sequence[Sequence[str]] = (),
+    notes: Sequence[str] = (),
+    why_all: bool = False,
+    brief: bool = False,
 ) -> Page:
     """The whole answer.
 
     Args:
         answer: what was found.
         asked: the command that asked for it, as arguments, to build better ones on.
+        notes: on how the question was understood.
         next_steps: commands that fetch and start the recommended branch.
         why_all: whether to give every reason with its source, and all rows.
         brief: whether to leave the table out.
     """
-    page = _verdict(answer)
+    page = [*_verdict(answer), *(Line(note, "dim", 2) for note in notes)]
     page += words.gap([Paste(argv) for argv in next_steps])
     page += _advice(answer, asked)
     if not brief:
