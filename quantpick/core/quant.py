@@ -86,7 +86,12 @@ class QuantSpec:
         """
         if self.method is not None and self.method not in METHODS:
             return f"method is {str(self.method)[:30]}: it is one of {', '.join(METHODS)}"
-        for name, value in (("bits", self.bits), ("head_bits", self.head_bits), ("bpw", self.bpw)):
+        for name, value in (
+            ("bits", self.bits),
+            ("head_bits", self.head_bits),
+            ("bpw", self.bpw),
+            ("embedding_bits", self.embedding_bits),
+        ):
             if value is not None and not is_number(value, _MAX_BITS):
                 return f"{name} is {str(value)[:30]}: a number above 0 and up to {_MAX_BITS} is needed"
         if self.group_size is not None and not is_whole(self.group_size, 1, 2**24):

@@ -85,6 +85,7 @@ class Engine:
         cache_least_tokens: the cache is made for so many tokens at least, over all sequences.
         windowed: whether a sliding layer's cache holds no more than its window and what is being computed.
         batches_in_flight: steps whose tokens a sliding layer holds beyond its window.
+        step_tokens: tokens that one step takes; None is what the settings say.
         latent: whether MLA's compressed cache is kept as it is, not unpacked to keys and values.
         cuda_context_bytes: CUDA context and kernels on one H100, the largest that was measured.
         slack: what its allocator cannot use, as a share of what it allocates.
@@ -100,6 +101,7 @@ class Engine:
     cache_least_tokens: int = 1
     windowed: bool = False
     batches_in_flight: int = 1
+    step_tokens: int | None = None
     latent: bool = False
     cuda_context_bytes: int = CUDA_CONTEXT_BYTES
     slack: float = ALLOCATOR_SLACK

@@ -11,7 +11,7 @@ from quantpick.core.memory.cuda_context import cuda_context_bytes
 from quantpick.core.memory.engine import Load, ServerSettings
 from quantpick.core.memory.engines import engine_at
 from quantpick.core.memory.kv_cache import kv_cache_bytes
-from quantpick.core.memory.weights import embedding_bytes, weights_file_size
+from quantpick.core.memory.weights import embedding_in_ram_bytes, weights_file_size
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
@@ -99,7 +99,7 @@ def estimate(
     """
     model = engine_at(engine, version)
     file_bytes = weights_file_size(quant, shape) if weights_file_bytes is None else weights_file_bytes
-    in_ram = embedding_bytes(shape) if model.embedding_in_ram else 0
+    in_ram = embedding_in_ram_bytes(quant, shape) if model.embedding_in_ram else 0
     prompt = min(prompt_tokens or context_tokens, context_tokens)
     load = Load(
         quant=quant,
@@ -118,7 +118,7 @@ def estimate(
         _in_blocks(max(context_tokens, least), model.cache_block_tokens),
         kv_bytes_per_element,
         windowed=model.windowed,
-        in_flight=model.batches_in_flight * settings.max_num_batched_tokens,
+        in_flight=model.batches_in_flight * (model.step_tokens or settings.max_num_batched_tokens),
         latent=model.latent,
     )
     cache = round(batch * each * spread.kv_copies(shape))

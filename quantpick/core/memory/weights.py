@@ -20,13 +20,29 @@ def embedding_bytes(shape: ModelShape) -> int:
     return shape.vocab_size * shape.hidden_size * _FP16
 
 
+def embedding_in_ram_bytes(quant: QuantSpec, shape: ModelShape) -> int:
+    """What an engine leaves out of VRAM that keeps the embedding in system RAM.
+
+    llama.cpp keeps it as the file has it, and where the head is the embedding it copies that to the GPU
+    (``TENSOR_DUPLICATED`` in ``src/llama-model.cpp``): nothing is left out then.
+
+    >>> llama_3_8b = ModelShape(32, 4096, 32, 8, 128, 14336, 128256)
+    >>> round(embedding_in_ram_bytes(QuantSpec("gguf", 4, embedding_bits=4.5), llama_3_8b) / 2**20, 2)
+    281.81
+    """
+    if quant.method != "gguf":
+        return embedding_bytes(shape)
+    bits = quant.embedding_bits or quant.effective_bpw or 16
+    return 0 if shape.tie_word_embeddings else round(shape.vocab_size * shape.hidden_size * bits / 8)
+
+
 def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
     """Bytes of the weight files, computed.
 
     Linear layers at the quantization's bits; embedding, norms and (but for EXL2 and EXL3) the head in 16 bits. GPTQ and
     AWQ: AutoGPTQ's tensors qweight, scales, qzeros and, for GPTQ, g_idx. Within 0.1 % of the published files of
     CodeLlama-34B and Llama-30B. EXL2 and EXL3: embedding + body x bpw / 8 + head x head bits / 8, within 0.5 % of
-    seven published trees; tied heads are stored apart.
+    seven published trees; tied heads are stored apart. GGUF: every weight at the file's bits per weight.
 
     Args:
         quant: its bits must be known.
@@ -37,6 +53,8 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
     [17.68, 18.32, 20.27]
     """
     assert quant.bits is not None, "the caller asks only for a known number of bits"
+    if quant.method == "gguf":
+        return round(weights_file_size(QuantSpec("none", 16), shape) / _FP16 * (quant.effective_bpw or quant.bits) / 8)
     layers = linears(shape)
     norms = (2 * shape.num_hidden_layers + 1) * shape.hidden_size * _FP16
     sparse = shape.num_hidden_layers - shape.num_dense_layers

@@ -167,7 +167,7 @@ def test_old_vllm_saves_neither_by_windows_nor_by_latent_caches() -> None:
     ]
 
 
-def test_exllama_keeps_the_embedding_in_ram_and_the_others_do_not() -> None:
+def test_exllama_and_llama_cpp_keep_the_embedding_in_ram_and_the_others_do_not() -> None:
     spec = QuantSpec("gptq", 4, 128)
     weights = {
         name: estimate(spec, MISTRAL_7B, engine=name, context_tokens=64, weights_file_bytes=10**10).weights_bytes
@@ -177,6 +177,7 @@ def test_exllama_keeps_the_embedding_in_ram_and_the_others_do_not() -> None:
         "exllama",
         "exllamav2",
         "exllamav3",
+        "llama.cpp",
     }
     assert set(weights.values()) == {10**10, 10**10 - embedding_bytes(MISTRAL_7B)}
 
