@@ -25,6 +25,9 @@ _KEY: Final = re.compile(r"""["']?(\w[\w.-]*)["']?[ \t]*:(?=\s|$)""")
 _PLAIN: Final = re.compile(r"(\w+): ([A-Za-z][\w./-]*(?: [\w./-]+)*)(?<!: null)(?<!: Null)(?<!: NULL)", re.ASCII)
 """A key and words in which nothing can mean something to YAML. Many cards have no other values, and PyYAML takes 10 ms
 to import."""
+_MAX_NESTING: Final = 500
+_NESTING: Final = re.compile(r"[\[{]|[-?] +(?=[-?] )")
+"""What opens a level in one line; PyYAML takes time by the square of the depth."""
 _ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[*&]\w")
 
 
@@ -66,8 +69,10 @@ def _read(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def _load(text: str) -> dict[str, tuple[str, ...]] | None:
     """The keys of a YAML mapping; None for what is none, or has more aliases than a person writes."""
-    if not text or len(_ALIAS.findall(text)) > _MAX_ALIASES:
-        return None if text else {}
+    if not text:
+        return {}
+    if len(_ALIAS.findall(text)) > _MAX_ALIASES or len(_NESTING.findall(text)) > _MAX_NESTING:
+        return None
     from yaml import MappingNode, ScalarNode, YAMLError, compose
     from yaml.loader import SafeLoader
 

@@ -12,7 +12,7 @@ from typing import Final
 from quantpick.core.card.columns import Head, read_heads
 from quantpick.core.card.figures import bits_in, head_bits_in
 from quantpick.core.card.inline import Inline, read_inline
-from quantpick.core.card.limits import MAX_COLUMNS, MAX_ROWS, MAX_TABLES
+from quantpick.core.card.limits import MAX_COLUMNS, MAX_ROWS, MAX_TABLES, Budget
 from quantpick.core.card.markdown import Block, Table
 from quantpick.core.card.names import letters_of
 from quantpick.core.card.rows import CardRow, Found
@@ -71,45 +71,51 @@ def quality_behind(text: str) -> dict[str, Quality]:
 
 def with_quality(found: list[Found], blocks: Sequence[Block]) -> list[Found]:
     """The rows with what further tables of the card say of the same branches; what a row says itself stands."""
-    said = list(_said_elsewhere(blocks))
-    if not said or not found:
-        return found
     more: dict[int, dict[str, Quality]] = {}
-    for label, bits, quality in said:
-        index = _row_named(label, bits, [one.row for one in found])
+    names = _Names([one.row for one in found])
+    for label, quality in _said_elsewhere(blocks) if found else ():
+        index = names.find(label)
         if index is not None:
             more[index] = {**quality, **more.get(index, {})}
     return [
-        replace(one, row=replace(one.row, quality={**more.get(index, {}), **one.row.quality}))
+        replace(one, row=replace(one.row, quality={**more[index], **one.row.quality})) if index in more else one
         for index, one in enumerate(found)
     ]
 
 
-def _said_elsewhere(blocks: Sequence[Block]) -> Iterator[tuple[str, float | None, Mapping[str, Quality]]]:
-    """Label, bits and quality of each row of each table with a column of quality."""
-    tables = [block for block in blocks if isinstance(block, Table)][:MAX_TABLES]
-    for table in tables:
+def _said_elsewhere(blocks: Sequence[Block]) -> Iterator[tuple[str, Mapping[str, Quality]]]:
+    """The label and the quality of each row of each table with a column of quality."""
+    budget = Budget()
+    for table in [block for block in blocks if isinstance(block, Table)][:MAX_TABLES]:
         heads = read_heads(table.header)
         if not any(head.column is not None and head.column.is_quality for head in heads):
             continue
-        for cells in table.rows(MAX_ROWS):
-            read = [read_inline(cell[:500]) for cell in cells[:MAX_COLUMNS]]
-            placed = list(zip(heads, read, strict=False))
-            quality = row_quality(placed)
-            if quality and read:
-                stated = next((h.column.read(c, h.words) for h, c in placed if h.column and h.field == "bits"), None)
-                yield read[0].plain, stated if read[0].plain == f"{stated}" else None, quality
+        unit = " bpw" if heads[0].field == "bits" else ""
+        for line in budget.spend("\n".join(cells[:MAX_COLUMNS]) for cells in table.rows(MAX_ROWS)):
+            read = [read_inline(cell[:500]) for cell in line.split("\n")]
+            quality = row_quality(list(zip(heads, read, strict=False)))
+            if quality:
+                yield read[0].plain[:100] + unit, quality
 
 
-def _row_named(label: str, stated: float | None, rows: Sequence[CardRow]) -> int | None:
+class _Names:
     """Which of the rows a label names: by its branch, else by its bits where they are one row's alone."""
-    named = [index for index, row in enumerate(rows) if letters_of(row.branch) == letters_of(label)]
-    if named:
-        return named[0]
-    bits, head_bits = stated if stated is not None else bits_in(label), head_bits_in(label)
-    if bits is None or _LABEL.sub("", label):
-        return None
-    alike = [
-        index for index, row in enumerate(rows) if row.facts.bits == bits and head_bits in (None, row.facts.head_bits)
-    ]
-    return alike[0] if len(alike) == 1 else None
+
+    def __init__(self, rows: Sequence[CardRow]) -> None:
+        self._by_branch = {letters_of(row.branch): index for index, row in enumerate(rows)}
+        self._by_bits: dict[tuple[float, float | None], list[int]] = {}
+        for index, row in enumerate(rows):
+            if row.facts.bits is not None:
+                for head_bits in {None, row.facts.head_bits}:
+                    self._by_bits.setdefault((row.facts.bits, head_bits), []).append(index)
+
+    def find(self, label: str) -> int | None:
+        """The row's index; None where it names none, or more than one."""
+        named = self._by_branch.get(letters_of(label.removesuffix(" bpw")), self._by_branch.get(letters_of(label)))
+        if named is not None:
+            return named
+        bits = bits_in(label)
+        if bits is None or _LABEL.sub("", label):
+            return None
+        alike = self._by_bits.get((bits, head_bits_in(label)), [])
+        return alike[0] if len(alike) == 1 else None

@@ -63,6 +63,9 @@ def test_plain_words_are_what_pyyaml_reads_in_them(words: str) -> None:
     [
         "tags: " + "[" * 200_000,
         "tags: " + "{a: " * 50_000,
+        "tags: " + "[" * 60_000,
+        "tags:\n" + "- " * 30_000 + "x",
+        "tags: " + "? " * 30_000,
         "tags: " + "- " * 50_000 + "x",
         "tags: &a [x]\n" + "\n".join(f"tags{n}: &{n} [{','.join(['*a'] * 99)}]" for n in range(99)),
         "tags: [" + ", ".join(["&a x", *["*a"] * 1000]) + "]",
