@@ -102,7 +102,7 @@ def test_signal_ends_it_with_its_code_and_what_is_kept(
     process.send_signal(signum)
     began = time.monotonic()
     out, err = process.communicate(timeout=20)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert (process.returncode, out) == (code, "")
     assert "run the same command to go on" in err
     assert "Traceback" not in err
