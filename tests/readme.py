@@ -1,4 +1,4 @@
-"""The console examples of the README, run as they stand: the real command in a shell, and the repo on a Hub on loopback.
+"""The console examples of the README, run as they stand: in a shell, and with the repo on a Hub on loopback.
 
 ``python -m tests.readme`` writes what they print today into the README.
 """
