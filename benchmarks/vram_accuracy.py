@@ -1,9 +1,9 @@
 """The VRAM estimate beside measurements: per loader and method the errors.
 
-    python benchmarks/vram_accuracy.py [--points] [FILE]
+    python benchmarks/vram_accuracy.py [--points]
 
-`benchmarks/vram/` holds what was measured for quantpick. FILE is a `points.json` of public measurements, of which those
-of tier A count; without it only the first table is printed. `--points` lists every point.
+`benchmarks/vram/` holds what was measured for quantpick, and in `public.json` what others published. `--points` lists
+every point.
 """
 
 import json
@@ -16,13 +16,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from quantpick import ModelShape, QuantSpec, VramEstimate, estimate_vram
-from quantpick.core.memory.engine import ALLOCATOR_SLACK
+from quantpick import ModelShape, QuantSpec, ServerSettings, VramEstimate, estimate_vram
+from quantpick.core.memory.engine import ALLOCATOR_SLACK, UNMEASURED_BAND
+from quantpick.core.memory.engines import ENGINES
 from quantpick.core.units import GIB, MIB
 
 HERE = Path(__file__).resolve().parent
-PUBLIC = HERE.parents[1] / "shared" / "data" / "vram" / "points.json"
-METHODS = {"GPTQ": "gptq", "AWQ": "awq", "EXL2": "exl2", "EXL3": "exl3", "FP16": "none", "BF16": "none"}
 LOADERS = (
     ("ExLlama v1", "exllama"),
     ("ExLlamaV2", "exllamav2"),
@@ -106,35 +105,57 @@ def transformers_points() -> Iterator[Point]:
         yield Point(("transformers, peak allocated", "none"), label, point["peak_alloc"], allocated(need))
 
 
-def public_points(path: Path) -> Iterator[Point]:
-    for point in json.loads(path.read_text())["points"]:
-        loader = next((known for word, known in LOADERS if point["loader"].startswith(word)), None)
-        method = METHODS.get(str(point["quant_format"]).upper())
-        usable = point["check_tier"] == "A" and point["arch"] and point["vram_mib"] and point["kind"] == "measured"
-        if not usable or loader is None or method is None or point["kv_dtype"] == "int8":
-            continue
-        try:
-            shape = ModelShape.from_config({key: value for key, value in point["arch"].items() if value is not None})
-        except ValueError:
-            continue
-        group = point["group_size"]
-        written = re.search(r"(?:transformers |^)(\d+(?:\.\d+)+)", point["loader_version"] or "")
+def vllm_points() -> Iterator[Point]:
+    for point in json.loads((HERE / "vram" / "vllm_h100.json").read_text())["points"]:
         need = estimate_vram(
-            QuantSpec(method, point["bpw"] or point["bits"] or 16, None if group in (None, -1) else group),
-            shape,
+            QuantSpec(point["method"], point["bits"], point["group_size"], point["desc_act"]),
+            ModelShape.from_config(point["config"]),
+            loader="vllm",
+            version="0.26.0",
+            context_tokens=point["max_model_len"],
+            settings=ServerSettings(
+                max_num_batched_tokens=point["max_num_batched_tokens"],
+                max_num_seqs=point["max_num_seqs"],
+                enforce_eager=point["enforce_eager"],
+            ),
+        )
+        budget = sum(point[name] for name in ("weights_gib", "peak_gib", "non_torch_gib", "kv_gib")) * GIB
+        inside = need.total_bytes - need.cuda_context_bytes
+        yield Point(
+            ("vllm, held against its budget", point["method"]), point["name"], budget, inside - need.graph_bytes
+        )
+        graphs = point["graphs_gib"] * GIB
+        yield Point(("vllm, with its CUDA graphs", point["method"]), point["name"], budget + graphs, inside)
+
+
+def public_points(*, plenty: bool) -> Iterator[Point]:
+    """What others published; `plenty` gives what torch only kept because there was room."""
+    document = json.loads((HERE / "vram" / "public.json").read_text())
+    for point in document["points"]:
+        if point.get("reserved_in_plenty", False) is not plenty:
+            continue
+        loader = next(known for word, known in LOADERS if point["loader"].startswith(word))
+        written = re.search(r"(?:transformers |^)(\d+(?:\.\d+)+)", point.get("loader_version", ""))
+        version = written[1] if written and loader in ("transformers", "autogptq") else None
+        if loader == "autogptq" and version:  # what is written is the version of Transformers below it
+            version = "0.5.0" if tuple(map(int, version.split(".")[:2])) < (4, 36) else None
+        need = estimate_vram(
+            QuantSpec(point["method"], point["bits"], point.get("group_size")),
+            ModelShape.from_config(document["shapes"][point["shape"]]),
             loader=loader,
             context_tokens=point["context_tokens"],
-            prompt_tokens=point["prompt_tokens"],
-            kv_dtype=point["kv_dtype"] or "fp16",
-            batch=point["batch"] or 1,
-            weights_file_bytes=size if isinstance(size := point["weights_file_size"], int) else None,
-            version=written[1] if written and loader == "transformers" else None,
+            prompt_tokens=point.get("prompt_tokens"),
+            kv_dtype=point.get("kv_dtype", "fp16"),
+            batch=point.get("batch", 1),
+            weights_file_bytes=point.get("weights_file_bytes"),
+            version=version,
+            gpus=point.get("gpus", 1),
         )
-        whole = re.search(r"nvml|nvidia-smi|nvtop|VRAM after load|memory comparison table", point["measure"])
-        estimated = need.total_bytes if whole and "torch max_memory" not in point["measure"] else allocated(need)
-        label = f"{point['id']} {point['model'][-30:]} {point['bits'] or point['bpw']} bits, {point['prompt_tokens']}"
-        label += f" of {point['context_tokens']} x {point['batch']}, {point['measure'][:24]}"
-        yield Point((point["loader"], method), label, point["vram_mib"] * MIB, estimated)
+        estimated = need.total_bytes if point["measures"] == "device" else allocated(need)
+        label = f"{point['model'][-32:]} {point['bits']:g} bits, {point.get('prompt_tokens')} of "
+        label += f"{point['context_tokens']} x {point.get('batch', 1)}, {point['measures']}"
+        gpus = ", 2 GPUs" if "gpus" in point else ""
+        yield Point((point["loader"] + gpus, point["method"]), label, point["vram_mib"] * MIB, estimated)
 
 
 def show(title: str, points: list[Point], *, each: bool) -> None:
@@ -157,15 +178,21 @@ def show(title: str, points: list[Point], *, each: bool) -> None:
     print(f"{'all':52} {len(errors):6} {median(abs(error) for error in errors):15.1%} {'':18} {low:10.1%}")
 
 
+def unmeasured() -> str:
+    """The engines that nobody measured here, and what is allowed for that."""
+    wide = ", ".join(sorted(name for name, engine in ENGINES.items() if engine.band >= UNMEASURED_BAND))
+    return f"Not measured here, so that a fit within {UNMEASURED_BAND:.0%} of the need is called tight: {wide}"
+
+
 def main() -> None:
-    arguments = [one for one in sys.argv[1:] if one != "--points"]
     each = "--points" in sys.argv
-    own = [*exllama_points("exllamav2"), *exllama_points("exllamav3"), *transformers_points()]
-    show("VRAM estimate against own measurements", own, each=each)
-    path = Path(arguments[0]) if arguments else PUBLIC
-    if path.exists():
-        print()
-        show("VRAM estimate against public measurements", list(public_points(path)), each=each)
+    exllama = (*exllama_points("exllamav2"), *exllama_points("exllamav3"))
+    show("VRAM estimate against own measurements", [*exllama, *vllm_points(), *transformers_points()], each=each)
+    print()
+    show("VRAM estimate against public measurements", list(public_points(plenty=False)), each=each)
+    print()
+    show("not counted: what torch kept in plenty", list(public_points(plenty=True)), each=each)
+    print(f"\n{unmeasured()}")
 
 
 if __name__ == "__main__":

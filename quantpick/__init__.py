@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from quantpick.core.choose.verdict import Choice as Choice
     from quantpick.core.choose.wish import Headroom as Headroom
     from quantpick.core.gpu import Gpu as Gpu
+    from quantpick.core.memory.engine import ServerSettings as ServerSettings
     from quantpick.core.memory.estimate import VramEstimate as VramEstimate
     from quantpick.core.outcome import DownloadResult as DownloadResult
     from quantpick.core.outcome import VerifyReport as VerifyReport
@@ -78,6 +79,7 @@ _HOME = {
     "Fit": "quantpick.core.choose.fit",
     "Headroom": "quantpick.core.choose.wish",
     "Gpu": "quantpick.core.gpu",
+    "ServerSettings": "quantpick.core.memory.engine",
     "VramEstimate": "quantpick.core.memory.estimate",
     "BranchTable": "quantpick.core.branches.table",
     "Choice": "quantpick.core.choose.verdict",

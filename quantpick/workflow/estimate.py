@@ -4,7 +4,8 @@ from typing import Final
 
 from quantpick.core import defaults
 from quantpick.core.loaders.check import check
-from quantpick.core.memory.estimate import VramEstimate, estimate
+from quantpick.core.memory.engine import ServerSettings
+from quantpick.core.memory.estimate import DEFAULT_SETTINGS, Spread, VramEstimate, estimate
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.errors import UsageError
@@ -12,6 +13,9 @@ from quantpick.workflow.choice import _kv_bytes, check_count, choose_loader
 
 _MAX_FILE_BYTES: Final = 2**60
 """More than any model has."""
+
+_MAX_GPUS: Final = 64
+"""More than any machine has."""
 
 
 def estimate_vram(
@@ -25,8 +29,10 @@ def estimate_vram(
     batch: int = 1,
     weights_file_bytes: int | None = None,
     version: str | None = None,
+    gpus: int = 1,
+    settings: ServerSettings = DEFAULT_SETTINGS,
 ) -> VramEstimate:
-    """VRAM that one quantization needs on one GPU, in bytes.
+    """VRAM that one quantization needs, in bytes.
 
     Args:
         quant: the quantization.
@@ -38,6 +44,9 @@ def estimate_vram(
         batch: sequences at once, at least 1.
         weights_file_bytes: bytes of the weight files; None has them computed from the shape.
         version: loader version; None is the newest known.
+        gpus: GPUs that it is spread over as the loader does it, 1 to 64; each has buffers and a CUDA context, and the
+            sum is returned.
+        settings: what a server that has such settings is started with (vLLM); unsaid, as on a GPU below 70 GiB.
 
     Raises:
         UsageError: an unknown loader, version or KV type, a number out of its bounds, or a quantization without
@@ -49,6 +58,9 @@ def estimate_vram(
         check_count("prompt_tokens", prompt_tokens, defaults.MAX_CONTEXT_TOKENS)
     if weights_file_bytes is not None:
         check_count("weights_file_bytes", weights_file_bytes, _MAX_FILE_BYTES, least=0)
+    check_count("gpus", gpus, _MAX_GPUS)
+    check_count("max_num_batched_tokens", settings.max_num_batched_tokens, defaults.MAX_CONTEXT_TOKENS)
+    check_count("max_num_seqs", settings.max_num_seqs, defaults.MAX_BATCH)
     problem = quant.problem or shape.problem
     if problem is not None:
         raise UsageError(problem)
@@ -67,4 +79,6 @@ def estimate_vram(
         kv_bytes_per_element=_kv_bytes(chosen.loader, kv_dtype),
         batch=batch,
         weights_file_bytes=weights_file_bytes,
+        spread=Spread(gpus=gpus, splits_tensors=chosen.loader.split == "tensor"),
+        settings=settings,
     )

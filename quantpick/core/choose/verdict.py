@@ -171,9 +171,9 @@ def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tupl
 
 
 def _tight(branch: Branch, loader: Loader, sits: Fit) -> BranchWarning:
-    doubt = "measured" if sits.band < UNMEASURED_BAND else "which was not measured"
+    doubt = ", which was not measured," if sits.band >= UNMEASURED_BAND else ""
     message = (
-        f"tight: {format_gib(sits.spare_bytes)} to spare, but what {loader.name} needs, {doubt}, may be "
+        f"tight: {format_gib(sits.spare_bytes)} to spare, but what {loader.name} needs{doubt} may be "
         f"{format_gib(round(sits.band * sits.estimate.total_bytes))} more than estimated"
     )
     return BranchWarning("tight", branch.name, message)

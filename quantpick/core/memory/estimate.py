@@ -11,7 +11,7 @@ from quantpick.core.memory.cuda_context import cuda_context_bytes
 from quantpick.core.memory.engine import Load, ServerSettings
 from quantpick.core.memory.engines import engine_at
 from quantpick.core.memory.kv_cache import kv_cache_bytes
-from quantpick.core.memory.weights import embedding_in_ram_bytes, weights_file_size
+from quantpick.core.memory.weights import embedding_bytes, embedding_in_ram_bytes, weights_file_size
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
@@ -84,6 +84,9 @@ def estimate(
 ) -> VramEstimate:
     """VRAM for one model, in bytes over all GPUs used.
 
+    A tied head that AWQ's files store once more is on the GPU only while it loads (Qwen2.5-0.5B and 1.5B in QwenLM's
+    table: at one token of context as much as their files, at 6144 hardly more).
+
     Args:
         quant: the quantization; its bits are needed where `weights_file_bytes` is None.
         shape: the model.
@@ -100,6 +103,7 @@ def estimate(
     model = engine_at(engine, version)
     file_bytes = weights_file_size(quant, shape) if weights_file_bytes is None else weights_file_bytes
     in_ram = embedding_in_ram_bytes(quant, shape) if model.embedding_in_ram else 0
+    twice = embedding_bytes(shape) if quant.method == "awq" and shape.tie_word_embeddings else 0
     prompt = min(prompt_tokens or context_tokens, context_tokens)
     load = Load(
         quant=quant,
@@ -111,7 +115,7 @@ def estimate(
         settings=settings,
         ways=spread.gpus if spread.splits_tensors else 1,
     )
-    weights = max(0, file_bytes - in_ram)
+    weights = max(0, file_bytes - in_ram - twice)
     least = -(-model.cache_least_tokens // batch)
     each = kv_cache_bytes(
         shape,
@@ -123,7 +127,7 @@ def estimate(
     )
     cache = round(batch * each * spread.kv_copies(shape))
     graphs = spread.gpus * model.graphs(load)
-    scratch = spread.gpus * model.scratch(load) + graphs
+    scratch = max(spread.gpus * model.scratch(load) + graphs, twice)
     return VramEstimate(
         weights_bytes=weights,
         kv_cache_bytes=cache,
