@@ -52,7 +52,8 @@ class QuantSpec:
         activation_bits: bits that activations are rounded to at run time (8 of W8A8); None where they stay 16-bit.
         packing: how the weights are laid out, in the file's own word: ``pack-quantized``, ``float-quantized`` and the
             like of compressed-tensors, ``auto_round:auto_gptq`` of AutoRound, ``gemm``, ``gemv`` or ``gemv_fast`` of
-            AWQ, ``NVFP4`` or ``W4A8_AWQ`` of ModelOpt; None when nobody says.
+            AWQ, ``NVFP4`` or ``W4A8_AWQ`` of ModelOpt, ``ik_llama.cpp`` for GGUF types that only it reads; None when
+            nobody says.
         checkpoint_format: ``gptq``, ``gptq_v2``, ``marlin`` or what else a GPTQ file names; None when it does not.
         layers: each way in which some layers differ from the rest (GPTQModel's ``dynamic``, AutoRound's
             ``extra_config``, further config groups), once.

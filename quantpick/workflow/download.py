@@ -1,6 +1,5 @@
 """A branch on disk: the one that was named, or the recommended one."""
 
-import contextlib
 import os
 import sys
 import threading
@@ -24,14 +23,13 @@ from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
-from quantpick.core.target import Target
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
 from quantpick.workflow.choice import WishWords, loader_table, make_wish, target
 from quantpick.workflow.launching import launch_on_disk
 from quantpick.workflow.machine import machine
 from quantpick.workflow.recommend import recommend
-from quantpick.workflow.survey import StrPath, shaped
+from quantpick.workflow.survey import StrPath, find_facts, shaped
 
 if TYPE_CHECKING:
     from quantpick.transfer.disk.places import Layout
@@ -121,7 +119,10 @@ def download(
         named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=picked.branch.git_branch)
         commit = picked.branch.commit
         file = picked.branch.files.name if picked.branch.files else None
-    facts, file = _surveyed(named, commit, file, token)
+    facts, found = find_facts(named, commit=commit, token=token)
+    if found is not None and file is not None:
+        raise NotFoundError(f"`{facts.repo_id}` has no branch `{named.revision}`")
+    file = file or found
     branch = facts.branches[0]
     wanted = None if file is None else _wanted(facts.repo_id, branch, file)
     projector = _projector(facts.repo_id, wanted) if mmproj else None
@@ -210,23 +211,6 @@ def _best(answer: Recommendation) -> Choice:
         message, hint = nothing_fits(answer)
         raise NothingFitsError(message, hint=hint, answer=answer)
     return answer.recommended
-
-
-def _surveyed(
-    named: Target, commit: str | None, file: str | None, token: str | bool | None
-) -> tuple[RepoFacts, str | None]:
-    """The named branch, and the set of files wanted of it: where no branch is called so, a set in main may be."""
-    from quantpick.hub.survey import survey
-
-    try:
-        return survey(named, commit=commit, token=token), file
-    except NotFoundError:
-        if file is None and named.revision not in (None, "main"):
-            with contextlib.suppress(NotFoundError):
-                facts = survey(replace(named, revision="main", may_name_a_folder=False), token=token)
-                if find_set(find_sets(facts.branches[0].files), str(named.revision)) is not None:
-                    return facts, named.revision
-        raise
 
 
 def _projector(repo_id: str, wanted: GgufSet | None) -> RepoFile:

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,10 @@ from quantpick.core.branches.config import ConfigFacts, read_config
 from quantpick.core.branches.shaped import with_shapes
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.card.read import read_card
+from quantpick.core.gguf.sets import find_set, find_sets
 from quantpick.core.memory.assume import parse_shapes
+from quantpick.core.repo import RepoFacts
+from quantpick.core.target import Target
 from quantpick.errors import NotFoundError, UsageError
 from quantpick.workflow.choice import _core_data, target
 
@@ -66,16 +70,52 @@ def shaped(table: BranchTable) -> BranchTable:
 
 
 def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool, timeout_s: float) -> BranchTable:
-    from quantpick.hub.survey import survey
-
     if repo is None:
         raise UsageError("no repo", hint="quantpick recommend OWNER/NAME, or --card README.md for a saved model card")
-    facts = survey(target(repo), token=token, offline=offline, timeout_s=timeout_s)
+    facts, file = find_facts(target(repo), token=token, offline=offline, timeout_s=timeout_s)
     table = branch_table.table_from_repo(facts)
+    if file is not None:
+        wanted = find_set(find_sets(facts.branches[0].files), file)
+        rows = [row for row in table.branches if wanted and row.files and row.files.paths == wanted.paths]
+        table = replace(table, branches=tuple(rows), skipped=())
     if not table.branches:
         why = "; ".join(f"`{skipped.branch}`: {skipped.reason}" for skipped in table.skipped[:3])
         raise NotFoundError(f"nothing quantized in `{table.repo_id}` ({why})", hint=_where_else(table))
     return table
+
+
+def find_facts(
+    named: Target,
+    *,
+    commit: str | None = None,
+    token: str | bool | None = None,
+    offline: bool = False,
+    timeout_s: float = defaults.TIMEOUT_S,
+) -> tuple[RepoFacts, str | None]:
+    """What the Hub says of a target, as `hub.survey.survey` does; where no branch has its name, a set of files may.
+
+    Args:
+        named: the repo, and perhaps a branch, or a set of GGUF files in main.
+        commit: see there.
+        token: see there.
+        offline: see there.
+        timeout_s: see there.
+
+    Returns:
+        The facts, and the name of the set where that is what the target names: the facts are those of main then.
+    """
+    from quantpick.hub.survey import survey
+
+    try:
+        return survey(named, commit=commit, token=token, offline=offline, timeout_s=timeout_s), None
+    except NotFoundError:
+        if named.revision not in (None, "main"):
+            main = replace(named, revision="main", may_name_a_folder=False)
+            with suppress(NotFoundError):
+                facts = survey(main, token=token, offline=offline, timeout_s=timeout_s)
+                if find_set(find_sets(facts.branches[0].files), str(named.revision)) is not None:
+                    return facts, named.revision
+        raise
 
 
 def _table_of_card(repo: str | None, path: Path, config: StrPath | None) -> BranchTable:

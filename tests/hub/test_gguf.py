@@ -202,6 +202,23 @@ def test_next_commands_fetch_what_is_recommended(serve: Serve, capsys: pytest.Ca
     assert capsys.readouterr().out == "Q8_0\n"
 
 
+def test_set_is_asked_about_as_a_branch_is(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    serve({REPO: bartowski()})
+    assert [branch.name for branch in list_branches(f"{REPO}:q4_k_m").branches] == ["Q4_K_M"]
+    answer = recommend(f"{REPO}:Q4_K_M", loader="llama.cpp", gpus=[GPU])
+    assert [choice.branch.name for choice in answer.choices] == ["Q4_K_M"]
+    assert main(["list", f"{REPO}:Q5_K_M"]) == 4
+    assert "no branch `Q5_K_M`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("loader", "fits"), [("llama.cpp", False), ("koboldcpp", False), ("ik_llama.cpp", True)])
+def test_types_of_ik_llama_cpp_are_for_it_alone(serve: Serve, loader: str, fits: bool) -> None:
+    serve({REPO: HubRepo({"main": [gguf("Finch-8B-IQ4_KS.gguf", 4.3)]})})
+    (choice,) = recommend(REPO, loader=loader, gpus=[GPU]).choices
+    assert choice.fits == fits
+    assert fits or {reason.code for reason in choice.reasons} == {"packing"}
+
+
 def test_branches_stay_rows_beside_files(serve: Serve) -> None:
     branches = {"main": [gguf("Finch-Q4_K_M.gguf", 4.9)], "4.0bpw": exl2_branch(4, 4_000_000_000)}
     serve({REPO: HubRepo(branches)})

@@ -7,7 +7,7 @@ from typing import Final
 from quantpick.core.gguf.header import BadHeader, read_header
 from quantpick.core.gguf.sets import GgufSet, find_sets
 from quantpick.core.gguf.shape import read_shape
-from quantpick.core.gguf.types import FILE_TYPES, embedding_bits, nominal_bits, nominal_bpw, plain_type
+from quantpick.core.gguf.types import FILE_TYPES, embedding_bits, is_only_for_ik, nominal_bits, nominal_bpw, plain_type
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, FileSet, Provenance, QuantSpec
 from quantpick.core.repo import BranchFiles, RepoFile
@@ -152,6 +152,7 @@ def _row(one: GgufSet, known: _Model, files: BranchFiles) -> Branch:
             "gguf",
             nominal_bits(kind) or (None if bpw is None else round(bpw, 2)),
             bpw=None if bpw is None else round(bpw, 3),
+            packing="ik_llama.cpp" if is_only_for_ik(kind) else None,
             embedding_bits=embedding_bits(kind),
         ),
         commit=files.commit,

@@ -134,6 +134,19 @@ def plain_type(file_type: str) -> str:
     return _SAME.get(plain, plain)
 
 
+_ONLY_IK: Final = re.compile(r"IQ\d_K(?:S|SS|L|T)?(?:_R[48])?|.*_R[48]|Q8_KV")
+"""The types that ik_llama.cpp added (ikawrakow/ik_llama.cpp README); llama.cpp's own are ``Q4_K`` and the like."""
+
+
+def is_only_for_ik(file_type: str) -> bool:
+    """Whether a file type is one of ik_llama.cpp's own, which llama.cpp does not read.
+
+    >>> [name for name in ("IQ4_KS", "IQ4_XS", "Q4_K_M", "IQ1_S_R4", "IQ3_KT") if is_only_for_ik(name)]
+    ['IQ4_KS', 'IQ1_S_R4', 'IQ3_KT']
+    """
+    return _ONLY_IK.fullmatch(plain_type(file_type)) is not None
+
+
 def nominal_bits(file_type: str) -> int | None:
     """The whole number of bits that a file type is called by; None where its name has none.
 

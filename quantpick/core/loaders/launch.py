@@ -73,11 +73,12 @@ def launch_argv(
     if not (template or loader.launch):
         return None
     gguf = min((name for name in placed.files if name.endswith(".gguf")), default="")
-    # A loader that is told a model of a folder is told the file, where the file is the model.
+    # Where a file is the model, a loader that asks for a folder or a model in it is given the file.
     place = f"{placed.path}/{gguf}" if gguf and quant.method == "gguf" else placed.path
+    asks_for_file = any("{gguf}" in part for part in template or loader.launch)
     parent, _, folder = place.rstrip("/").rpartition("/")
     values = {
-        "path": placed.path,
+        "path": placed.path if asks_for_file else place,
         "parent": parent or ("/" if place.startswith("/") else "."),
         "folder": folder,
         "hub_cache": placed.hub_cache or "",

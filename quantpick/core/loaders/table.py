@@ -32,7 +32,7 @@ class Rule:
         act_order_without_group: whether act order with one group per column is loaded.
         sym: True takes symmetric quantizations only, False asymmetric ones only.
         schemes: what a stored weight may be, as in `QuantSpec`.
-        packings: layouts it reads; None for AWQ is ``gemm`` alone.
+        packings: layouts it reads; None for AWQ is ``gemm`` alone, for GGUF llama.cpp's types alone.
         checkpoint_formats: layouts of GPTQ files it reads; None is ``gptq`` alone.
         activation_bits: what activations may be rounded to, 16 for those that stay as they are.
         layers: whether layers that are stored differently from the rest are loaded, each held to this rule; None: for

@@ -4,7 +4,7 @@
 None. A new thing that a rule can say is a field of `Rule`, a line in ``read.py`` and a function here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
@@ -219,9 +219,13 @@ def _check_scheme(rule: Rule, facts: Facts) -> _Finding:
     return _objection(rule, "scheme", f"{facts.label} {takes}, this branch has {scheme} weights")
 
 
+_USUAL_PACKING: Final[Mapping[Method, tuple[str, ...]]] = {"awq": ("gemm",), "gguf": ("llama.cpp",)}
+"""The layouts that a rule takes where it names none."""
+
+
 def _check_packing(rule: Rule, facts: Facts) -> _Finding:
     packing = facts.quant.packing
-    taken = rule.packings or (("gemm",) if facts.method == "awq" else None)
+    taken = rule.packings or _USUAL_PACKING.get(facts.method)
     if packing is None or taken is None or packing.lower() in taken:
         return None
     takes = f"{facts.label} takes {METHODS[facts.method].title} packed as {listing(taken, 'or')}"
