@@ -35,6 +35,7 @@ class QuantMethod(NamedTuple):
         states_bpw: whether its bits are the effective figure already, fractions allowed, as the loaders print it.
         zeros: how the zero point of a group is stored beside its 16-bit scale: in as many bits as a weight, only if the
             quantization is asymmetric, in 16 bits, or ``none`` where groups store nothing that counts.
+        packs_all: whether the embedding is quantized like the rest.
         bits: of each of its weights, where there is only one figure.
         scheme: what its weights are, where there is only one answer.
         writes: methods whose files the tool of this name writes as well, so that a card may call them by it.
@@ -51,6 +52,7 @@ class QuantMethod(NamedTuple):
     has_groups: bool = True
     states_bpw: bool = False
     zeros: Literal["stored", "if asymmetric", "16-bit", "none"] = "stored"
+    packs_all: bool = False
     bits: float | None = None
     scheme: Scheme | None = None
     writes: tuple[Method, ...] = ()
@@ -94,6 +96,7 @@ METHODS: Final[dict[Method, QuantMethod]] = {
         endings=(".gguf",),
         in_branches=False,
         has_groups=False,
+        packs_all=True,
     ),
     "compressed-tensors": QuantMethod(
         title="compressed-tensors",
@@ -145,7 +148,9 @@ METHODS: Final[dict[Method, QuantMethod]] = {
     "aqlm": QuantMethod(
         title="AQLM", words=("aqlm",), tools=("aqlm",), config_names=("aqlm",), has_groups=False, scheme="codebook"
     ),
-    "mlx": QuantMethod(title="MLX", words=("mlx",), tools=("mlx",), config_names=("mlx",), zeros="16-bit"),
+    "mlx": QuantMethod(
+        title="MLX", words=("mlx",), tools=("mlx",), config_names=("mlx",), zeros="16-bit", packs_all=True
+    ),
     "none": QuantMethod(title="16-bit weights", in_branches=False, has_groups=False, bits=16),
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from quantpick.core.methods import METHODS
 from quantpick.render.page import EMPTY, Block, Line
 
 if TYPE_CHECKING:
@@ -15,17 +16,27 @@ def spec(branch: "Branch") -> str:
     >>> from quantpick.core.quant import Branch, QuantSpec
     >>> spec(Branch(name="x", quant=QuantSpec("gptq", 4, 32, True), sources={"group_size": "card"}))
     '4-bit GPTQ, group 32, act order'
+    >>> spec(Branch(name="x", quant=QuantSpec("compressed-tensors", 4, 16, scheme="nvfp4", activation_bits=4)))
+    '4-bit compressed-tensors (NVFP4), 4-bit activations'
     """
     quant = branch.quant
-    unit = " bpw" if quant.method in ("exl2", "exl3") else "-bit"
+    known = None if quant.method in (None, "none") else METHODS[quant.method or ""]
+    unit = " bpw" if known and known.states_bpw else "-bit"
     words = ["? bits" if quant.bits is None else f"{quant.bits:g}{unit}"]
     if quant.method == "gguf" and quant.bpw is not None:
         words = [f"{quant.bpw:.2f} bpw"]
-    words[0] += "" if quant.method in (None, "none") else f" {quant.method.upper()}"
-    if "group_size" in branch.sources:
+    words[0] += f" {known.title}" if known else ""
+    if known and quant.scheme not in (None, "int", "codebook", known.scheme):
+        words[0] += f" ({quant.scheme.upper()})"
+    if "group_size" in branch.sources and (quant.group_size or quant.scheme in (None, "int")):
         words.append("no group" if quant.group_size is None else f"group {quant.group_size}")
     if quant.desc_act:
         words.append("act order")
+    if quant.activation_bits is not None:
+        words.append(f"{quant.activation_bits}-bit activations")
+    apart = sorted({layer.bits for layer in quant.layers if layer.bits is not None and layer.bits != quant.bits})
+    if apart:
+        words.append(f"some layers {' and '.join(f'{bits:g}' for bits in apart)}-bit")
     if branch.files is not None and branch.files.imatrix:
         words.append("imatrix")
     return ", ".join(words)

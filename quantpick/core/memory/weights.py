@@ -1,6 +1,7 @@
 """Bytes of a model's weight files, computed from its shape and quantization."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from quantpick.core.methods import METHODS
@@ -42,8 +43,8 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
     Linear layers at the quantization's bits; embedding, norms and (but for EXL2 and EXL3) the head in 16 bits. GPTQ and
     AWQ: AutoGPTQ's tensors qweight, scales, qzeros and, for GPTQ, g_idx. Within 0.1 % of the published files of
     CodeLlama-34B and Llama-30B. EXL2 and EXL3: embedding + body x bpw / 8 + head x head bits / 8, within 0.5 % of
-    seven published trees. EXL2, EXL3 and AWQ store tied heads apart (Qwen2.5-0.5B-Instruct-AWQ is 0.73 GB). GGUF:
-    every weight at the file's bits per weight.
+    seven published trees. EXL2, EXL3 and AWQ store tied heads apart (Qwen2.5-0.5B-Instruct-AWQ is 0.73 GB). GGUF and
+    MLX: every weight at the file's bits per weight.
 
     Args:
         quant: its bits must be known.
@@ -54,7 +55,7 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
     [17.68, 18.32, 20.27]
     """
     assert quant.bits is not None, "the caller asks only for a known number of bits"
-    if quant.method == "gguf":
+    if quant.method and METHODS[quant.method].packs_all:
         return round(weights_file_size(QuantSpec("none", 16), shape) / _FP16 * (quant.effective_bpw or quant.bits) / 8)
     layers = linears(shape)
     norms = (2 * shape.num_hidden_layers + 1) * shape.hidden_size * _FP16
@@ -65,9 +66,17 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
         head_bits = quant.head_bits or _DEFAULT_HEAD_BITS
         body = sum(rows * columns * count for rows, columns, count in layers) * (quant.bpw or quant.bits) / 8
         return rest + round(body + shape.vocab_size * shape.hidden_size * head_bits / 8)
-    apart = quant.method == "awq" or not shape.tie_word_embeddings
-    head = embedding_bytes(shape) if apart else 0
-    return rest + head + sum(count * _linear_bytes(quant, rows, columns) for rows, columns, count in layers)
+    body_bytes = sum(count * _linear_bytes(quant, rows, columns) for rows, columns, count in layers)
+    return rest + _head_bytes(quant, shape) + body_bytes
+
+
+def _head_bytes(quant: QuantSpec, shape: ModelShape) -> int:
+    """The output head: none of its own where it is the embedding, else in 16 bits or quantized like the rest."""
+    if shape.tie_word_embeddings and quant.method != "awq":
+        return 0
+    if quant.head_bits is None or quant.bits is None:
+        return embedding_bytes(shape)
+    return _linear_bytes(replace(quant, bits=quant.head_bits, bpw=None), shape.hidden_size, shape.vocab_size)
 
 
 def linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
@@ -111,6 +120,8 @@ def _linear_bytes(quant: QuantSpec, rows: int, columns: int) -> int:
     bits = quant.bits or 16
     if quant.method == "none" or bits >= 16:
         return rows * columns * _FP16
+    if quant.bpw is not None:
+        return round(rows * columns * quant.bpw / 8)
     groups = -(-rows // quant.group_size) if quant.group_size else 1
     scales_and_zeros = groups * columns * quant.group_overhead_bits / 8
     indexed = quant.method in ("gptq", None) or quant.desc_act

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantpick.core.memory.weights import embedding_bytes, weights_file_size
+from quantpick.core.memory.weights import embedding_bytes, linears, weights_file_size
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
@@ -133,3 +133,34 @@ def test_computed_files_of_every_real_branch_are_within_half_a_percent() -> None
             assert weights_file_size(branch.quant, shape) == pytest.approx(sizes["weights"], rel=5e-3), (repo, name)
             checked += 1
     assert checked >= 8
+
+
+SMALL = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
+
+
+@pytest.mark.parametrize(
+    ("quant", "bits_per_linear_weight"),
+    [
+        (QuantSpec("fp8", 8, scheme="fp8"), 8),
+        (QuantSpec("compressed-tensors", 4, 16, scheme="nvfp4"), 4.5),
+        (QuantSpec("mxfp4", 4, 32, scheme="mxfp4"), 4.25),
+        (QuantSpec("compressed-tensors", 4, 128, sym=True), 4.125),
+        (QuantSpec("bitsandbytes", 4, 64, scheme="nf4", bpw=4.5), 4.5),
+        (QuantSpec("hqq", 4, 64, sym=False), 4.5),
+        (QuantSpec("torchao", 4, 128), 4.25),
+        (QuantSpec("aqlm", 2, scheme="codebook"), 2),
+    ],
+)
+def test_linear_layers_take_the_bits_of_their_scheme(quant: QuantSpec, bits_per_linear_weight: float) -> None:
+    weights = sum(rows * columns * count for rows, columns, count in linears(SMALL))
+    rest = 2 * embedding_bytes(SMALL) + (2 * 32 + 1) * 4096 * 2
+    computed = weights_file_size(quant, SMALL) - rest
+    assert computed == pytest.approx(weights * bits_per_linear_weight / 8, rel=2e-3)
+
+
+def test_quantized_head_and_embedding_are_counted_as_they_are_stored() -> None:
+    sixteen = weights_file_size(QuantSpec("gptq", 4, 128), SMALL)
+    head_too = weights_file_size(QuantSpec("gptq", 4, 128, head_bits=4), SMALL)
+    assert embedding_bytes(SMALL) - (sixteen - head_too) == pytest.approx(32000 * 4096 * 4.15625 / 8, rel=2e-3)
+    whole = weights_file_size(QuantSpec("mlx", 4, 64), SMALL)
+    assert whole == pytest.approx(weights_file_size(QuantSpec("none", 16), SMALL) * 4.5 / 16, rel=1e-3)
