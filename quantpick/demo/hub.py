@@ -75,9 +75,15 @@ class HubRepo:
     renamed_from: Sequence[str] = ()
     gated: bool = False
     token: str | None = None
+    _commits: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def commit(self, branch: str) -> str:
         """The commit of a branch: it changes with any of its files."""
+        if branch not in self._commits:
+            self._commits[branch] = self._commit(branch)
+        return self._commits[branch]
+
+    def _commit(self, branch: str) -> str:
         rows = [f"{file.path} {file.blob_sha1} {file.size_bytes}" for file in self.branches[branch]]
         return hashlib.sha1("\n".join([branch, *rows]).encode(), usedforsecurity=False).hexdigest()
 

@@ -12,7 +12,7 @@ from quantpick.core.progress import DownloadProgress, FileProgress
 from quantpick.core.transfer_options import TransportChoice
 from quantpick.core.units import MIB, format_gb
 from quantpick.errors import DiskError
-from quantpick.files import make_folder, open_own, scratch_name
+from quantpick.files import make_folder, open_own, scratch_name, sync_files
 from quantpick.transfer.disk.hashing import file_matches
 from quantpick.transfer.disk.locks import Interrupted, Waiting, held
 from quantpick.transfer.disk.partial import PartialFile, allocated_bytes
@@ -119,9 +119,17 @@ class _Download:
                     self._fetch(waiting.get_nowait(), connection)
 
         crew.run(min(_SMALL_AT_ONCE, waiting.qsize()), work, meanwhile=lambda: None)
+        self._sync_small()
         for at in large:
             self._fetch(at, None)
         return [self._results[at] for at in range(len(self._places))]
+
+    def _sync_small(self) -> None:
+        """Put the small files that came on the disk, all together; until then they are not said to be there."""
+        came = [self._places[at].final for at, one in self._results.items() if one.fetched_bytes]
+        for final in came[:1]:
+            with disk_errors(final):
+                sync_files(came)
 
     def _fetch(self, at: int, connection: Connection | None) -> None:
         place, tally = self._places[at], self._tallies[at]

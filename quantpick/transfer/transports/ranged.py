@@ -90,12 +90,13 @@ class _Ranges:
         self._is_enough = is_enough
         self._patience = job.line.patience
         self._pace = job.line.pace
-        self._crew = Crew(self._patience, is_limited=self._pace.limit_bytes_per_s is not None)
+        is_limited = self._pace.limit_bytes_per_s is not None
+        self._crew = Crew(self._patience, is_limited=is_limited)
         self.width = Width(job.line.connections, first)
         missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
         total = sum(end - start for start, end in missing)
         step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, total // (_RANGES_PER_CONNECTION * job.line.connections)))
-        self.stretches = Stretches(missing, step - step % BLOCK_BYTES)
+        self.stretches = Stretches(missing, step - step % BLOCK_BYTES, may_split=not is_limited)
         self._received = 0
         self._reading_s = 0.0
         self._busy: dict[Stretch, Connection] = {}

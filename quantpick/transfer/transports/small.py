@@ -19,7 +19,7 @@ from quantpick.transfer.transports.fetch import Fetched
 
 
 def fetch_small(place: Place, connection: Connection, line: Line, tally: Tally) -> Fetched:
-    """Bring a small file to its final name, verified.
+    """Bring a small file to its final name, verified; to sync it, with others, is left to the caller.
 
     Args:
         place: what it is and where it goes.
@@ -41,7 +41,7 @@ def fetch_small(place: Place, connection: Connection, line: Line, tally: Tally) 
             f"`{file.path}` differs from the Hub's hash", hint="run again; if it stays so, tell the publisher"
         )
     with disk_errors(place.final):
-        write_atomically(place.final, content)
+        write_atomically(place.final, content, synced=False)
     tally.fetched(file.size_bytes, "range")
     tally.hashed(file.size_bytes)
     tally.phase("done")

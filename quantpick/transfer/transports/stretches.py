@@ -59,9 +59,11 @@ class Stretches:
     Args:
         missing: first byte and the one after the last, of each.
         step_bytes: the most to hand out at once, whole blocks.
+        may_split: whether a part that lasts is split: not where the rate is limited, because it makes nothing faster.
     """
 
-    def __init__(self, missing: Iterable[tuple[int, int]], step_bytes: int) -> None:
+    def __init__(self, missing: Iterable[tuple[int, int]], step_bytes: int, *, may_split: bool = True) -> None:
+        self._may_split = may_split
         self._waiting = deque(missing)
         self._step = step_bytes
         self._taken: list[Stretch] = []
@@ -142,7 +144,7 @@ class Stretches:
         return Stretch(start, step_end, reserved=start)
 
     def _half_of_the_longest(self) -> Stretch | None:
-        if self._is_closed or self._waiting:
+        if self._is_closed or self._waiting or not self._may_split:
             return None
         splittable = [one for one in self._taken if one.end - one.at >= _SMALLEST]
         longest = max(splittable, key=lambda one: one.left_s, default=None)
