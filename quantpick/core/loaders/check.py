@@ -4,8 +4,8 @@ To add a loader or a version, edit the TOML file; its header explains every key.
 ``trial.py``.
 
 Reason codes of a rejection: ``format``, ``bits``, ``group-size``, ``act-order``, ``sym``, ``scheme``, ``packing``,
-``checkpoint-format``, ``activations``, ``missing-key``, ``layers``, ``head``, ``compute-capability``, ``platform``,
-``architecture``. Warning codes:
+``checkpoint-format``, ``activations``, ``missing-key``, ``layers``, ``head``, ``writer-version``,
+``compute-capability``, ``platform``, ``architecture``. Warning codes:
 
 * ``unknown-fact``: nobody says something of the branch on which the verdict depends; ``unknown-capability``: of the GPU
 * ``unlisted-architecture``: the loader is not known to run the model's architecture, and does not refuse it either

@@ -9,6 +9,7 @@ from quantpick.core.methods import Method
 
 Answer = Literal["yes", "slow", "no"]
 Split = Literal["layers", "tensor", "none"]
+Layers = Literal["same", "any"]
 Status = Literal["active", "maintenance", "dead"]
 Template = tuple[str | tuple[str, ...], ...]
 """The arguments of a command, with placeholders; a group of them is left out where one of its values is empty."""
@@ -35,14 +36,15 @@ class Rule:
         packings: layouts it reads; None for AWQ is ``gemm`` alone, for GGUF llama.cpp's types alone.
         checkpoint_formats: layouts of GPTQ files it reads; None is ``gptq`` alone.
         activation_bits: what activations may be rounded to, 16 for those that stay as they are.
-        layers: whether layers that are stored differently from the rest are loaded, each held to this rule; None: for
-            GPTQ, AWQ and AutoRound not, since nobody looked; for the others yes.
+        layers: how layers that are stored differently from the rest are taken: each by this rule, or each by any rule
+            of the method; None: for GPTQ, AWQ and AutoRound not at all, since nobody looked, for the others by any.
         quantized_head: whether GPTQ, AWQ and AutoRound may hold the output head quantized too.
         requires: fields that the config has to state.
         model_types: the config's ``model_type`` of what it is for.
         not_model_types: of what it is not for.
         moe: True is for mixtures of experts only, False for dense models only.
-        writer_before: it reads what older versions of the writing program than this wrote.
+        writer_before: it is known to read what versions of the writing program before this one wrote; of newer files it
+            is doubted, and where `whole_bits` are wanted, those of fractional bits are refused.
         min_capability: lowest CUDA compute capability.
         max_capability: highest CUDA compute capability.
         capabilities: these compute capabilities alone.
@@ -82,7 +84,7 @@ class Rule:
     packings: tuple[str, ...] | None = None
     checkpoint_formats: tuple[str, ...] | None = None
     activation_bits: tuple[int, ...] | None = None
-    layers: bool | None = None
+    layers: Layers | None = None
     quantized_head: bool = False
     requires: tuple[str, ...] = ()
     model_types: tuple[str, ...] | None = None

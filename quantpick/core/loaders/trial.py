@@ -100,13 +100,19 @@ class Trial:
 
 
 def try_rule(rule: Rule, facts: Facts) -> Trial:
-    """The rule held against the facts, and against each way in which some layers differ from the rest."""
+    """The rule held against the facts, and it or its peers against each way in which some layers differ."""
+    trial = _held(rule, facts)
+    if trial.objections:
+        return trial
+    for layers in _layers(facts):
+        tried = [_held(one, layers) for one in (rule, *(() if rule.layers == "same" else facts.peers))]
+        if all(one.objections for one in tried):
+            return replace(trial, objections=tuple(map(_of_some_layers, tried[0].objections)))
+    return trial
+
+
+def _held(rule: Rule, facts: Facts) -> Trial:
     findings = [finding for check in CHECKS if (finding := check(rule, facts)) is not None]
-    if not findings and rule.layers is not False:
-        findings = [
-            finding for one in _layers(facts) for check in _OF_LAYERS if (finding := check(rule, one)) is not None
-        ]
-        findings = [_of_some_layers(finding) for finding in findings[:1]]
     return Trial(
         rule,
         tuple(finding for finding in findings if isinstance(finding, Reason)),
@@ -121,12 +127,16 @@ def _layers(facts: Facts) -> Iterable[Facts]:
             continue
         quant = facts.quant
         group = quant.group_size if layer.group_size is None else layer.group_size
+        other_scheme = layer.scheme is not None and layer.scheme != quant.scheme
         varied = replace(
             quant,
             bits=layer.bits or quant.bits,
             group_size=None if group == NO_GROUP else group,
             desc_act=quant.desc_act if layer.desc_act is None else layer.desc_act,
             sym=quant.sym if layer.sym is None else layer.sym,
+            scheme=layer.scheme or quant.scheme,
+            packing=None if other_scheme else quant.packing,
+            layers=(),
         )
         yield replace(facts, quant=varied)
 
@@ -135,8 +145,8 @@ _PLAIN_BITS: Final = 16
 """The bits of layers that are not quantized."""
 
 
-def _of_some_layers(finding: Reason | BranchWarning) -> Reason | BranchWarning:
-    return replace(finding, message=finding.message.replace("this branch", "some of its layers"))
+def _of_some_layers(reason: Reason) -> Reason:
+    return replace(reason, message=f"{reason.message} (in some of its layers)")
 
 
 _Finding = Reason | BranchWarning | None
@@ -266,10 +276,9 @@ def _check_layers(rule: Rule, facts: Facts) -> _Finding:
             return None
         sentence = f"{facts.label} reads layers of whole bits, this branch has some of {listing(broken, 'and')}"
         return _objection(rule, "layers", sentence)
-    if not quantized or rule.layers or (rule.layers is None and facts.method not in _ONLY_INT):
+    if not quantized or rule.layers is not None or facts.method not in _ONLY_INT:
         return None
-    known = "does not read" if rule.layers is False else "is not known to read"
-    sentence = f"{facts.label} {known} layers that are quantized in several ways, as some of this branch are"
+    sentence = f"{facts.label} is not known to read layers that differ from the rest, as some of this branch do"
     return _objection(rule, "layers", sentence)
 
 
@@ -302,8 +311,12 @@ def _check_writer(rule: Rule, facts: Facts) -> _Finding:
     version, bound = _version(written), _version(rule.writer_before)
     if version is None or bound is None or version < bound:
         return None
-    message = f"this branch was written by {written}; {facts.label} reads for certain what was written before"
-    return BranchWarning("newer-writer", facts.about.branch, f"{message} {rule.writer_before}")
+    bits = facts.quant.bits
+    known = f"{facts.label} is known to read what versions before {rule.writer_before} wrote"
+    if rule.whole_bits and bits is not None and bits != int(bits):
+        sentence = f"{known}, this branch of {bits:g} bpw was written by {written}"
+        return _objection(rule, "writer-version", sentence)
+    return BranchWarning("newer-writer", facts.about.branch, f"this branch was written by {written}; {known}")
 
 
 def _version(text: str) -> "Version | None":
@@ -345,16 +358,11 @@ def _check_rocm(rule: Rule, facts: Facts, architecture: str) -> _Finding:
     return _objection(rule, "platform", f"{facts.label} {known}, this GPU is {architecture}")
 
 
-_OF_LAYERS: Final[tuple[Callable[[Rule, Facts], _Finding], ...]] = (
+CHECKS: Final[tuple[Callable[[Rule, Facts], _Finding], ...]] = (
     _check_bits,
     _check_group_size,
     _check_act_order,
     _check_sym,
-)
-"""What every kind of layers is held to by itself, the whole branch too."""
-
-CHECKS: Final[tuple[Callable[[Rule, Facts], _Finding], ...]] = (
-    *_OF_LAYERS,
     _check_scheme,
     _check_packing,
     _check_checkpoint_format,

@@ -5,6 +5,7 @@ Transformers 4.46.3 to 5.23.0, Aphrodite 0.5.0 to 0.24.1, GPTQModel 1.4.3 to 7.7
 0.9.2 to 0.18.0, and the repositories of the others. The rows say what was read there, not what the table says.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -200,6 +201,9 @@ CASES: Final[tuple[tuple[str, QuantSpec, float, bool], ...]] = (
     ("vllm", gptq(4, 128, layers=(LayerQuant(desc_act=True),)), 8.9, False),
     ("vllm", gptq(4, None, True, layers=(LayerQuant(group_size=128),)), 8.9, False),
     ("vllm", gptq(4, 128, layers=(LayerQuant(bits=16),)), 8.9, True),
+    ("vllm", gptq(4, 128, sym=None, layers=(LayerQuant(bits=3),)), 8.9, False),
+    ("vllm", gptq(4, 128, layers=(LayerQuant(group_size=256),)), 8.9, False),
+    ("vllm==0.20.0", gptq(4, 128, layers=(LayerQuant(bits=3),)), 8.9, False),
     ("vllm", gptq(4, 128, head_bits=4), 8.9, True),
     ("vllm", gptq(4, 128, checkpoint_format="marlin"), 8.9, False),
     ("vllm==0.10.0", gptq(4, 128, checkpoint_format="marlin"), 8.0, True),
@@ -235,6 +239,10 @@ CASES: Final[tuple[tuple[str, QuantSpec, float, bool], ...]] = (
     ("vllm", rounded(3), 7.5, True),
     ("vllm", rounded(7, 64, False), 8.9, True),
     ("vllm==0.29.0", rounded(3), 8.9, False),
+    ("vllm", replace(rounded(2), layers=(LayerQuant(bits=4), LayerQuant(bits=8))), 8.9, True),
+    ("vllm", replace(rounded(4), layers=(LayerQuant(bits=2, group_size=32),)), 8.9, True),
+    ("vllm==0.29.0", replace(rounded(4), layers=(LayerQuant(bits=2),)), 8.9, False),
+    ("vllm", packed(4, 128, layers=(LayerQuant(bits=8, scheme="fp8", group_size=-1),)), 8.9, True),
     ("vllm", rounded(4, 128, False), 8.9, False),
     ("vllm", rounded(4, 128, False, "auto_round:auto_awq"), 8.9, True),
     ("vllm", MODELOPT_NVFP4, 7.5, True),
@@ -396,6 +404,9 @@ def test_before_transformers_5_17_every_gguf_is_unpacked() -> None:
 def test_files_written_by_a_newer_exllamav3_than_the_reader_are_doubted(choice: str) -> None:
     codes = {warning.code for warning in judged(choice, exl("exl3", 3.0, writer_version="1.6.0"), 8.9).warnings}
     assert "newer-writer" in codes
+    fractional = judged(choice, exl("exl3", 2.5, writer_version="1.6.0"), 8.9)
+    assert [reason.code for reason in fractional.reasons] == ["writer-version"]
+    assert judged(choice, exl("exl3", 2.5, writer_version="1.4.2"), 8.9).accepted
     older = judged(choice, exl("exl3", 3.0, writer_version="0.0.18"), 8.9)
     assert older.accepted
     assert "newer-writer" not in {warning.code for warning in older.warnings}

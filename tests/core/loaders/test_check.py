@@ -37,7 +37,7 @@ ADA: Final = 8.9
 
 REASONS: Final = (
     *("bits", "group-size", "act-order", "sym", "scheme", "packing", "checkpoint-format", "activations"),
-    *("missing-key", "layers", "head", "compute-capability", "platform", "architecture"),
+    *("missing-key", "layers", "head", "writer-version", "compute-capability", "platform", "architecture"),
 )
 
 
