@@ -1,0 +1,353 @@
+"""Attacks by whatever lies under the files: kills, power, a full disk, damage, planted things."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from quantpick.core.units import MIB
+from tests.attacks.arena import (
+    MODEL,
+    SIZE,
+    Arena,
+    Skipped,
+    attack,
+    download,
+    ended,
+    image,
+    killed,
+    nothing_left,
+    plain,
+    power_off,
+    ran,
+    require,
+    right,
+    started_and_seen,
+)
+
+
+@attack("kills", rounds=12)
+def kill(arena: Arena) -> None:
+    """SIGKILL at any moment, any transport, then once more."""
+    one = arena.world(bytes_per_s=10e6)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4")
+    for _ in range(arena.dice.randint(1, 4)):
+        process = one.start(*argv, "--transport", arena.dice.choice(["hf_transfer", "range", "auto"]))
+        time.sleep(arena.dice.uniform(0.2, 1.5))
+        killed(process)
+    one.cdn.bytes_per_s = None
+    plain(ran(one, *argv), 0)
+    right(one, target)
+    nothing_left(target)
+    plain(ran(one, "verify", str(target)), 0)
+
+
+@attack("kills", rounds=6)
+def kill_and_count(arena: Arena) -> None:
+    """SIGKILL in the middle: what is fetched again is what was in flight."""
+    one = arena.world(bytes_per_s=6e6)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--transport", "range")
+    killed(started_and_seen(one, argv, SIZE // 2))
+    one.cdn.bytes_per_s = None
+    time.sleep(0.3)
+    plain(ran(one, *argv), 0)
+    again = one.cdn.sent_bytes - SIZE
+    require(again <= 4 * 7 * MIB, f"{again / MIB:.0f} MiB were fetched again")
+
+
+@attack("signals", rounds=10, quick=True)
+def early_signal(arena: Arena) -> None:
+    """SIGINT or SIGTERM while the program starts."""
+    one = arena.world()
+    signum, code = arena.dice.choice([(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    process = one.start(*download(arena.folder / "model"))
+    time.sleep(arena.dice.uniform(0.0, 0.6))
+    process.send_signal(signum)
+    plain(ended(process, 10), 0, code, -signum)
+
+
+@attack("powerloss", rounds=6)
+def power(arena: Arena) -> None:
+    """The power fails in the middle of a download onto ext4."""
+    one = arena.world(bytes_per_s=4e6)
+    with image(arena, 400) as disk:
+        mounted = arena.mounted("loop", device=str(disk), kind="ext4")
+        target = mounted / "model"
+        argv = download(target, "--connections", "4", "--transport", arena.dice.choice(["range", "hf_transfer"]))
+        process = started_and_seen(one, argv, arena.dice.randint(56, 68) * MIB)
+        power_off(mounted)
+        plain(ended(process, 30), 0, 8)
+        subprocess.run(["umount", str(mounted)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(disk), str(mounted)], check=True)
+        one.cdn.bytes_per_s = None
+        before = one.cdn.sent_bytes
+        plain(ran(one, *argv), 0)
+        right(one, target)
+        require(one.cdn.sent_bytes - before < SIZE, "nothing was reused")
+        plain(ran(one, "verify", str(target)), 0)
+
+
+@attack("powerloss", rounds=4)
+def power_afterwards(arena: Arena) -> None:
+    """The power fails right after exit 0, in a folder and in the cache."""
+    one = arena.world()
+    with image(arena, 400) as disk:
+        mounted = arena.mounted("loop", device=str(disk), kind="ext4")
+        target = mounted / "model"
+        in_cache = arena.dice.random() < 0.5
+        argv = download(target)
+        if in_cache:
+            argv = ["download", *argv[1:4], "--cache-dir", str(mounted / "cache"), "-q"]
+        done = ran(one, *argv)
+        plain(done, 0)
+        power_off(mounted)
+        subprocess.run(["umount", str(mounted)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(disk), str(mounted)], check=True)
+        right(one, Path(done.stdout.strip()))
+        before = one.cdn.sent_bytes
+        plain(ran(one, *argv), 0)
+        require(one.cdn.sent_bytes == before, "what was there was fetched again")
+
+
+@attack("disk", rounds=4, quick=True)
+def full(arena: Arena) -> None:
+    """Somebody else fills the disk meanwhile."""
+    one = arena.world(bytes_per_s=8e6)
+    mounted = arena.mounted(f"size={SIZE + 40 * MIB}")
+    target = mounted / "model"
+    argv = download(target, "--connections", "4", "--transport", arena.dice.choice(["range", "hf_transfer"]))
+    process = started_and_seen(one, argv, 10 * MIB)
+    hog = mounted / "hog"
+    try:
+        with hog.open("wb") as file:
+            while True:
+                file.write(b"x" * MIB)
+    except OSError:
+        pass
+    one.cdn.bytes_per_s = None
+    plain(ended(process, 60), 8)
+    hog.unlink()
+    plain(ran(one, *argv), 0)
+    right(one, target)
+
+
+@attack("disk", rounds=6, quick=True)
+def folder_taken_away(arena: Arena) -> None:
+    """The folder is removed, moved or replaced meanwhile."""
+    one = arena.world(bytes_per_s=8e6)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--transport", arena.dice.choice(["range", "hf_transfer"]))
+    process = started_and_seen(one, argv, 20 * MIB)
+    how = arena.dice.choice(["removed", "moved", "replaced"])
+    target.rename(arena.folder / "elsewhere")
+    if how == "removed":
+        shutil.rmtree(arena.folder / "elsewhere")
+    if how == "replaced":
+        target.mkdir()
+    one.cdn.bytes_per_s = None
+    plain(ended(process, 60), 8)
+    require(not (target / MODEL).exists(), "a file was given its name that nobody hashed")
+
+
+@attack("disk", rounds=4)
+def in_the_way(arena: Arena) -> None:
+    """A folder, a link or a pipe lies where a file should."""
+    one = arena.world()
+    target = arena.folder / "model"
+    (target / MODEL).mkdir(parents=True)
+    (target / MODEL / "x").touch()
+    plain(ran(one, *download(target)), 8)
+    plain(ran(one, *download(arena.folder / "other"), HOME="/dev/null", HF_HOME="/dev/null/hf"), 0)
+    plain(ran(one, *download(Path("~nouser/x"))), 2)
+    plain(ran(one, *download(Path("/dev/full/x"))), 8)
+
+
+@attack("corrupt", rounds=8)
+def damaged_partial(arena: Arena) -> None:
+    """Bytes of a partial file, or of its journal, are flipped, cut or made up."""
+    one = arena.world(bytes_per_s=10e6)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--transport", "range")
+    killed(started_and_seen(one, argv, SIZE // 2))
+    one.cdn.bytes_per_s = None
+    for path in (target / ".cache" / "huggingface" / "download").glob("*.quantpick.incomplete*"):
+        with path.open("r+b") as file:
+            match arena.dice.randrange(4):
+                case 0:
+                    file.seek(arena.dice.randrange(max(1, path.stat().st_size)))
+                    file.write(arena.dice.randbytes(99))
+                case 1:
+                    file.truncate(arena.dice.randrange(max(1, path.stat().st_size)))
+                case 2:
+                    file.truncate(path.stat().st_size + 4096)
+                case _:
+                    file.seek(4096)
+                    file.write(b"\2" * (path.stat().st_size - 4096 if path.suffix == ".journal" else 100))
+    first = ran(one, *argv)
+    plain(first, 0, 9)
+    if first.returncode:
+        plain(ran(one, *argv), 0)
+    right(one, target)
+
+
+@attack("corrupt", rounds=4, quick=True)
+def damaged_records(arena: Arena) -> None:
+    """Every record and note is emptied, cut off or made up."""
+    one = arena.world()
+    target = arena.folder / "model"
+    plain(ran(one, *download(target)), 0)
+    poison = [b"", b"\0" * 300, b"[" * 9000, b'{"repo_id": 7, "files": [["../x", -1, 0, 0]]}', b"\xff\xfe", b"null"]
+    for path in (*(target / ".cache").rglob("*"), *one.home.rglob("*")):
+        if path.is_file():
+            path.write_bytes(arena.dice.choice(poison))
+    plain(ran(one, "verify", str(target)), 4, 0)
+    plain(ran(one, *download(target)), 0)
+    plain(ran(one, "verify", str(target)), 0)
+    right(one, target)
+
+
+@attack("corrupt", rounds=3)
+def flipped_bit(arena: Arena) -> None:
+    """One bit of a finished file flips: seen, and mended by --repair alone."""
+    one = arena.world()
+    target = arena.folder / "model"
+    plain(ran(one, *download(target)), 0)
+    with (target / MODEL).open("r+b") as file:
+        at = arena.dice.randrange(SIZE)
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1 << arena.dice.randrange(8)]))
+    plain(ran(one, "verify", str(target)), 9)
+    plain(ran(one, "verify", str(target), "--repair"), 0)
+    right(one, target)
+
+
+@attack("trust", rounds=4, quick=True)
+def planted_links(arena: Arena) -> None:
+    """Links, pipes and devices are planted at partial, journal, record, lock and final names."""
+    one = arena.world()
+    target = arena.folder / "model"
+    victim = arena.folder / "victim"
+    victim.write_text("precious")
+    plain(ran(one, *download(target, "--include", "config.json")), 0)
+    notes = target / ".cache" / "huggingface" / "download"
+    sha256 = next(iter(one.cdn.files))
+    which = hashlib.sha1(MODEL.encode(), usedforsecurity=False).hexdigest()[:8]
+    partial = notes / f"{which}.{sha256}.quantpick.incomplete"
+    spots = [partial, partial.with_name(partial.name + ".journal"), target / MODEL, target / "docs" / "a.txt"]
+    spots += [target / ".cache" / "huggingface" / "quantpick.json", target / "empty"]
+    (target / "docs").mkdir()
+    for spot in spots:
+        spot.unlink(missing_ok=True)
+        match arena.dice.randrange(4):
+            case 0:
+                os.mkfifo(spot)
+            case 1:
+                spot.symlink_to("/dev/zero")
+            case 2:
+                os.link(victim, spot) if spot.parent == notes else spot.symlink_to(victim)
+            case _:
+                spot.symlink_to(victim)
+    plain(ran(one, *download(target), timeout_s=30), 0, 2, 8)
+    require(victim.read_text() == "precious", "the victim was overwritten")
+    done = ran(one, *download(target, "--force"), timeout_s=30)
+    plain(done, 0)
+    right(one, target)
+    require(not (target / MODEL).is_symlink(), "the final file is the attacker's link")
+    require(victim.read_text() == "precious", "the victim was overwritten")
+
+
+@attack("trust", rounds=2)
+def linked_folders(arena: Arena) -> None:
+    """A folder inside the target is a link that leads out of it."""
+    one = arena.world()
+    target, outside = arena.folder / "model", arena.folder / "outside"
+    outside.mkdir()
+    target.mkdir()
+    (target / arena.dice.choice(["docs", ".cache"])).symlink_to(outside)
+    plain(ran(one, *download(target)), 8)
+    require(not list(outside.iterdir()), "something was written outside")
+    real = arena.folder / "real"
+    real.mkdir()
+    (arena.folder / "mine").symlink_to(real)
+    plain(ran(one, *download(arena.folder / "mine")), 0)
+    right(one, real)
+
+
+@attack("neighbours", rounds=4)
+def two_branches(arena: Arena) -> None:
+    """Two branches at once into one folder."""
+    one = arena.world(bytes_per_s=20e6)
+    target = arena.folder / "model"
+    both = [one.start(*download(target, branch=branch)) for branch in ("main", "gptq-4bit-128g-actorder_True")]
+    codes = sorted(ended(process).returncode for process in both)
+    require(codes == [0, 2], f"they ended with {codes}")
+    plain(ran(one, "verify", str(target)), 0)
+
+
+@attack("neighbours", rounds=3)
+def crowd(arena: Arena) -> None:
+    """Four processes at once into one cache, one of them killed."""
+    one = arena.world(bytes_per_s=20e6)
+    argv = ["download", *download(arena.folder)[1:4], "-q", "--transport", "range"]
+    crowd = [one.start(*argv) for _ in range(4)]
+    time.sleep(arena.dice.uniform(0.8, 2.0))
+    crowd[0].kill()
+    done = [ended(process) for process in crowd]
+    for process in done[1:]:
+        plain(process, 0)
+    right(one, Path(done[1].stdout.strip()))
+    require(one.cdn.sent_bytes < 1.6 * SIZE, "they fetched it more than once")
+
+
+@attack("neighbours", rounds=2)
+def smaller_wish(arena: Arena) -> None:
+    """A second command with --include comes while much is on its way: nothing of it goes."""
+    one = arena.world(bytes_per_s=8e6)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--transport", "range")
+    killed(started_and_seen(one, argv, 60 * MIB))
+    one.cdn.bytes_per_s = None
+    plain(ran(one, *argv, "--include", "config.json"), 0)
+    before = one.cdn.sent_bytes
+    plain(ran(one, *argv), 0)
+    require(one.cdn.sent_bytes - before < SIZE // 2, "what was there was fetched again")
+
+
+@attack("honest", rounds=3)
+def says_what_is(arena: Arena) -> None:
+    """What JSON and exit codes say is what lies on the disk."""
+    one = arena.world()
+    target = arena.folder / "model"
+    done = ran(one, *download(target)[:-1], "--json")
+    plain(done, 0)
+    data = json.loads(done.stdout)["data"]
+    for file in data["files"]:
+        require((target / file["path"]).stat().st_size == file["size_bytes"], f"{file['path']} has another size")
+    again = json.loads(ran(one, *download(target)[:-1], "--json").stdout)["data"]
+    require((again["bytes_fetched"], again["transport"]) == (0, None), "a second run says that it fetched something")
+    before = {path for path in arena.folder.rglob("*") if "model" in path.parts}
+    plain(ran(one, *download(arena.folder / "dry", "--dry-run")), 0)
+    require(not (arena.folder / "dry").exists(), "a dry run wrote into the folder")
+    require(before == {path for path in arena.folder.rglob("*") if "model" in path.parts}, "files came or went")
+
+
+@attack("disk", rounds=2)
+def mounted_file_system_without_links(arena: Arena) -> None:
+    """A file system that has neither hard links nor holes."""
+    one = arena.world()
+    disk = arena.folder / "vfat.img"
+    with disk.open("wb") as file:
+        file.truncate(200 * MIB)
+    if subprocess.run(["mkfs.vfat", str(disk)], check=False, capture_output=True).returncode:
+        raise Skipped("mkfs.vfat made no file system")
+    target = arena.mounted("loop", device=str(disk), kind="vfat") / "model"
+    plain(ran(one, *download(target)), 0)
+    right(one, target)

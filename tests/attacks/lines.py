@@ -1,0 +1,292 @@
+"""Attacks by whoever serves the bytes: faults of a line, servers that lie, endless and dripping answers."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from quantpick.core.units import MIB
+from quantpick.demo.hub import Response
+from tests.attacks.arena import (
+    SIZE,
+    Arena,
+    attack,
+    download,
+    ended,
+    plain,
+    ran,
+    require,
+    right,
+)
+from tests.fakes import cdn as faults
+from tests.fakes.hub import Fault
+from tests.fakes.raw import RawServer
+
+SECRET = "hf_notasecretbutlookslikeone"
+
+
+@attack("net", rounds=6)
+def rough_line(arena: Arena) -> None:
+    """Resets, 503, 429, refused links and outages, by chance."""
+    dice = arena.dice
+    kinds = [
+        faults.resets(0.1),
+        faults.answers(503, 0.2),
+        faults.answers(429, 0.1, retry_after=dice.choice(["0", "1", "\xb2", "Wed, 21 Oct 2015 07:28:00 GMT", "-5"])),
+        faults.answers(403, 0.05),
+        faults.outage(6, 1.0),
+    ]
+    one = arena.world(bytes_per_s=30e6, interference=faults.together(*dice.sample(kinds, 3)))
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--retry-for", "30")
+    plain(ran(one, *argv, "--transport", dice.choice(["range", "hf_transfer"]), timeout_s=90), 0)
+    right(one, target)
+
+
+def _serves(script: Callable[[Any, int, int], None]) -> faults.Interference:
+    def interference(handler: Any, start: int, end: int) -> bool:
+        script(handler, start, end)
+        handler.close_connection = True
+        return True
+
+    return interference
+
+
+@attack("net", rounds=2)
+def drip(arena: Arena) -> None:
+    """A byte a second, in a header or in a body: the patience ends."""
+
+    def script(handler: Any, start: int, end: int) -> None:
+        handler.wfile.write(b"HTTP/1.1 206 Partial Content\r\n")
+        if in_body:
+            handler.wfile.write(b"Content-Length: %d\r\nContent-Range: " % (end - start))
+            handler.wfile.write(b"bytes %d-%d/%d\r\n\r\n" % (start, end - 1, SIZE))
+        try:
+            while True:
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+                time.sleep(0.5)
+        except OSError:
+            pass
+
+    in_body = arena.dice.random() < 0.5
+    one = arena.world(interference=_serves(script))
+    began = time.monotonic()
+    argv = download(arena.folder / "model", "--transport", "range", "--connections", "2", "--retry-for", "3")
+    plain(ran(one, *argv, timeout_s=60), 7)
+    require(time.monotonic() - began < 45, "the patience did not end")
+
+
+@attack("net", rounds=3)
+def endless(arena: Arena) -> None:
+    """A range, a refusal or a redirect without an end: the memory stays."""
+    status = arena.dice.choice(["206", "503", "302", "403"])
+
+    def script(handler: Any, start: int, end: int) -> None:
+        more = f"Content-Range: bytes {start}-{end - 1}/{SIZE}\r\n" if status == "206" else "Location: /again\r\n"
+        handler.wfile.write(f"HTTP/1.1 {status} x\r\n{more}\r\n".encode())
+        try:
+            while True:
+                handler.wfile.write(b"\0" * MIB)
+        except OSError:
+            pass
+
+    one = arena.world(interference=_serves(script))
+    transport = arena.dice.choice(["range", "hf_transfer"])
+    argv = download(arena.folder / "model", "--connections", "4", "--retry-for", "3", "--transport", transport)
+    process = one.start(*argv)
+    most, began = 0, time.monotonic()
+    while process.poll() is None and time.monotonic() - began < 40:
+        try:
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            most = max(most, sum(member.memory_info().rss for member in family))
+        except psutil.Error:
+            pass
+        time.sleep(0.05)
+    plain(ended(process, 20), 0, 6, 7, 9)
+    require(most < 500 * MIB, f"it took {most / MIB:.0f} MiB")
+
+
+@attack("norange", rounds=4)
+def no_ranges(arena: Arena) -> None:
+    """A server that knows nothing of ranges, from the start or from some moment on."""
+    after = arena.dice.choice([0, 3])
+    asked = [0]
+
+    def interference(handler: Any, start: int, end: int) -> bool:
+        asked[0] += 1
+        return asked[0] > after and faults.whole_file(handler, start, end)
+
+    one = arena.world(interference=interference)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--transport", arena.dice.choice(["range", "hf_transfer"]))
+    plain(ran(one, *argv, timeout_s=60), 0)
+    right(one, target)
+
+
+@attack("norange", rounds=6, quick=True)
+def two_faces(arena: Arena) -> None:
+    """Ranges first, then a whole file of other bytes, or other bytes in a range: never exit 0 with wrong bytes."""
+    lie = random.Random(arena.dice.random()).randbytes(MIB)
+    whole = arena.dice.random() < 0.5
+    share = arena.dice.uniform(0.2, 0.9)
+    dice = random.Random(arena.dice.random())
+
+    def interference(handler: Any, start: int, end: int) -> bool:
+        if dice.random() > share:
+            return False
+        first, last = (0, SIZE) if whole else (start, end)
+        head = "200 OK" if whole else "206 Partial Content"
+        handler.wfile.write(f"HTTP/1.1 {head}\r\nContent-Length: {last - first}\r\n".encode())
+        handler.wfile.write(b"" if whole else f"Content-Range: bytes {start}-{end - 1}/{SIZE}\r\n".encode())
+        handler.wfile.write(b"\r\n")
+        try:
+            for at in range(first, last, MIB):
+                handler.wfile.write(lie[: min(MIB, last - at)])
+        except OSError:
+            pass
+        handler.close_connection = True
+        return True
+
+    one = arena.world(interference=interference)
+    target = arena.folder / "model"
+    transport = arena.dice.choice(["range", "hf_transfer"])
+    argv = download(target, "--connections", "4", "--transport", transport, "--retry-for", "10")
+    done = ran(one, *argv, timeout_s=90)
+    plain(done, 0, 7, 9)
+    if done.returncode == 0:
+        right(one, target)
+    else:
+        require(not (target / "model.safetensors").exists(), "bytes that nobody verified have the final name")
+
+
+@attack("net", rounds=3)
+def wrong_lengths(arena: Arena) -> None:
+    """Content-Length one too many or too few, another range, another size."""
+    kind = arena.dice.choice(["more", "less", "other", "size"])
+
+    def interference(handler: Any, start: int, end: int) -> bool:
+        if asked.pop() if asked else False:
+            return False
+        if kind == "other":
+            return faults.another_range(handler, start, end)
+        length = end - start + {"more": 1, "less": -1}.get(kind, 0)
+        size = SIZE + (kind == "size")
+        handler.wfile.write(f"HTTP/1.1 206 x\r\nContent-Length: {length}\r\n".encode())
+        handler.wfile.write(f"Content-Range: bytes {start}-{end - 1}/{size}\r\n\r\n".encode())
+        handler.send_content(handler.file_path(), start, end)
+        handler.close_connection = True
+        return True
+
+    asked = [arena.dice.random() < 0.5 for _ in range(400)]
+    one = arena.world(interference=interference)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--transport", "range", "--retry-for", "10")
+    done = ran(one, *argv, timeout_s=90)
+    plain(done, 0, 7, 9)
+    if done.returncode == 0:
+        right(one, target)
+
+
+@attack("net", rounds=4, quick=True)
+def strange_redirects(arena: Arena) -> None:
+    """The Hub sends a file's reader to file://, data:, a bad port, itself, or nowhere."""
+    one = arena.world()
+    where = arena.dice.choice(
+        ["file:///etc/passwd", "data:,x", "http://127.0.0.1:99999/", "http://[", "/a b\x7f", "//", "gopher://x/"]
+    )
+    one.hub.faults.append(Fault("/resolve/.*safetensors", Response(302, b"", {"Location": where})))
+    plain(ran(one, *download(arena.folder / "model", "--retry-for", "2"), timeout_s=30), 6, 7)
+
+
+@attack("net", rounds=2)
+def flood(arena: Arena) -> None:
+    """Retry-After: 0 is no invitation to ask a thousand times a second."""
+    one = arena.world()
+    one.hub.faults.append(Fault("/resolve/", Response(429, b"", {"Retry-After": arena.dice.choice(["0", "-1", "x"])})))
+    began = time.monotonic()
+    plain(ran(one, *download(arena.folder / "model", "--retry-for", "4"), timeout_s=60), 7)
+    rate = len(one.hub.requests) / (time.monotonic() - began)
+    require(rate < 40, f"{rate:.0f} requests a second")
+
+
+@attack("proxy", rounds=2, quick=True)
+def proxies(arena: Arena) -> None:
+    """Proxies that cannot be: one clear line; and the token goes through none of them in clear."""
+    one = arena.world()
+    odd = arena.dice.choice(["socks5://127.0.0.1:1", "nonsense://127.0.0.1:1", "http://127.0.0.1:99999", "http://["])
+    argv = download(arena.folder / "model", "--retry-for", "2")
+    done = ran(one, *argv, timeout_s=60, HTTP_PROXY=odd, http_proxy=odd, NO_PROXY="", no_proxy="", HF_TOKEN=SECRET)
+    plain(done, 2, 6, 7)
+    require(SECRET not in done.stdout + done.stderr, "the token is shown")
+
+
+@attack("trust", rounds=2)
+def token_stays(arena: Arena) -> None:
+    """The token goes to the Hub alone: no other host, no command line, no output."""
+    one = arena.world(bytes_per_s=20e6)
+    seen: list[str] = []
+
+    def interference(handler: Any, start: int, end: int) -> bool:
+        seen.append(str(handler.headers))
+        return False
+
+    one.cdn.interference = interference
+    transport = arena.dice.choice(["range", "hf_transfer"])
+    argv = [*download(arena.folder / "model")[:-1], "--transport", transport, "--connections", "4"]
+    process = one.start(*argv, HF_TOKEN=SECRET, QUANTPICK_DEBUG="1")
+    lines = set()
+    while process.poll() is None:
+        try:
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            lines |= {" ".join(member.cmdline()) for member in family}
+        except psutil.Error:
+            pass
+        time.sleep(0.05)
+    done = ended(process)
+    plain(done, 0)
+    require(seen, "the other host was not asked")
+    for text in (*seen, *lines, done.stdout, done.stderr):
+        require(SECRET not in text, f"the token is in {text[:80]!r}")
+    require(not any("referer" in text.lower() and "127.0.0.1" in text.lower().partition("referer")[2] for text in seen),
+            "the other host is told of the gate")  # fmt: skip
+    for path in arena.folder.rglob("*"):
+        if path.is_file() and path.stat().st_size < MIB:
+            require(SECRET.encode() not in path.read_bytes(), f"the token is in {path.name}")
+
+
+@attack("net", rounds=2)
+def dripping_api(arena: Arena) -> None:
+    """The Hub itself drips: list ends too."""
+    one = arena.world()
+
+    def script(_: bytes) -> Any:
+        yield b"HTTP/1.1 200 OK\r\nX: "
+        while True:
+            yield b"x"
+            time.sleep(0.2)
+
+    with RawServer(script) as server:
+        began = time.monotonic()
+        plain(ran(one, "list", "pub/Finch-0.1B-GPTQ", HF_ENDPOINT=server.url, timeout_s=150), 6)
+        require(time.monotonic() - began < 140, "list waits for ever")
+
+
+@attack("honest", rounds=3)
+def kept_is_kept(arena: Arena) -> None:
+    """What is said to be kept is kept."""
+    one = arena.world(bytes_per_s=6e6)
+    target = arena.folder / "model"
+    process = one.start(*download(target)[:-1], "--connections", "4", "--transport", "range")
+    while one.cdn.sent_bytes < SIZE // 3:
+        time.sleep(0.01)
+    process.send_signal(2)
+    done = ended(process, 20)
+    plain(done, 130)
+    require("kept" in done.stderr, "it does not say what is kept")
+    one.cdn.bytes_per_s = None
+    data = json.loads(ran(one, *download(target)[:-1], "--json").stdout)["data"]
+    require(data["bytes_reused"] >= SIZE // 4, f"only {data['bytes_reused']} bytes were reused")
