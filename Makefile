@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help demo test bench drift format lock dist test-lowest test-pythons test-packages clean
+.PHONY: help demo test attacks bench drift format lock dist test-lowest test-pythons test-packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,10 @@ test: $(VENV)/.installed  ## all that CI runs: ruff, mypy --strict, import contr
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+
+# About ten minutes. Losing power, full disks and strange file systems need root; without it they say that they were left out.
+attacks: $(VENV)/.installed  ## kills, power loss, full disks, lying servers, planted files: a table of what held
+	$(BIN)/python -m tests.attacks
 
 bench: $(VENV)/.installed  ## speed and accuracy, beside hf and raw hf_transfer
 	$(BIN)/python benchmarks/startup.py
