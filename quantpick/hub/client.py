@@ -94,12 +94,20 @@ def login_header(token: str | bool | None) -> dict[str, str]:
     Raises:
         UsageError: the token could not be sent in a header.
     """
-    secret = token if isinstance(token, str) else None if token is False else get_token()
+    secret = token if isinstance(token, str) else None if token is False else _stored_login()
     if not secret:
         return {}
     if not secret.isascii() or not secret.isprintable():
         raise UsageError("the token for the Hub holds characters that no token has", hint="check HF_TOKEN")
     return {"authorization": f"Bearer {secret}"}
+
+
+def _stored_login() -> str | None:
+    """The login of ``HF_TOKEN`` or ``hf auth login``; none where its file cannot be read."""
+    try:
+        return get_token()
+    except (OSError, ValueError):
+        return None
 
 
 def file_url(repo_id: str, commit: str, path: str) -> str:

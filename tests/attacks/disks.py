@@ -14,7 +14,6 @@ from tests.attacks.arena import (
     MODEL,
     SIZE,
     Arena,
-    Skipped,
     attack,
     download,
     ended,
@@ -337,17 +336,3 @@ def says_what_is(arena: Arena) -> None:
     plain(ran(one, *download(arena.folder / "dry", "--dry-run")), 0)
     require(not (arena.folder / "dry").exists(), "a dry run wrote into the folder")
     require(before == {path for path in arena.folder.rglob("*") if "model" in path.parts}, "files came or went")
-
-
-@attack("disk", rounds=2)
-def mounted_file_system_without_links(arena: Arena) -> None:
-    """A file system that has neither hard links nor holes."""
-    one = arena.world()
-    disk = arena.folder / "vfat.img"
-    with disk.open("wb") as file:
-        file.truncate(200 * MIB)
-    if subprocess.run(["mkfs.vfat", str(disk)], check=False, capture_output=True).returncode:
-        raise Skipped("mkfs.vfat made no file system")
-    target = arena.mounted("loop", device=str(disk), kind="vfat") / "model"
-    plain(ran(one, *download(target)), 0)
-    right(one, target)

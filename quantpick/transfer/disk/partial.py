@@ -1,5 +1,6 @@
 """The partial file: bytes at their final place, a journal of which are there, and the way to the final name."""
 
+import errno
 import os
 import re
 import threading
@@ -51,6 +52,7 @@ class PartialFile:
             except BaseException:
                 os.close(self._fd)
                 raise
+            self.journal.doubt(lambda: _filled(self._fd, self.journal))
             os.fsync(self._fd)
             sync_folder(path.parent)
 
@@ -147,6 +149,22 @@ class PartialFile:
 def journal_path(partial: Path) -> Path:
     """Where the journal of a partial file lies."""
     return partial.with_name(partial.name + ".journal")
+
+
+def _filled(fd: int, journal: Journal) -> set[int]:
+    """The blocks of which every byte is there, as far as the file system tells; all where it does not."""
+    found: set[int] = set()
+    position = 0
+    try:
+        while position < journal.size_bytes:
+            start = os.lseek(fd, position, os.SEEK_DATA)
+            position = os.lseek(fd, start, os.SEEK_HOLE)
+            last = journal.blocks if position >= journal.size_bytes else position // BLOCK_BYTES
+            found.update(range(-(-start // BLOCK_BYTES), last))
+    except (OSError, AttributeError) as error:
+        if getattr(error, "errno", None) != errno.ENXIO:  # ENXIO: nothing but a hole is left.
+            return set(range(journal.blocks))
+    return found
 
 
 def allocated_bytes(path: Path) -> int:

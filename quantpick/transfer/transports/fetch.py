@@ -118,6 +118,7 @@ class _PrefixHash:
         self._job = job
         self._hash = FileHash(job.partial.file)
         self._stop = threading.Event()
+        self._error: DiskError | None = None
         (self._thread,) = start_daemons([self._run], name="hash")
 
     def result(self) -> bool:
@@ -125,11 +126,14 @@ class _PrefixHash:
 
         Raises:
             Stopped: instead of waiting.
+            DiskError: the file cannot be read.
         """
         while self._thread.is_alive():
             self._thread.join(0.1)
             if self._job.line.patience.stop.is_set():
                 raise Stopped
+        if self._error is not None:
+            raise self._error
         return self._hash.matches
 
     def stop(self) -> None:
@@ -138,6 +142,12 @@ class _PrefixHash:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._hash_blocks()
+        except DiskError as error:
+            self._error = error
+
+    def _hash_blocks(self) -> None:
         buffer = memoryview(bytearray(BLOCK_BYTES))
         partial, journal = self._job.partial, self._job.partial.journal
         for block in range(journal.blocks):

@@ -63,3 +63,19 @@ def test_block_counts_when_its_last_byte_is_written(tmp_path: Path) -> None:
         partial.write(MIB - 1, memoryview(b"x"))
         assert partial.journal.held_bytes == MIB
         assert list(partial.journal.missing()) == [(MIB, 5 * MIB + 1)]
+
+
+def test_block_that_the_disk_lost_is_missing_again(tmp_path: Path) -> None:
+    """As a disk leaves it that went away before it was synced: the mark is there, the bytes are a hole."""
+    written(tmp_path / "part", 0, 1, 3)
+    whole = (tmp_path / "part").read_bytes()
+    with (tmp_path / "part").open("w+b") as file:
+        file.write(whole[:MIB])
+        file.seek(3 * MIB)
+        file.write(whole[3 * MIB : 3 * MIB + 4096])
+        file.truncate(FILE.size_bytes)
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        filled = [block for block in range(partial.journal.blocks) if partial.journal.holds(block)]
+    assert filled in ([0], [0, 1, 3]), "all, where the file system shows no holes"
+    if (tmp_path / "part").stat().st_blocks * 512 < 2 * MIB:
+        assert filled == [0]
