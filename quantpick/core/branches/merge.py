@@ -145,7 +145,10 @@ def _trust_finer_bits(said: Sequence[tuple[Provenance, QuantFacts]]) -> list[tup
     finer = {facts.bits for _, facts in said if facts.bits is not None and facts.bits % 1}
     return [
         (source, replace(facts, bits=None))
-        if source == "config" and facts.method in ("exl2", "exl3") and any(facts.bits == int(bits) for bits in finer)
+        if source == "config"
+        and facts.method
+        and METHODS[facts.method].states_bpw
+        and any(facts.bits == int(bits) for bits in finer)
         else (source, facts)
         for source, facts in said
     ]
