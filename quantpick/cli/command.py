@@ -48,6 +48,7 @@ COMMANDS: Final = {
         "This machine's NVIDIA GPUs and RAM. No driver is an answer, not an error.",
     ),
     "loaders": ("quantpick.cli.loaders", "loaders", "The loaders and what each can read."),
+    "schema": ("quantpick.cli.schema", "schema", "The JSON Schema of what --json prints."),
     "demo": (
         "quantpick.cli.demo",
         "demo",

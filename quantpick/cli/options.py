@@ -7,6 +7,14 @@ import typer
 
 from quantpick.core.choose import wish
 
+
+def _loader_names(incomplete: str) -> list[str]:
+    """What a shell offers for ``--loader``."""
+    from quantpick.workflow.choice import loader_table
+
+    return [loader.id for loader in loader_table().loaders if loader.id.startswith(incomplete)]
+
+
 Repo = Annotated[
     str | None, typer.Argument(metavar="REPO", help="owner/name, owner/name:branch or its address on the Hub.")
 ]
@@ -17,7 +25,11 @@ Config = Annotated[
 Loader = Annotated[
     str | None,
     typer.Option(
-        "--loader", "-l", metavar="NAME[==VERSION]|auto", help="auto: an installed one. Default: one is named."
+        "--loader",
+        "-l",
+        metavar="NAME[==VERSION]|auto",
+        help="auto: an installed one. Default: one is named.",
+        autocompletion=_loader_names,
     ),
 ]
 Context = Annotated[

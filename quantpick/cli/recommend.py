@@ -33,6 +33,8 @@ from quantpick.errors import NothingFitsError
 if TYPE_CHECKING:
     from quantpick.core.choose.recommend import Recommendation
 
+_ERROR_LINES: Final = 5
+"""Of a terminal: the error and the hint of nothing that fits, and the prompt."""
 _DESKTOP: Final = "all of its memory counts as free: where a desktop runs on it, --headroom 1GiB leaves it room"
 
 
@@ -118,7 +120,7 @@ def _show(typed: typer.Context, answer: "Recommendation", *, why_all: bool, brie
         why_all=why_all,
         brief=brief,
     )
-    show.show(page)
+    show.show(page, below=1 if answer.recommended else _ERROR_LINES)
 
 
 def _next_steps(typed: typer.Context, answer: "Recommendation") -> list[list[str]]:

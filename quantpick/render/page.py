@@ -63,6 +63,7 @@ class Grid:
         least: rows to show on a screen that is too low for all; None shows all.
         more: what to say of the others, with ``{count}`` in it.
         legend: what a person is told below it.
+        picture_legend: the same of the pictures, where they have room.
     """
 
     columns: Sequence[Column]
@@ -71,6 +72,7 @@ class Grid:
     least: int | None = None
     more: str = "{count} more"
     legend: str = ""
+    picture_legend: str = ""
 
 
 Block = Line | Paste | Grid

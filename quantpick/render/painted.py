@@ -19,11 +19,17 @@ _LEAST_PROSE = 20
 """Cells that sentences need beside names; with less they stand below them."""
 
 
-def painted(page: Page, console: Console) -> None:
-    """Print the page. A grid that may be cut is cut so that the whole page stays on the screen."""
+def painted(page: Page, console: Console, below: int = 1) -> None:
+    """Print the page. A grid that may be cut is cut so that the whole page stays on the screen.
+
+    Args:
+        page: what to show.
+        console: where.
+        below: lines that follow: the prompt, an error.
+    """
     low = sum(_height(block, console.width) for block in page if not _may_be_cut(block))
     for block in page:
-        for line in _lines(block, console.width, console.height - low - 1):
+        for line in _lines(block, console.width, console.height - low - below):
             console.print(line, soft_wrap=True)
 
 
@@ -68,21 +74,22 @@ def _wrapped(text: Text, width: int, indent: int) -> Iterator[Text]:
 
 
 def _grid_lines(grid: Grid, width: int, room: int | None) -> Iterator[Text]:
-    rows = list(grid.rows)
-    if grid.least is not None and room is not None and len(rows) + 1 > room:
-        rows = rows[: max(grid.least, room - 2)]
-    cells = [[_text(cell, row.style) for cell in row.cells] for row in rows]
+    cells = [[_text(cell, row.style) for cell in row.cells] for row in grid.rows]
     shown = _columns_that_fit(grid, cells, width)
+    pictured = any(grid.columns[at].picture for at in shown)
+    legend = list(_wrapped(Text(grid.legend + (grid.picture_legend if pictured else ""), "dim"), width, 0))
+    legend = legend if grid.legend else []
     heads = [Text(column.header, "bold") for column in grid.columns]
-    if any(column.header for column in grid.columns):
-        cells.insert(0, heads)
-    widths = {at: max((line[at].cell_len for line in cells), default=0) for at in shown}
-    for line in cells:
+    widths = {at: _width(grid, cells, at) for at in shown}
+    above = [heads] if any(column.header for column in grid.columns) else []
+    kept = len(cells)
+    if grid.least is not None and room is not None and len(above) + kept + len(legend) > room:
+        kept = min(kept, max(grid.least, room - len(above) - 1 - len(legend)))
+    for line in [*above, *cells[:kept]]:
         yield from _row_lines([line[at] for at in shown], [grid.columns[at] for at in shown], widths, grid, width)
-    if len(rows) < len(grid.rows):
-        yield Text(grid.more.format(count=len(grid.rows) - len(rows)), "dim")
-    if grid.legend:
-        yield from _wrapped(Text(grid.legend, "dim"), width, 0)
+    if kept < len(cells):
+        yield Text(grid.more.format(count=len(cells) - kept), "dim")
+    yield from legend
 
 
 def _text(cell: Cell, style: str) -> Text:

@@ -70,12 +70,12 @@ def _lines(counters: DownloadProgress, over: threading.Event) -> None:
     """A line every so often, for a log."""
     began: tuple[float, int] | None = None
     said = time.monotonic()
-    known: str | None = None
+    known: tuple[str, int] | None = None
     while not over.wait(LOOK_S):
-        problem = None if counters.trouble is None else trouble(counters.trouble, time.monotonic())
-        if problem is not None and problem != known:
-            say(problem)
-        known = problem
+        why = counters.trouble
+        if why is not None and (why.problem, why.retries) != known:
+            say(trouble(why, time.monotonic()))
+        known = None if why is None else (why.problem, why.retries)
         if not counters.fetched_bytes:
             continue
         if began is None:

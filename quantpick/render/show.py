@@ -17,9 +17,9 @@ _ASCII: Final = str.maketrans({"█": "#", "▓": "=", "▒": "-", "·": ".", "�
 """How the few signs that are not ASCII are spelled where a terminal cannot show them."""
 
 
-def show(page: Page) -> None:
-    """An answer, on stdout."""
-    terminal.write_answer(as_text(page, sys.stdout))
+def show(page: Page, below: int = 1) -> None:
+    """An answer, on stdout; so many lines will follow it."""
+    terminal.write_answer(as_text(page, sys.stdout, below))
 
 
 def tell(page: Page) -> None:
@@ -36,9 +36,9 @@ def tell_warnings(about: "Iterable[BranchWarning]", *, whole: bool) -> None:
     tell(words.warnings(about, None if whole or not _is_seen(sys.stderr) else _WARNINGS_SHOWN))
 
 
-def as_text(page: Page, stream: object) -> str:
+def as_text(page: Page, stream: object, below: int = 1) -> str:
     """The page as it is written to a stream."""
-    text = _painted(page, stream) if _is_seen(stream) else _plain(page)
+    text = _painted(page, stream, below) if _is_seen(stream) else _plain(page)
     encoding = (getattr(stream, "encoding", None) or "ascii").lower()
     return text if encoding.startswith("utf") else text.translate(_ASCII)
 
@@ -55,14 +55,14 @@ def _plain(page: Page) -> str:
     return plain(page)
 
 
-def _painted(page: Page, stream: object) -> str:
+def _painted(page: Page, stream: object, below: int) -> str:
     from rich.console import Console
 
     from quantpick.render.painted import painted
 
     size = _size(stream)
     console = Console(file=StringIO(), force_terminal=True, highlight=False, width=size[0], height=size[1])
-    painted(page, console)
+    painted(page, console, below)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 

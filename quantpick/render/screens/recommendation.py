@@ -15,7 +15,7 @@ BAR_CELLS: Final = 16
 _METRIC_NAMES: Final = {"kl_divergence": "KL divergence", "perplexity": "perplexity", "top_1": "top-1 agreement"}
 
 ADVICE_SHOWN: Final = 4
-ROWS_KEPT: Final = 5
+ROWS_KEPT: Final = 2
 """Of the table, on a screen that is too low for it."""
 
 _COLUMNS: Final = (
@@ -31,7 +31,8 @@ _COLUMNS: Final = (
 )
 _PARTS: Final = (("█", "cyan"), ("▓", "magenta"), ("▒", "blue"))
 """Weights, cache and overhead in a bar."""
-_LEGEND: Final = "sizes in GiB; in the bar █ weights ▓ cache ▒ scratch and CUDA · spare ▶ too large"
+_LEGEND: Final = "sizes in GiB"
+_BAR_LEGEND: Final = "; in the bar █ weights ▓ cache ▒ scratch and CUDA · spare ▶ too large"
 _SPARE: Final = ("·", "dim")
 _BEYOND: Final = ("▶", "bold red")
 
@@ -77,6 +78,8 @@ def why(best: Choice, answer: Recommendation) -> str:
         "speed": "the smallest that is good enough, so the fastest",
         "context": "the one that leaves the most room",
     }[answer.wish.prefer]
+    if answer.ranked_by is not None and answer.wish.prefer == "quality":
+        virtue += f", by the {answer.ranked_by.replace('_', ' ')} on the card"
     only = sum(choice.fits for choice in answer.choices) == 1
     return f"{words.spec(best.branch)}: {'the only one that fits' if only else virtue}"
 
@@ -175,7 +178,8 @@ def _table(answer: Recommendation, *, whole: bool) -> Grid:
     """A row per branch: what its memory is made of, in GiB, and a bar."""
     rows = [_row(choice) for choice in answer.choices]
     least = None if whole else ROWS_KEPT
-    return Grid(_COLUMNS, rows, least=least, more="  {count} more branches: --why shows them", legend=_LEGEND)
+    more = "  {count} more branches: --why shows them"
+    return Grid(_COLUMNS, rows, least=least, more=more, legend=_LEGEND, picture_legend=_BAR_LEGEND)
 
 
 def _row(choice: Choice) -> Row:
