@@ -211,6 +211,7 @@ CASES: Final[tuple[tuple[str, QuantSpec, float, bool], ...]] = (
     ("vllm[humming]", gptq(2, 64), 7.5, True),
     ("vllm[humming]", gptq(3, 128, sym=False), 8.9, False),
     ("vllm[humming]", gptq(3, 128, True), 8.9, False),
+    ("vllm[humming]", gptq(3, None, True), 8.9, False),
     # vLLM: the other formats.
     ("vllm", awq(), 7.5, True),
     ("vllm", awq(), 7.0, False),
