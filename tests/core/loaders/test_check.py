@@ -1,11 +1,12 @@
 """The loader rules: one row per law of loaders.md, and the completeness of the table itself."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
@@ -27,7 +28,7 @@ from quantpick.core.loaders.versions import (
 from quantpick.core.loaders.words import accepts_in_words, versions_in_words
 from quantpick.core.memory.engines import ENGINES
 from quantpick.core.methods import METHODS
-from quantpick.core.quant import QuantSpec
+from quantpick.core.quant import LayerQuant, QuantSpec
 
 TOML: Final = Path(core.__file__).parent / "loaders" / "loaders.toml"
 TABLE: Final = parse_loaders(TOML.read_text(encoding="utf-8"))
@@ -691,6 +692,9 @@ def test_no_two_loaders_share_a_spelling() -> None:
 
 # Laws that hold for every quantization.
 
+layers = st.builds(
+    LayerQuant, bits=st.sampled_from([None, 2, 2.5, 3, 4, 8, 16]), group_size=st.sampled_from([None, -1, 32, 256])
+)
 quants = st.builds(
     QuantSpec,
     method=st.sampled_from([*METHODS, None]),
@@ -698,40 +702,48 @@ quants = st.builds(
     group_size=st.sampled_from([None, -1, 16, 32, 48, 64, 128, 1024]),
     desc_act=st.sampled_from([None, True, False]),
     sym=st.sampled_from([None, True, False]),
+    head_bits=st.sampled_from([None, 4, 6, 16]),
+    scheme=st.sampled_from([None, "int", "fp8", "nvfp4", "mxfp4", "nf4"]),
+    packing=st.sampled_from(
+        [None, "gemm", "gemv", "pack-quantized", "float-quantized", "auto_round:auto_gptq", "nonsense"]
+    ),
+    checkpoint_format=st.sampled_from([None, "gptq", "gptq_v2", "marlin", "nonsense"]),
+    layers=st.lists(layers, max_size=2).map(tuple),
+    writer_version=st.sampled_from([None, "0.0.18", "1.6.0", "nonsense"]),
 )
+names = st.sampled_from([known.id for known in TABLE.loaders])
 capabilities = st.sampled_from([None, 5.2, 6.1, 7.0, 7.5, 8.0, 8.9, 9.0, 12.0])
 versions = st.sampled_from(["", "==0.5.3", "==0.13.0", "==0.14", "==0.21", "==4.40", "==2026-01-01", "==99"])
 unknowns = st.frozensets(st.sampled_from(["method", "bits", "group_size", "desc_act", "sym"]))
+of_many = settings(max_examples=400)
 
 
-@given(quant=quants, capability=capabilities, version=versions, unknown=unknowns, exllama=st.booleans())
+@of_many
+@given(name=names, quant=quants, capability=capabilities, version=versions, unknown=unknowns, exllama=st.booleans())
 def test_every_verdict_is_either_accepted_by_a_rule_or_rejected_with_sentences(
-    quant: QuantSpec, capability: float | None, version: str, unknown: frozenset[str], exllama: bool
+    name: str, quant: QuantSpec, capability: float | None, version: str, unknown: frozenset[str], exllama: bool
 ) -> None:
-    for known in TABLE.loaders:
-        verdict = check(known.id + version, quant, capability, unknown=unknown, exllama=exllama, model_type="llama")
-        assert verdict.accepted == (not verdict.reasons)
-        assert not verdict.accepted or (verdict.rule is not None and verdict.rule.rejects is None)
-        assert all(reason.message and "None" not in reason.message for reason in verdict.reasons)
-        assert verdict.accepted or not verdict.slow
+    verdict = check(name + version, quant, capability, unknown=unknown, exllama=exllama, model_type="llama")
+    assert verdict.accepted == (not verdict.reasons)
+    assert not verdict.accepted or (verdict.rule is not None and verdict.rule.rejects is None)
+    assert all(reason.message and "None" not in reason.message for reason in verdict.reasons)
+    assert {reason.code for reason in verdict.reasons} <= {*REASONS, "format"}
+    assert verdict.accepted or not verdict.slow
 
 
-@given(quant=quants, version=versions)
-def test_a_newer_gpu_never_loses_a_branch(quant: QuantSpec, version: str) -> None:
-    for known in TABLE.loaders:
-        accepted = [
-            check(known.id + version, quant, capability).accepted
-            for capability in (5.2, 6.0, 7.0, 7.5, 8.0, 8.9, 9.0, 12.0)
-        ]
-        assert accepted == sorted(accepted)
+@of_many
+@given(name=names, quant=quants, version=versions)
+def test_a_newer_gpu_never_loses_a_branch(name: str, quant: QuantSpec, version: str) -> None:
+    accepted = [check(name + version, quant, one).accepted for one in (5.2, 6.0, 7.0, 7.5, 8.0, 8.9, 9.0, 12.0)]
+    assert accepted == sorted(accepted)
 
 
-@given(quant=quants, capability=capabilities)
-def test_knowing_less_never_rejects(quant: QuantSpec, capability: float | None) -> None:
-    for known in TABLE.loaders:
-        if check(known.id, quant, capability).accepted:
-            vague = QuantSpec(quant.method, quant.bits, quant.group_size, None, None)
-            assert check(known.id, vague, None, unknown=frozenset({"desc_act", "sym"})).accepted
+@of_many
+@given(name=names, quant=quants, capability=capabilities)
+def test_knowing_less_never_rejects(name: str, quant: QuantSpec, capability: float | None) -> None:
+    if check(name, quant, capability).accepted:
+        vague = replace(quant, desc_act=None, sym=None)
+        assert check(name, vague, None, unknown=frozenset({"desc_act", "sym"})).accepted
 
 
 def test_the_table_is_a_value() -> None:
