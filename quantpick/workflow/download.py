@@ -122,7 +122,7 @@ def download(
     facts, found = find_facts(named, commit=commit, token=token)
     if found is not None and file is not None:
         raise NotFoundError(f"`{facts.repo_id}` has no branch `{named.revision}`")
-    file = file or found
+    file = found if file is None else file
     branch = facts.branches[0]
     wanted = None if file is None else _wanted(facts.repo_id, branch, file)
     projector = _projector(facts.repo_id, wanted) if mmproj else None

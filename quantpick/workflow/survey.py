@@ -77,7 +77,8 @@ def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool, ti
     if file is not None:
         wanted = find_set(find_sets(facts.branches[0].files), file)
         rows = [row for row in table.branches if wanted and row.files and row.files.paths == wanted.paths]
-        table = replace(table, branches=tuple(rows), skipped=())
+        skipped = [one for one in table.skipped if wanted and one.branch == wanted.name]
+        table = replace(table, branches=tuple(rows), skipped=tuple(skipped))
     if not table.branches:
         why = "; ".join(f"`{skipped.branch}`: {skipped.reason}" for skipped in table.skipped[:3])
         raise NotFoundError(f"nothing quantized in `{table.repo_id}` ({why})", hint=_where_else(table))

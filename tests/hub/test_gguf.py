@@ -178,6 +178,7 @@ def test_download_fetches_exactly_the_set(
     ("words", "said"),
     [
         (["--file", "Q4"], "no GGUF file `Q4`"),
+        (["--file", ""], "no GGUF file ``"),
         (["--file", "Q6_K", "--mmproj"], "no GGUF file `Q6_K`"),
         (["--revision", "Q6_K"], "no branch `Q6_K`"),
         (["--revision", "main", "--mmproj"], "no mmproj for a whole branch"),
@@ -209,6 +210,8 @@ def test_set_is_asked_about_as_a_branch_is(serve: Serve, capsys: pytest.CaptureF
     assert [choice.branch.name for choice in answer.choices] == ["Q4_K_M"]
     assert main(["list", f"{REPO}:Q5_K_M"]) == 4
     assert "no branch `Q5_K_M`" in capsys.readouterr().err
+    assert main(["list", f"{REPO}:BF16"]) == 4
+    assert "a 16-bit copy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("loader", "fits"), [("llama.cpp", False), ("koboldcpp", False), ("ik_llama.cpp", True)])
