@@ -12,6 +12,7 @@ from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.errors import UsageError
+from quantpick.hardware.ram import ram
 from quantpick.workflow.choice import WishWords, _detected, check_gpus, loader_table, make_wish, target
 from quantpick.workflow.launching import with_launch
 from quantpick.workflow.survey import StrPath, list_branches
@@ -63,5 +64,11 @@ def recommend(
     answer = judge(table.branches, machine, wish, loader_table())
     held = foreign_process_warnings(answer, table.branches, loader_table())
     warnings = (*doubts, *table.warnings, *answer.warnings, *held)
-    named = replace(answer, repo_id=table.repo_id, siblings=table.siblings, warnings=warnings)
+    named = replace(
+        answer,
+        repo_id=table.repo_id,
+        siblings=table.siblings,
+        warnings=warnings,
+        ram_free_bytes=ram().available_bytes if gpus is None else None,
+    )
     return with_launch(replace(named, advice=advise(named, loader_table())))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from quantpick.core.choose.partly import LEAST_SHARE, part_on_gpu
 from quantpick.core.choose.recommend import Advice, Recommendation, by_quality, recommend
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.gpu import Gpu, GpuProcess
@@ -37,8 +38,9 @@ _SIZES: Final = (
 def advise(answer: Recommendation, table: LoaderTable) -> tuple[Advice, ...]:
     """What makes a branch fit, or a better one, the best first.
 
-    Where nothing fits: a smaller cache, less context, memory that others hold, another loader, the siblings that the
-    card names, the largest model that would fit. Where something does: what would make a better branch fit.
+    Where nothing fits: a smaller cache, less context, memory that others hold, a part in system RAM, another loader,
+    the siblings that the card names, the largest model that would fit. Where something does: what would make a better
+    branch fit.
 
     Args:
         answer: the answer as it is.
@@ -50,6 +52,7 @@ def advise(answer: Recommendation, table: LoaderTable) -> tuple[Advice, ...]:
             *asker.smaller_cache(),
             *asker.less_context(),
             *asker.freed(),
+            *asker.partly(),
             *asker.other_loaders(),
             *asker.gguf(),
             *asker.size(),
@@ -192,6 +195,20 @@ class _Asker:
                 names = " and ".join(f"{one.name} ({format_gib(one.used_bytes or 0)})" for one in closed)
                 yield Advice("free-vram", f"close {names} and {_fits(better)}")
                 return
+
+    def partly(self) -> Iterator[Advice]:
+        """The best set of GGUF files of which half or more fits, the rest in system RAM."""
+        free = self.answer.ram_free_bytes
+        for choice in self.answer.choices:
+            part = part_on_gpu(choice)
+            if part is None or part.gpu_share < LEAST_SHARE or (free is not None and part.ram_bytes > free):
+                continue
+            message = (
+                f"{choice.branch.name} runs with {part.gpu_share:.0%} of its weights on the GPU and "
+                f"{format_gib(part.ram_bytes)} in system RAM, slower: llama.cpp's {' '.join(part.options)}"
+            )
+            yield Advice("part-in-ram", message)
+            return
 
     def other_loaders(self) -> Iterator[Advice]:
         """Loaders under which a branch fits."""

@@ -47,6 +47,7 @@ class Recommendation:
         repo_id: the repo, where one was surveyed.
         siblings: other repos of the same model, to look at when nothing fits.
         advice: what would make a branch fit, or a better one, the best first.
+        ram_free_bytes: of the machine that was asked about; None where that is not known.
         ranked_by: the card's metric that ranked the branches, a key of `RANKING_METRICS`; None where their bits did.
     """
 
@@ -59,6 +60,7 @@ class Recommendation:
     siblings: tuple[Sibling, ...] = ()
     advice: tuple[Advice, ...] = ()
     ranked_by: str | None = None
+    ram_free_bytes: int | None = None
 
     @property
     def recommended(self) -> Choice | None:

@@ -1,0 +1,79 @@
+"""What of a model llama.cpp keeps on the GPUs where not all of it fits: whole layers, or all but some experts."""
+
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Final
+
+from quantpick.core.choose.fit import Fit
+from quantpick.core.choose.verdict import Choice
+from quantpick.core.memory.weights import embedding_in_ram_bytes, linears
+from quantpick.core.shape import ModelShape
+
+LEAST_SHARE: Final = 0.5
+"""Of the weights on the GPUs: with less than half of them the RAM sets the pace. Chosen, not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What goes to the GPUs, and what stays in system RAM.
+
+    Args:
+        options: llama.cpp's, as arguments: ``-ngl`` with the layers on the GPU (the head counts as one), or
+            ``--n-cpu-moe`` with the layers whose experts are not.
+        gpu_share: of the weights' bytes, on the GPUs.
+        ram_bytes: of weights and cache, in system RAM.
+    """
+
+    options: tuple[str, ...]
+    gpu_share: float
+    ram_bytes: int
+
+
+def part_on_gpu(choice: Choice) -> Part | None:
+    """How a branch that is too large for the GPUs runs in part; None where it cannot, or fits, or is not llama.cpp's.
+
+    Experts go to RAM before layers do: each token passes few of them. What fits is counted with the engine's error
+    band, so that it surely does.
+    """
+    engine = (choice.rule.engine if choice.rule else None) or choice.loader.loader.engine
+    shape, fit = choice.branch.shape, choice.fit
+    too_large = {reason.code for reason in choice.reasons} == {"vram"}
+    if engine != "llama.cpp" or choice.branch.quant.method != "gguf" or shape is None or fit is None or not too_large:
+        return None
+    embedding = embedding_in_ram_bytes(choice.branch.quant, shape)
+    return _without_experts(shape, fit, embedding) or _without_layers(choice, shape, fit, embedding)
+
+
+def _without_experts(shape: ModelShape, fit: Fit, embedding: int) -> Part | None:
+    """With the experts of as few layers as will do in RAM."""
+    sparse = shape.num_hidden_layers - shape.num_dense_layers
+    if shape.num_local_experts == 1 or sparse < 1:
+        return None
+    weights = sum(rows * columns * count for rows, columns, count in linears(shape))
+    experts = shape.num_local_experts * shape.mlp_matrices * shape.hidden_size * shape.intermediate_size
+    each = fit.estimate.weights_bytes * experts / weights
+    layers = ceil((fit.estimate.total_bytes * (1 + fit.band) - fit.budget_bytes) / each)
+    if layers > sparse:
+        return None
+    return Part(
+        options=("--n-cpu-moe", str(layers + shape.num_dense_layers)),
+        gpu_share=1 - layers * each / fit.estimate.weights_bytes,
+        ram_bytes=embedding + round(layers * each),
+    )
+
+
+def _without_layers(choice: Choice, shape: ModelShape, fit: Fit, embedding: int) -> Part | None:
+    """With as many layers as fit on the GPUs, the last ones, and the head (``load_tensors`` in llama.cpp)."""
+    need, layers = fit.estimate, shape.num_hidden_layers
+    head = round(shape.vocab_size * shape.hidden_size * (choice.branch.quant.effective_bpw or 16) / 8)
+    repeating = need.weights_bytes - head
+    each = (repeating + need.kv_cache_bytes) / layers
+    room = fit.budget_bytes / (1 + fit.band) - need.scratch_bytes - need.cuda_context_bytes - head
+    count = min(layers - 1, floor(room / each)) if repeating > 0 else 0
+    if count < 1:
+        return None
+    return Part(
+        options=("-ngl", str(count + 1)),
+        gpu_share=(head + repeating * count / layers) / need.weights_bytes,
+        ram_bytes=embedding + round((layers - count) * each),
+    )
