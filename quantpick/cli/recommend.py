@@ -131,7 +131,7 @@ def _next_steps(typed: typer.Context, answer: "Recommendation") -> list[list[str
     if best is None or answer.repo_id is None:
         return []
     wanted = retyped(typed, WISH)
-    loader = [] if answer.wish.loader else ["--loader", best.loader.loader.id]
+    loader = [] if answer.wish.names_a_loader else ["--loader", best.loader.loader.id]
     folder = local_dir(answer, best)
     place = [] if folder is None else ["--local-dir", folder]
     steps = [["quantpick", "download", answer.repo_id, *fetch_options(best.branch), *loader, *wanted, *place]]

@@ -273,7 +273,7 @@ def _verdict_on(
         for one in shaped(table).branches
         if wanted is None or (one.files is not None and one.files.paths == wanted.paths)
     ]
-    if asked.loader is None or not rows:
+    if not asked.names_a_loader or not rows:
         return None
     if gpus is None:
         gpus = machine().found.gpus

@@ -122,7 +122,7 @@ class _Asker:
 
     def _named(self) -> tuple[str, ...]:
         """The option that names the loader, where the question left it open."""
-        return () if self.answer.wish.loader is not None else ("--loader", self.answer.loader.loader.id)
+        return () if self.answer.wish.names_a_loader else ("--loader", self.answer.loader.loader.id)
 
     def smaller_cache(self) -> Iterator[Advice]:
         """The largest KV cache type with which a branch fits, or a better one."""

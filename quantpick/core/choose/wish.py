@@ -51,3 +51,8 @@ class Wish:
     vram_basis: VramBasis = "free"
     headroom: Headroom = DEFAULT_HEADROOM
     allow_tight: bool = False
+
+    @property
+    def names_a_loader(self) -> bool:
+        """Whether the user said by which loader to judge, be it by "what is installed"."""
+        return self.loader is not None or bool(self.candidates)
