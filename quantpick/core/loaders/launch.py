@@ -104,7 +104,7 @@ def _kv(loader: Loader, kv_dtype: str) -> str:
     """What the command says for a KV cache type; a pair of widths, which no table lists, is said as it was written."""
     name = common_name(loader, kv_dtype)
     unlisted = kv_dtype.strip() if loader.kv_pairs and name not in loader.kv_dtypes else ""
-    return loader.launch_kv.get(name, unlisted)
+    return loader.launch_kv.get(kv_dtype.strip().lower()) or loader.launch_kv.get(name, unlisted)
 
 
 def _filled(template: Template, values: Mapping[str, str]) -> Iterator[str]:

@@ -58,6 +58,9 @@ def test_a_command_for_a_folder_names_the_folder_and_one_for_the_cache_finds_it_
     ("name", "kv_dtype", "words"),
     [
         ("vllm", "fp8", ["--kv-cache-dtype", "fp8"]),
+        ("vllm", "FP8_E5M2", ["--kv-cache-dtype", "fp8_e5m2"]),
+        ("sglang", "fp8_e4m3", ["--kv-cache-dtype", "fp8_e4m3"]),
+        ("text-generation-webui", "q8_0", ["--cache-type", "q8_0"]),
         ("llama.cpp", "q8", ["-ctk", "q8_0", "-ctv", "q8_0"]),
         ("exllamav3", "q6", ["-cq", "6"]),
         ("exllamav3", "8,4", ["-cq", "8,4"]),
