@@ -198,7 +198,8 @@ def _utilization(seat: _Seat, estimate: VramEstimate) -> float:
     More than the default where the job needs more; in thousandths, rounded down.
     """
     job, count = seat.job, len(seat.way.gpus)
-    beside = (estimate.graph_bytes + estimate.cuda_context_bytes) // count
+    graphs = 0 if job.engine_at.budgets_graphs(job.shape) else estimate.graph_bytes
+    beside = (graphs + estimate.cuda_context_bytes) // count
     smallest = min(gpu.total_bytes for gpu in seat.way.gpus)
     most = int(1000 * max(0, seat.way.available // count - beside) / smallest) / 1000
     inside = -(-(estimate.total_bytes // count - beside) * 1000 // smallest) / 1000

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
@@ -96,6 +96,7 @@ class Engine:
         slack: what its allocator cannot use, as a share of what it allocates.
         band: how much more than the estimate it may need, as a share: measured, or wide where it was not.
         has_settings: whether it is started with `ServerSettings`.
+        graphs_budgeted: for which models it counts a guess of its CUDA graphs into its budget.
         large_defaults: whether it takes larger settings on large GPUs.
     """
 
@@ -112,4 +113,10 @@ class Engine:
     slack: float = ALLOCATOR_SLACK
     band: float = UNMEASURED_BAND
     has_settings: bool = False
+    graphs_budgeted: Literal["none", "mixtures", "all"] = "none"
     large_defaults: bool = False
+
+    def budgets_graphs(self, shape: ModelShape) -> bool:
+        """Whether a model's CUDA graphs count into the budget, not beside it."""
+        mixture = shape.num_local_experts > 1
+        return self.graphs_budgeted == "all" or (self.graphs_budgeted == "mixtures" and mixture)

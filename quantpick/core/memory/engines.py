@@ -5,7 +5,7 @@ read or measured; ``benchmarks/vram_accuracy.py`` sets them beside measurements.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 
 from quantpick.core.memory.engine import MEASURED_BAND, OLD_CUDA_CONTEXT_BYTES, PUBLISHED_BAND, Engine, Load
 from quantpick.core.memory.kv_cache import CHUNK_TOKENS, kv_cache_bytes
@@ -255,8 +255,20 @@ _VLLM: Final[_Vllm] = {
 """What holds for every vLLM. Its budget counts what torch allocates, not what torch reserves."""
 
 
-def _vllm_with_windows(scratch: Callable[[Load], int], graphs: Callable[[Load], int]) -> Engine:
-    return Engine(scratch=scratch, graphs=graphs, large_defaults=True, windowed=True, latent=True, **_VLLM)
+def _vllm_with_windows(
+    scratch: Callable[[Load], int],
+    graphs: Callable[[Load], int],
+    budgeted: Literal["none", "mixtures", "all"] = "none",
+) -> Engine:
+    return Engine(
+        scratch=scratch,
+        graphs=graphs,
+        graphs_budgeted=budgeted,
+        large_defaults=True,
+        windowed=True,
+        latent=True,
+        **_VLLM,
+    )
 
 
 ENGINES: Final[Mapping[str, Engine]] = {
@@ -272,6 +284,7 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "vllm": Engine(
         scratch=vllm_scratch,
         graphs=vllm_graphs,
+        graphs_budgeted="mixtures",
         batches_in_flight=2,
         band=MEASURED_BAND,
         windowed=True,
@@ -309,8 +322,9 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ("0.9", Engine(scratch=vllm_v1_scratch, graphs=vllm_v1_graphs, large_defaults=True, **_VLLM)),
         ("0.10", Engine(scratch=vllm_v1_scratch, graphs=vllm_v1_graphs, large_defaults=True, latent=True, **_VLLM)),
         ("0.11", _vllm_with_windows(vllm_v1_scratch, vllm_v1_graphs)),
-        ("0.22", _vllm_with_windows(vllm_v1_scratch, vllm_graphs)),
-        ("0.26", _vllm_with_windows(vllm_scratch, vllm_graphs)),
+        ("0.20", _vllm_with_windows(vllm_v1_scratch, vllm_graphs)),
+        ("0.22", _vllm_with_windows(vllm_v1_scratch, vllm_graphs, "all")),
+        ("0.26", _vllm_with_windows(vllm_scratch, vllm_graphs, "mixtures")),
     ),
 }
 """Before which version an engine was another, the oldest first.
@@ -318,5 +332,7 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
 Transformers: cache classes, last-token logits (huggingface/transformers #31292), sliding caches. vLLM: ``use_mla``
 (docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older), windows in the hybrid cache manager (docs.vllm.ai,
 ``design/hybrid_kv_cache_manager``; 0.9.2 may have had it), whole graphs (0.11), the second runner (0.22,
-``use_v2_model_runner``) and windows that hold two steps (0.26, ``max_in_flight_tokens``); only the last was measured.
+``use_v2_model_runner``), graphs that count into the budget (0.20, ``VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS``, which
+the second runner, for dense models, leaves out) and windows that hold two steps (0.26, ``max_in_flight_tokens``);
+only the last was measured.
 """
