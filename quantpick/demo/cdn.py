@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final, Self
@@ -16,6 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 from quantpick.demo.hub import HubFile
 
 _PIECE_BYTES: Final = 256 * 1024
+_SMALL_PIECE_BYTES: Final = 16 * 1024
+_SLOW_BYTES_PER_S: Final = 2e6
+"""Below this rate a connection sends smaller pieces, so that it flows."""
 
 
 def sha256_of(path: Path) -> str:
@@ -42,6 +45,8 @@ class LoopbackCdn:
         self.sent_bytes = 0
         self.headers_seen: list[Mapping[str, str]] = []
         self.is_open = True
+        self.busy = 0
+        """How many connections send just now."""
         self._key = secrets.token_hex(8)
         self._count = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -87,6 +92,21 @@ class LoopbackCdn:
     def interfere(self, handler: "_Handler", start: int, end: int) -> bool:
         """Misbehave instead of answering; whether it did. This one never does."""
         return False
+
+    def rate(self) -> float | None:
+        """Bytes a second of a connection just now; where another line than this one interferes."""
+        return self.bytes_per_s
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[None]:
+        """Count a connection among those that send, as long as the block runs."""
+        with self._count:
+            self.busy += 1
+        try:
+            yield
+        finally:
+            with self._count:
+                self.busy -= 1
 
     def count(self, sent: int) -> None:
         """Note bytes that were sent."""
@@ -178,18 +198,19 @@ class _Handler(BaseHTTPRequestHandler):
         """The bytes, at the connection's rate, or another."""
         if self.command == "HEAD":
             return
-        rate = rate or self.owner.bytes_per_s
-        began, at = time.monotonic(), start
-        with path.open("rb") as content:
+        at, due = start, time.monotonic()
+        with path.open("rb") as content, self.owner.sending():
             while at < end:
-                piece = min(_PIECE_BYTES if rate else end - at, end - at)
-                sent = os.sendfile(self.connection.fileno(), content.fileno(), at, piece)
+                now = rate or self.owner.rate()
+                piece = min(_PIECE_BYTES if now is None or now > _SLOW_BYTES_PER_S else _SMALL_PIECE_BYTES, end - at)
+                sent = os.sendfile(self.connection.fileno(), content.fileno(), at, piece if now else end - at)
                 if sent == 0:
                     return
                 at += sent
                 self.owner.count(sent)
-                if rate:
-                    time.sleep(max(0.0, (at - start) / rate - (time.monotonic() - began)))
+                if now:
+                    due = max(due, time.monotonic() - 0.5) + sent / now
+                    time.sleep(max(0.0, due - time.monotonic()))
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
