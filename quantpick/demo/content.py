@@ -1,12 +1,15 @@
-"""What the demo's Hub holds: one small Llama in four GPTQ branches, with a card as publishers write them.
+"""What the demo's Hub holds: a 34B model in seven GPTQ branches, of which no byte exists, and a small one to download.
 
-The weight files are random bytes, of the size that the quantization of such a model has.
+The large one has a card, configs and file lists as such a repo has, with the sizes that its quantizations take, so that
+the question which branch fits is a real one. The weights of the small one are random bytes.
 """
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import QuantSpec
@@ -15,47 +18,69 @@ from quantpick.core.units import MIB
 from quantpick.demo.cdn import sha256_of
 from quantpick.demo.hub import HubFile, HubRepo
 
-REPO_ID: Final = "quantpick-demo/Finch-0.1B-GPTQ"
+LARGE_ID: Final = "quantpick-demo/Airoboros-c34B-3.1.2-GPTQ"
+SMALL_ID: Final = "quantpick-demo/Finch-0.1B-GPTQ"
+SMALL_BRANCH: Final = "gptq-4bit-32g-actorder_True"
 
-_MODEL: Final = {
+_LARGE: Final[Mapping[str, Any]] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
+    "hidden_size": 8192,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "intermediate_size": 22016,
+    "vocab_size": 32000,
+    "max_position_embeddings": 16384,
+}
+"""The dimensions of CodeLlama 34B (codellama/CodeLlama-34b-hf, ``config.json``)."""
+_LARGE_BRANCHES: Final = {
+    "main": QuantSpec("gptq", 4, None, desc_act=True),
+    "gptq-4bit-128g-actorder_True": QuantSpec("gptq", 4, 128, desc_act=True),
+    "gptq-4bit-32g-actorder_True": QuantSpec("gptq", 4, 32, desc_act=True),
+    "gptq-3bit-128g-actorder_True": QuantSpec("gptq", 3, 128, desc_act=True),
+    "gptq-8bit--1g-actorder_True": QuantSpec("gptq", 8, None, desc_act=True),
+    "gptq-3bit-32g-actorder_True": QuantSpec("gptq", 3, 32, desc_act=True),
+    "gptq-8bit-128g-actorder_True": QuantSpec("gptq", 8, 128, desc_act=True),
+}
+"""Those of TheBloke/Airoboros-c34B-3.1.2-GPTQ."""
+_MODEL: Final[Mapping[str, Any]] = dict(_LARGE) | {
     "hidden_size": 768,
     "num_hidden_layers": 12,
     "num_attention_heads": 12,
     "num_key_value_heads": 4,
     "intermediate_size": 2048,
-    "vocab_size": 32000,
     "max_position_embeddings": 8192,
 }
-_BRANCHES: Final = {
-    "main": QuantSpec("gptq", 4, 128, desc_act=False),
-    "gptq-4bit-32g-actorder_True": QuantSpec("gptq", 4, 32, desc_act=True),
-    "gptq-8bit--1g-actorder_True": QuantSpec("gptq", 8, None, desc_act=True),
-    "gptq-3bit-128g-actorder_True": QuantSpec("gptq", 3, 128, desc_act=True),
-}
 
 
-def make_repo(folder: Path) -> tuple[HubRepo, dict[str, Path]]:
-    """The repo, and the paths of its large files by sha256.
+def large_repo() -> HubRepo:
+    """The 34B model: everything but the weights, of which only the sizes are told."""
+    shape = ModelShape.from_config(_LARGE)
+    branches, rows = {}, []
+    for name, quant in _LARGE_BRANCHES.items():
+        size = weights_file_size(quant, shape)
+        nowhere = HubFile("model.safetensors", size, hashlib.sha256(name.encode()).hexdigest())
+        branches[name] = [*_small_files(_LARGE, quant), nowhere]
+        rows.append(_row(LARGE_ID, name, quant, size))
+    card = HubFile.small("README.md", _card("Airoboros c34B 3.1.2 - GPTQ", rows))
+    return HubRepo({name: [card, *files] for name, files in branches.items()})
+
+
+def small_repo(folder: Path) -> tuple[HubRepo, dict[str, Path]]:
+    """The model to download, and the path of its weights by sha256.
 
     Args:
-        folder: where the weight files are written, 0.6 GB in all.
+        folder: where the weights are written, 0.13 GB.
     """
-    shape = ModelShape.from_config(_MODEL)
-    contents: dict[str, Path] = {}
-    branches: dict[str, list[HubFile]] = {}
-    rows = []
-    for at, (name, quant) in enumerate(_BRANCHES.items()):
-        size = weights_file_size(quant, shape)
-        path = folder / f"weights-{at}"
-        _write_random(path, size)
-        weights = HubFile("model.safetensors", size, sha256_of(path))
-        contents[weights.sha256 or ""] = path
-        branches[name] = [*_small_files(quant), weights]
-        rows.append(_row(name, quant, size))
-    card = HubFile.small("README.md", _card(rows))
-    return HubRepo({name: [card, *files] for name, files in branches.items()}), contents
+    quant = QuantSpec("gptq", 4, 32, desc_act=True)
+    size = weights_file_size(quant, ModelShape.from_config(_MODEL))
+    path = folder / "weights"
+    _write_random(path, size)
+    weights = HubFile("model.safetensors", size, sha256_of(path))
+    card = HubFile.small("README.md", _card("Finch 0.1B - GPTQ", [_row(SMALL_ID, SMALL_BRANCH, quant, size)]))
+    files = [card, *_small_files(_MODEL, quant), weights]
+    return HubRepo({"main": [card], SMALL_BRANCH: files}), {weights.sha256 or "": path}
 
 
 def _write_random(path: Path, size_bytes: int) -> None:
@@ -64,9 +89,9 @@ def _write_random(path: Path, size_bytes: int) -> None:
             target.write(os.urandom(min(16 * MIB, size_bytes - start)))
 
 
-def _small_files(quant: QuantSpec) -> list[HubFile]:
+def _small_files(model: Mapping[str, Any], quant: QuantSpec) -> list[HubFile]:
     section = {"bits": quant.bits, "group_size": quant.group_size or -1, "desc_act": quant.desc_act, "sym": True}
-    config = _MODEL | {"quantization_config": section | {"quant_method": "gptq", "damp_percent": 0.1}}
+    config = dict(model) | {"quantization_config": section | {"quant_method": "gptq", "damp_percent": 0.1}}
     tokenizer = {"model": {"type": "BPE", "vocab": {f"<{token}>": token for token in range(2000)}, "merges": []}}
     return [
         HubFile.small("config.json", json.dumps(config, indent=2)),
@@ -75,12 +100,12 @@ def _small_files(quant: QuantSpec) -> list[HubFile]:
     ]
 
 
-def _row(name: str, quant: QuantSpec, size_bytes: int) -> str:
+def _row(repo_id: str, name: str, quant: QuantSpec, size_bytes: int) -> str:
     act_order = "Yes" if quant.desc_act else "No"
-    link = f"[{name}](https://huggingface.co/{REPO_ID}/tree/{name})"
+    link = f"[{name}](https://huggingface.co/{repo_id}/tree/{name})"
     return f"| {link} | {quant.bits:g} | {quant.group_size} | {act_order} | 0.1 | 4096 | {size_bytes / 1e9:.2f} GB |"
 
 
-def _card(rows: list[str]) -> str:
+def _card(title: str, rows: list[str]) -> str:
     head = "| Branch | Bits | GS | Act Order | Damp % | Seq Len | Size |\n| --- | --- | --- | --- | --- | --- | --- |"
-    return "---\nmodel_type: llama\n---\n# Finch 0.1B - GPTQ\n\n" + "\n".join([head, *rows]) + "\n"
+    return f"---\nmodel_type: llama\n---\n# {title}\n\n" + "\n".join([head, *rows]) + "\n"

@@ -1,4 +1,4 @@
-"""``quantpick demo``: the whole job on a Hub of its own, with a SIGKILL in the middle. What it shows is what happened.
+"""``quantpick demo``: the whole job on a Hub of its own, with two SIGKILLs in it. What it shows is what happened.
 
 Every command is a process of its own, as a user would run it, and only reaches the Hub on loopback.
 """
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from quantpick.demo.cdn import LoopbackCdn
-from quantpick.demo.content import REPO_ID, make_repo
+from quantpick.demo.content import LARGE_ID, SMALL_BRANCH, SMALL_ID, large_repo, small_repo
 from quantpick.demo.hub import LoopbackHub
+from quantpick.errors import NothingFitsError
 
 _BYTES_PER_S: Final = 10e6
-"""Of each connection, so that there is a half-way to be killed at."""
+"""Of each connection, so that there is something in the middle to be killed at."""
 _CONNECTIONS: Final = "4"
-_BRANCH: Final = "gptq-4bit-32g-actorder_True"
 _SECRETS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _PATIENCE_S: Final = 60.0
 
@@ -29,11 +29,12 @@ def tell() -> int:
     """Run the demo; the exit code of the first command that did not do what it should, else 0."""
     with tempfile.TemporaryDirectory(prefix="quantpick-demo-") as scratch:
         folder = Path(scratch)
-        print("A Hub on this machine, with one model in four quantizations (random bytes as weights) ...")
-        repo, contents = make_repo(folder)
+        print("A Hub on this machine. It has a 34B model in seven quantizations, of which only the file lists exist:")
+        print("enough to choose by. What is downloaded later is a model of 0.1B parameters, random bytes as weights.")
+        repo, contents = small_repo(folder)
         with (
             LoopbackCdn(contents, bytes_per_s=_BYTES_PER_S) as cdn,
-            LoopbackHub({REPO_ID: repo}, link=cdn.link) as hub,
+            LoopbackHub({LARGE_ID: large_repo(), SMALL_ID: repo}, link=cdn.link) as hub,
         ):
             return _Story(hub, cdn, folder).tell()
 
@@ -41,6 +42,7 @@ def tell() -> int:
 class _Story:
     def __init__(self, hub: LoopbackHub, cdn: LoopbackCdn, folder: Path) -> None:
         self._cdn = cdn
+        self._size_bytes = next(iter(cdn.files.values())).stat().st_size
         self._target = folder / "Finch-0.1B-GPTQ"
         self._environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         self._environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -48,29 +50,38 @@ class _Story:
         self._environment.pop("HF_HUB_OFFLINE", None)
 
     def tell(self) -> int:
-        download = ["download", REPO_ID, "--revision", _BRANCH, "--local-dir", str(self._target)]
+        download = ["download", SMALL_ID, "--revision", SMALL_BRANCH, "--local-dir", str(self._target)]
         download += ["--connections", _CONNECTIONS]
         code = (
-            self._run("list", REPO_ID)
-            or self._run("recommend", REPO_ID, "--gpu", "RTX 4090", "--loader", "exllamav2")
-            or self._run_and_kill(*download)
+            self._choose()
+            or self._run_and_kill(*download, at=1 / 3)
+            or self._run_and_kill(*download, at=2 / 3)
             or self._resume(*download)
             or self._run("verify", str(self._target))
         )
         print("\nThat was the whole job." if code == 0 else f"\nThe last command ended with exit code {code}.")
         return code
 
+    def _choose(self) -> int:
+        """A GPU with room for four of the seven, where memory decides; then one on which none fits."""
+        print("\n24 GiB: the best that the loader reads and the memory holds.")
+        code = self._run("recommend", LARGE_ID, "--gpu", "RTX 4090", "--loader", "exllamav2")
+        if code:
+            return code
+        print("\n16 GiB: none fits, which is exit code 3 and a list of what would help.")
+        code = self._run("recommend", LARGE_ID, "--vram", "16GiB", "--loader", "exllamav2", "--brief")
+        return 0 if code == NothingFitsError.exit_code else code or 1
+
     def _run(self, *argv: str) -> int:
         _show(argv)
         return subprocess.run(self._command(argv), env=self._environment, check=False).returncode  # noqa: S603
 
-    def _run_and_kill(self, *argv: str) -> int:
-        """Start a download and kill it when half of the file has been sent."""
+    def _run_and_kill(self, *argv: str, at: float) -> int:
+        """Start a download and kill it when so much of the file has been sent in all."""
         _show(argv)
-        half = next(iter(self._cdn.files.values())).stat().st_size // 2
         child = subprocess.Popen(self._command(argv), env=self._environment)  # noqa: S603
         deadline = time.monotonic() + _PATIENCE_S
-        while self._cdn.sent_bytes < half and child.poll() is None and time.monotonic() < deadline:
+        while self._cdn.sent_bytes < at * self._size_bytes and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         child.wait()
@@ -78,14 +89,12 @@ class _Story:
         return 0 if child.returncode == -signal.SIGKILL else child.returncode or 1
 
     def _resume(self, *argv: str) -> int:
-        before = self._cdn.sent_bytes
         code = self._run(*argv)
-        path = self._target / "model.safetensors"
         if code == 0:
-            size, after = path.stat().st_size, self._cdn.sent_bytes - before
+            sent, size = self._cdn.sent_bytes, self._size_bytes
             print(
-                f"The Hub sent {before / 1e6:.0f} MB before the kill and {after / 1e6:.0f} MB after it for a file of "
-                f"{size / 1e6:.0f} MB: {(before + after - size) / 1e6:.1f} MB were sent twice."
+                f"The Hub sent {sent / 1e6:.0f} MB in three runs for a file of {size / 1e6:.0f} MB: "
+                f"{(sent - size) / 1e6:.1f} MB were sent twice."
             )
         return code
 

@@ -72,7 +72,7 @@ def open_world(folder: Path, **cdn: Any) -> Iterator[World]:
         smaller = HubFile("model.safetensors", 5 * MIB, sha256_of(other))
         pickle = HubFile("pytorch_model.bin", 5 * MIB, sha256_of(other))
         section = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": True, "sym": True}
-        config = HubFile.small("config.json", json.dumps(MODEL | {"quantization_config": section}))
+        config = HubFile.small("config.json", json.dumps(dict(MODEL) | {"quantization_config": section}))
         small = [HubFile.small(f"docs/{name}.txt", f"{name}\n") for name in ("a", "b")] + [HubFile.small("empty", b"")]
         server = stack.enter_context(FaultyCdn({str(weights.sha256): content, str(smaller.sha256): other}, **cdn))
         branches = {"main": [config, smaller, pickle], BRANCH: [config, weights, *small]}

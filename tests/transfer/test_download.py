@@ -347,5 +347,7 @@ def test_demo_is_honest_and_ends_well() -> None:
         [sys.executable, "-m", "quantpick", "demo"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Killed with SIGKILL" in done.stdout
+    assert done.stdout.count("Killed with SIGKILL") == 2
+    assert "gptq-4bit-32g-actorder_True\n4-bit GPTQ, group 32, act order: the best quality that fits" in done.stdout
+    assert "What would help" in done.stdout
     assert "That was the whole job." in done.stdout
