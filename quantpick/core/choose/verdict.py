@@ -9,9 +9,9 @@ from quantpick.core.choose.fit import Fit, Job, fit
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.check import check
+from quantpick.core.loaders.facts import About
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.table import Loader, Rule
-from quantpick.core.loaders.trial import About
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.memory.engine import UNMEASURED_BAND
 from quantpick.core.memory.weights import weights_file_size
@@ -78,6 +78,7 @@ def rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -
             capability=min((one for one in capabilities if one is not None), default=None),
             model_type=branch.model_type,
             moe=None if branch.shape is None else branch.shape.num_local_experts > 1,
+            shape=branch.shape if branch.shape_is_sure else None,
             exllama=branch.exllama,
             branch=branch.name,
         ),

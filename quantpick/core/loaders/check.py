@@ -5,7 +5,7 @@ To add a loader or a version, edit the TOML file; its header explains every key.
 
 Reason codes of a rejection: ``format``, ``bits``, ``group-size``, ``act-order``, ``sym``, ``scheme``, ``packing``,
 ``checkpoint-format``, ``activations``, ``missing-key``, ``layers``, ``head``, ``writer-version``,
-``compute-capability``, ``platform``, ``architecture``. Warning codes:
+``compute-capability``, ``platform``, ``architecture``, ``shape``. Warning codes:
 
 * ``unknown-fact``: nobody says something of the branch on which the verdict depends; ``unknown-capability``: of the GPU
 * ``unlisted-architecture``: the loader is not known to run the model's architecture, and does not refuse it either
@@ -23,8 +23,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from quantpick.core.loaders.facts import About, Facts
 from quantpick.core.loaders.table import Loader, Rule
-from quantpick.core.loaders.trial import About, Facts, act_order_answers, try_rule
+from quantpick.core.loaders.trial import act_order_answers, try_rule
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.loaders.words import listing
 from quantpick.core.methods import METHODS, Method

@@ -59,6 +59,7 @@ _TEXT: Final[_Kind] = ("text", lambda value: isinstance(value, str) and bool(val
 _FLAG: Final[_Kind] = ("true or false", lambda value: isinstance(value, bool))
 _NUMBER: Final[_Kind] = ("a number", _number)
 _POSITIVE: Final[_Kind] = ("a number above 0", lambda value: _number(value) and value > 0)
+_WHOLE: Final[_Kind] = ("a whole number above 0", lambda value: isinstance(value, int) and value > 0)
 _CAPABILITY: Final[_Kind] = ("a compute capability such as 8.9", lambda value: _number(value) and 3 <= value < 20)
 _RELEASE: Final[_Kind] = (
     "a version such as 0.30.0 or a date such as 2026.08.13",
@@ -107,6 +108,8 @@ _RULE: Final[dict[str, _Kind]] = {
     "model_types": _WORDS,
     "not_model_types": _WORDS,
     "moe": _FLAG,
+    "in_multiple": _WHOLE,
+    "out_multiple": _WHOLE,
     "writer_before": _RELEASE,
     "min_capability": _CAPABILITY,
     "max_capability": _CAPABILITY,
@@ -131,7 +134,6 @@ _FRACTION: Final[dict[str, _Kind]] = {
     **_SPAN,
     **_EVIDENCE,
 }
-_WHOLE: Final[_Kind] = ("a whole number above 0", lambda value: isinstance(value, int) and value > 0)
 _SHARDING: Final[dict[str, _Kind]] = {
     **dict.fromkeys(("in_multiple", "out_multiple", "least_expert_group"), _WHOLE),
     **_SPAN,

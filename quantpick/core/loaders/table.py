@@ -43,6 +43,8 @@ class Rule:
         model_types: the config's ``model_type`` of what it is for.
         not_model_types: of what it is not for.
         moe: True is for mixtures of experts only, False for dense models only.
+        in_multiple: every matrix's input width has to be a multiple of this.
+        out_multiple: every matrix's output width has to be a multiple of this.
         writer_before: it is known to read what versions of the writing program before this one wrote; of newer files it
             is doubted, and where `whole_bits` are wanted, those of fractional bits are refused.
         min_capability: lowest CUDA compute capability.
@@ -90,6 +92,8 @@ class Rule:
     model_types: tuple[str, ...] | None = None
     not_model_types: tuple[str, ...] = ()
     moe: bool | None = None
+    in_multiple: int = 1
+    out_multiple: int = 1
     writer_before: str | None = None
     min_capability: float | None = None
     max_capability: float | None = None

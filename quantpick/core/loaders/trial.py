@@ -9,78 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
+from quantpick.core.loaders.facts import Facts
 from quantpick.core.loaders.table import Answer, Rule
 from quantpick.core.loaders.words import capability_in_words, groups_in_words, listing, quants_in_words
 from quantpick.core.methods import METHODS, Method
-from quantpick.core.quant import NO_GROUP, BranchWarning, QuantSpec, Reason
+from quantpick.core.quant import NO_GROUP, BranchWarning, Reason
 
 if TYPE_CHECKING:
     from packaging.version import Version
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What is known beside the quantization itself.
-
-    Args:
-        unknown: fields of the quantization that nobody named; without "group_size" in it a group size of None is "no
-            group".
-        capability: CUDA compute capability of the weakest GPU, or None.
-        rocm: name of the weakest AMD GPU's architecture (``gfx1100``); None where the GPU is NVIDIA's.
-        model_type: the config's ``model_type``, or None.
-        moe: whether the model is a mixture of experts; None when nobody says.
-        exllama: what the card's "ExLlama" column says, or None.
-        branch: name of the branch, for the warnings.
-    """
-
-    unknown: frozenset[str] = frozenset()
-    capability: float | None = None
-    rocm: str | None = None
-    model_type: str | None = None
-    moe: bool | None = None
-    exllama: bool | None = None
-    branch: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a rule is checked against.
-
-    Args:
-        label: the loader, and its version where that matters.
-        method: what the quantization is, or is presumed to be.
-        quant, about: what is known.
-        peers: the accepting rules for the method and version.
-    """
-
-    label: str
-    method: Method
-    quant: QuantSpec
-    about: About
-    peers: tuple[Rule, ...]
-
-    @property
-    def group_size(self) -> int | None:
-        """As the files say it, `NO_GROUP` included; None when nobody says."""
-        if not self.quant.group_size or self.quant.group_size < 0:
-            return None if "group_size" in self.about.unknown else NO_GROUP
-        return self.quant.group_size
-
-    @property
-    def desc_act(self) -> bool | None:
-        """Act order; a config that has no such key means none."""
-        return False if "desc_act" in self.quant.absent and self.quant.desc_act is None else self.quant.desc_act
-
-    @property
-    def sym(self) -> bool | None:
-        """Symmetry; a GPTQ config that has no such key means symmetric (AutoGPTQ's default)."""
-        return (
-            True if self.method == "gptq" and "sym" in self.quant.absent and self.quant.sym is None else self.quant.sym
-        )
-
-    def doubt(self, fact: str, takes: str) -> BranchWarning:
-        """The warning that a fact is missing."""
-        return BranchWarning("unknown-fact", self.about.branch, f"nobody says {fact}; {self.label} {takes}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +240,24 @@ def _check_model(rule: Rule, facts: Facts) -> _Finding:
     return _objection(rule, "architecture", f"{facts.label} {takes}, {here}")
 
 
+def _check_shape(rule: Rule, facts: Facts) -> _Finding:
+    shape = facts.about.shape
+    if shape is None:
+        return None
+    attention, mlp = shape.num_attention_heads * shape.head_dim, shape.intermediate_size
+    keys = shape.num_key_value_heads * shape.head_dim
+    sides = (
+        ("input", rule.in_multiple, (shape.hidden_size, attention, mlp)),
+        ("output", rule.out_multiple, (shape.hidden_size, attention, keys, mlp)),
+    )
+    for side, multiple, widths in sides:
+        odd = next((width for width in widths if width % multiple), None)
+        if odd is not None:
+            sentence = f"{facts.label} takes matrices whose {side} is a multiple of {multiple}, this model has {odd}"
+            return _objection(rule, "shape", sentence)
+    return None
+
+
 def _check_writer(rule: Rule, facts: Facts) -> _Finding:
     written = facts.quant.writer_version
     if rule.writer_before is None or written is None:
@@ -371,6 +325,7 @@ CHECKS: Final[tuple[Callable[[Rule, Facts], _Finding], ...]] = (
     _check_layers,
     _check_head,
     _check_model,
+    _check_shape,
     _check_writer,
     _check_capability,
 )

@@ -14,11 +14,12 @@ import pytest
 from quantpick import core
 from quantpick.core.loaders.check import Verdict
 from quantpick.core.loaders.check import check as check_rules
+from quantpick.core.loaders.facts import About
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader
-from quantpick.core.loaders.trial import About
 from quantpick.core.loaders.versions import LoaderAt, at_version, parse_choice
 from quantpick.core.quant import LayerQuant, QuantSpec
+from quantpick.core.shape import ModelShape
 
 TABLE: Final = parse_loaders((Path(core.__file__).parent / "loaders" / "loaders.toml").read_text(encoding="utf-8"))
 
@@ -422,6 +423,14 @@ def test_a_rejection_names_what_would_open_the_loader(quant: QuantSpec, extra: s
     assert not verdict.accepted
     assert verdict.opened_by == extra
     assert ("would load it" in verdict.reasons[0].message) is (extra is not None)
+
+
+@pytest.mark.parametrize(("intermediate", "kernel"), [(11008, "machete"), (11024, "marlin"), (11040, "marlin")])
+def test_a_kernel_that_wants_multiples_leaves_odd_shapes_to_the_next(intermediate: int, kernel: str) -> None:
+    shape = ModelShape(32, 4096, 32, 32, 128, intermediate, 32000)
+    rule = judged("gptqmodel", gptq(4, 128), 9.0, shape=shape).rule
+    assert rule is not None
+    assert rule.kernel == kernel
 
 
 def test_absent_is_not_unknown() -> None:

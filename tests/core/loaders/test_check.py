@@ -13,10 +13,10 @@ from packaging.version import Version
 from quantpick import core
 from quantpick.core.loaders.check import Verdict
 from quantpick.core.loaders.check import check as check_rules
+from quantpick.core.loaders.facts import About
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable, UnknownLoader
-from quantpick.core.loaders.trial import About
 from quantpick.core.loaders.versions import (
     LoaderAt,
     NamedLoader,
@@ -38,7 +38,7 @@ ADA: Final = 8.9
 
 REASONS: Final = (
     *("bits", "group-size", "act-order", "sym", "scheme", "packing", "checkpoint-format", "activations"),
-    *("missing-key", "layers", "head", "writer-version", "compute-capability", "platform", "architecture"),
+    *("missing-key", "layers", "head", "writer-version", "compute-capability", "platform", "architecture", "shape"),
 )
 
 
