@@ -92,12 +92,12 @@ def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
         return None if key is None else QuantFacts(method=key, bits=METHODS[key].bits, scheme=METHODS[key].scheme)
     if "method" in said and method_in(said["method"]) is None:
         return None
-    bits = int(said["hundredths"]) / 100 if "hundredths" in said else _number(said.get("bits") or said["int"])
+    bits = int(said["hundredths"]) / 100 if "hundredths" in said else read_number(said.get("bits") or said["int"])
     if not 1 <= bits <= _MAX_BITS:
         return None
     group = int(said["group"]) if "group" in said else None
     return QuantFacts(
-        method=_method(name),
+        method=_method_named(name),
         bits=bits,
         head_bits=_head(said),
         group_size=NO_GROUP if group == NO_GROUP else group,
@@ -113,14 +113,15 @@ def _head(said: dict[str, str]) -> int | None:
     return int(text) if text else None
 
 
-def _number(text: str) -> float:
-    """``4_25`` and ``4.25`` as 4.25; whole numbers stay int, as in the files.
+def read_number(text: str) -> float:
+    """``4.25``, ``4,25`` and ``4_25`` as 4.25; whole numbers stay int, as in the files.
 
-    >>> _number("4_25"), _number("4")
+    >>> read_number("4_25"), read_number("4")
     (4.25, 4)
     """
-    return float(text.replace("_", ".")) if re.search(r"[._]", text) else int(text)
+    text = text.replace("_", ".").replace(",", ".")
+    return float(text) if "." in text else int(text)
 
 
-def _method(name: str) -> Method | None:
+def _method_named(name: str) -> Method | None:
     return method_in(name) or next((_NAME_WORDS[word] for word in re.split(r"[-_]", name) if word in _NAME_WORDS), None)

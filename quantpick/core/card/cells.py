@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-from quantpick.core.card.figures import SIZE, read_number, size_bytes_of
+from quantpick.core.branch_name import read_number
+from quantpick.core.card.figures import SIZE, size_bytes_of
 from quantpick.core.card.inline import Inline
 from quantpick.core.hub_url import is_git_ref
 from quantpick.core.methods import names_method

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from quantpick.core.branch_name import UnknownName, read_branch_name
+from quantpick.core.branch_name import UnknownName, read_branch_name, read_number
 from quantpick.core.units import UNIT_BYTES
 
 SIZE: Final = re.compile(
@@ -52,12 +52,6 @@ def head_bits_in(text: str) -> float | None:
     """
     match = _HEAD_BITS.search(text)
     return int(match[1] or match[2] or match[3]) if match else None
-
-
-def read_number(text: str) -> float:
-    """``4.25``, ``4,25`` and ``4_25`` as 4.25; whole numbers stay int, as in the files."""
-    text = text.replace("_", ".").replace(",", ".")
-    return float(text) if "." in text else int(text)
 
 
 def size_bytes_of(match: re.Match[str] | None, header_unit: str | None) -> int | None:

@@ -103,8 +103,9 @@ class About:
         accepted = self._accept_inferred(tabled or linked) if self.given is None else _accept_given(linked, self.given)
         if not linked and self.given and self.commands and not _accept_given(self.commands, self.given):
             return []
+        sure = {one.repo for one in found if not one.unsure}
         found = [
-            one for one in found if not one.unsure or method_in((one.repo or "").rpartition("/")[2]) in IN_BRANCHES
+            one for one in found if one.repo in sure or method_in((one.repo or "").rpartition("/")[2]) in IN_BRANCHES
         ]
         foreign = {one.group for one in found if one.repo} - {one.group for one in found if one.repo in accepted}
         return [one for one in found if one.repo in accepted or (one.repo is None and one.group not in foreign)]

@@ -103,7 +103,10 @@ def _row_method(row: CardRow) -> Method | None:
 
 
 def _with_method(row: CardRow, method: Method | None) -> CardRow:
-    return row if row.facts.method or not method else replace(row, facts=replace(row.facts, method=method))
+    """The row with its method: as it or its branch's name says, none for 16 bits, else the card's."""
+    bits = row.facts.bits
+    said = _row_method(row) or ("none" if bits is not None and bits >= 16 else method)
+    return row if said == row.facts.method else replace(row, facts=replace(row.facts, method=said))
 
 
 _FOLDER: Final = re.compile(r"tree/main/([\w.+-]{1,100})|--include[ =]+[\"']?([\w.+-]{1,100})/")

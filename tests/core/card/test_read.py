@@ -129,6 +129,19 @@ def test_method_is_found_wherever_the_card_says_it(text: str, method: str | None
     assert read_card(text).method == method
 
 
+def test_row_has_its_own_method_where_its_branch_says_one() -> None:
+    table = "| Branch | Bits |\n|---|---|\n| fp8 | 8 |\n| nvfp4 | 4 |\n| 4bit | 4 |\n| main | 16 |"
+    rows = read_card(f"# Finch 7B - AWQ\n{table}").rows
+    assert [row.facts.method for row in rows] == ["fp8", "nvfp4", "awq", "none"]
+
+
+def test_link_that_could_be_a_version_or_a_precision_counts_beside_sure_ones() -> None:
+    tree = f"{HUB}/lark/Finch-quants/tree/"
+    lone = f"# Finch\n[fp8]({tree}fp8)"
+    assert read_card(lone).rows == ()
+    assert [row.branch for row in read_card(f"{lone}\n[4 bits]({tree}gptq-4bit-32g)").rows] == ["fp8", "gptq-4bit-32g"]
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
