@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help demo test attacks bench drift format lock screenshot dist test-lowest test-pythons test-packages clean
+.PHONY: help demo test attacks fleet bench drift format lock screenshot dist test-lowest test-pythons test-packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,11 @@ test: $(VENV)/.installed  ## all that CI runs: ruff, mypy --strict, import contr
 # About ten minutes. Losing power, full disks and strange file systems need root; without it they say that they were left out.
 attacks: $(VENV)/.installed  ## kills, power loss, full disks, lying servers, planted files: a table of what held
 	$(BIN)/python -m tests.attacks
+
+# The mirror has an environment of its own, made by pip from the package index.
+fleet: $(VENV)/.installed  ## three clients behind the mirror olah: what crosses to the Hub, also with faults
+	test -x .venv-fleet/bin/olah-cli || { $(PYTHON) -m venv .venv-fleet && .venv-fleet/bin/python -m pip install --quiet olah==0.5.4; }
+	PYTHONPATH=. $(BIN)/python benchmarks/fleet.py .venv-fleet/bin/olah-cli
 
 bench: $(VENV)/.installed  ## speed and accuracy, beside hf and raw hf_transfer
 	$(BIN)/python benchmarks/startup.py

@@ -22,7 +22,7 @@ from quantpick.errors import HubError
 Result = TypeVar("Result")
 
 LOWEST_BYTES_PER_S: Final = 1024
-SLOW_FOR_S: Final = 15.0
+SLOW_FOR_S: Final = 10.0
 """An answer that brings less than `LOWEST_BYTES_PER_S` for so long is given up; curl's ``--speed-limit`` and
 ``--speed-time`` (30 s) are the model, and the numbers are chosen."""
 _LOOK_S: Final = 0.25

@@ -29,6 +29,9 @@ from quantpick.transfer.transports.whole import fetch_whole
 _BUFFER_BYTES: Final = 256 * 1024
 _SMALLEST_RANGE: Final = 8 * MIB
 _LARGEST_RANGE: Final = 64 * MIB
+_MIRROR_RANGE: Final = 64 * MIB
+"""olah 0.5.4 fetches blocks of so many (``olah/constants.py``, ``LFS_FILE_BLOCK``) and drops one whose reader leaves: a
+range of another block's, or one that is cut, has it fetch the same bytes again."""
 _RANGES_PER_CONNECTION: Final = 8
 """Enough that no connection idles for long at the end."""
 _REFUSED: Final = frozenset({401, 403, 404, 410})
@@ -95,8 +98,10 @@ class _Ranges:
         self.width = Width(job.line.connections, first)
         missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
         total = sum(end - start for start, end in missing)
+        self._is_mirror = bool(missing) and job.source.link().is_the_hubs
         step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, total // (_RANGES_PER_CONNECTION * job.line.connections)))
-        self.stretches = Stretches(missing, step - step % BLOCK_BYTES, may_split=not is_limited)
+        step = _MIRROR_RANGE if self._is_mirror else step - step % BLOCK_BYTES
+        self.stretches = Stretches(missing, step, may_split=not (is_limited or self._is_mirror))
         self._received = 0
         self._reading_s = 0.0
         self._busy: dict[Stretch, Connection] = {}
@@ -127,8 +132,10 @@ class _Ranges:
         self._job.line.progress.connections = self._active
         if now - self._ticked_at >= _TICK_S:
             self._ticked_at = now
-            self._drop_slow(self.stretches.tick())
-        if not self._is_winding_down and self._is_enough(self.width):
+            under_way = self.stretches.tick()
+            if not self._is_mirror:
+                self._drop_slow(under_way)
+        if not self._is_winding_down and not self._is_mirror and self._is_enough(self.width):
             self._is_winding_down = True
             self.stretches.end_at_blocks()
 
