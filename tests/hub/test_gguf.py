@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from huggingface_hub import constants
 
@@ -139,7 +140,10 @@ def test_best_set_that_fits_is_recommended(serve: Serve, loader: str) -> None:
 def test_json_names_kind_files_and_repo(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     serve({REPO: tiny()})
     assert main(["list", REPO, "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["data"]["branches"]
+    document = json.loads(capsys.readouterr().out)
+    assert main(["schema"]) == 0
+    jsonschema.validate(document, json.loads(capsys.readouterr().out))
+    rows = document["data"]["branches"]
     assert [(row["repo_id"], row["kind"], row["name"], row["branch"]) for row in rows] == [
         (REPO, "files", "Q4_K_M", "main"),
         (REPO, "files", "Q8_0", "main"),

@@ -110,9 +110,11 @@ _EMBEDDING: Final[Mapping[str, str]] = {
     **dict.fromkeys(("IQ2_S", "IQ2_M", "IQ3_XXS"), "IQ3_S"),
     **dict.fromkeys(("TQ1_0", "TQ2_0"), "Q4_K"),
     **dict.fromkeys(("IQ3_XS", "IQ3_M"), "IQ3_S"),
+    "MXFP4": "Q8_0",
+    **dict.fromkeys(("Q2_K_L", "Q3_K_XL", "Q4_K_L", "Q5_K_L", "Q6_K_L"), "Q8_0"),
 }
-"""The type of the token embedding, where it is not that of most of the file (ggml-org/llama.cpp,
-``src/llama-quant.cpp``)."""
+"""The type of the token embedding, where it is not that of most of the file: ``src/llama-quant.cpp`` of
+ggml-org/llama.cpp, and for the last five, bartowski's, his cards ("Uses Q8_0 for embed and output weights")."""
 
 FILE_TYPES: Final[Mapping[int, str]] = {
     **dict(enumerate(("F32", "F16", "Q4_0", "Q4_1"))),
@@ -173,15 +175,16 @@ def nominal_bpw(file_type: str) -> float | None:
 
 
 def embedding_bits(file_type: str) -> float | None:
-    """Bits per weight of the token embedding as llama-quantize stores it by itself; None where unknown.
+    """Bits per weight of the token embedding; None where unknown.
 
-    Publishers who store it larger (``_L``, ``_XL``) leave more in system RAM than this says, so less on the GPU.
+    Publishers who store it larger without a word leave more in system RAM than this says, so less on the GPU.
 
-    >>> embedding_bits("Q4_K_M"), embedding_bits("IQ1_S"), embedding_bits("Q8_0")
-    (4.5, 2.625, 8.5)
+    >>> [embedding_bits(name) for name in ("Q4_K_M", "Q4_K_L", "UD-Q3_K_XL", "IQ1_S", "Q8_0")]
+    [4.5, 8.5, 3.4375, 2.625, 8.5]
     """
     name = plain_type(file_type)
-    name = _EMBEDDING.get(name, name)
+    mixed = file_type.upper().startswith("UD") and name.endswith("L")
+    name = name if mixed else _EMBEDDING.get(name, name)
     while name and name not in _BLOCK_BITS:
         name = name.rpartition("_")[0]
     return _BLOCK_BITS.get(name)
