@@ -61,6 +61,7 @@ def read_variants(files: BranchFiles) -> Variants:
             models.setdefault(one.model, []).append(one)
     rows: dict[str, Branch] = {}
     warnings: list[BranchWarning] = []
+    alone = files.name != MAIN and sum(len(members) for members in models.values()) == 1
     if len(models) > 1:
         message = f"`{files.name}` holds GGUF files of {len(models)} models: {', '.join(sorted(models)[:3])}"
         warnings.append(BranchWarning("several-models", None, message))
@@ -68,7 +69,7 @@ def read_variants(files: BranchFiles) -> Variants:
         known, doubts = _known_of(members, files.heads)
         warnings += doubts
         for one in members:
-            row = _row(one, known, files)
+            row = _row(one, known, files, alone=alone)
             if (row.quant.bits or 0) >= 16:
                 skipped[one.name] = "a 16-bit copy, not quantized" if row.quant.bits == 16 else "32-bit, not quantized"
             else:
@@ -135,8 +136,8 @@ def _tied_by_count(shape: ModelShape, counted: float) -> ModelShape:
     return min(both, key=lambda one: abs((_computed(one) or 0) - counted))
 
 
-def _row(one: GgufSet, known: _Model, files: BranchFiles) -> Branch:
-    """One set as a row."""
+def _row(one: GgufSet, known: _Model, files: BranchFiles, *, alone: bool) -> Branch:
+    """One set as a row; called like its branch where that holds it alone."""
     kind = one.file_type or known.file_types.get(one.name) or ""
     nominal = nominal_bpw(kind)
     bpw = None if known.weights is None else 8 * one.size_bytes / known.weights
@@ -145,7 +146,6 @@ def _row(one: GgufSet, known: _Model, files: BranchFiles) -> Branch:
     said: dict[str, Provenance] = {"method": "tree", "size_bytes": "tree"}
     said |= {"bits": "name"} if kind else {}
     said |= {"model_type": "header"} if known.shape is not None else {}
-    alone = files.name != MAIN and len(_usable(find_sets(files.files))) == 1
     return Branch(
         name=files.name if alone else one.name if files.name == MAIN else f"{files.name}/{one.name}",
         quant=QuantSpec(

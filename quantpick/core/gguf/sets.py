@@ -1,6 +1,7 @@
 """Which GGUF files of a branch are one quantization: a file, or the numbered files that it was split into."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,6 +9,8 @@ from quantpick.core.gguf.names import GgufName, read_name
 from quantpick.core.gguf.types import NEEDS_IMATRIX, nominal_bits, plain_type
 from quantpick.core.repo import RepoFile
 
+MAX_FILES: Final = 10_000
+"""GGUF files of one branch: the largest repos have about a thousand. Where there are more, none is looked at."""
 _PROJECTORS: Final = ("F16", "BF16", "Q8_0", "F32")
 """The types of an mmproj, the one to take first: 16 bits are what it was trained in, and small."""
 
@@ -57,9 +60,14 @@ def find_sets(files: Sequence[RepoFile]) -> tuple[GgufSet, ...]:
     >>> [(one.name, one.size_bytes, one.paths[0]) for one in find_sets([RepoFile("Finch.Q4_K_M.gguf", 6, ""), *files])]
     [('Q4_K_M', 6, 'Finch.Q4_K_M.gguf'), ('Q8_0', 10, 'Finch-Q8_0-00001-of-00002.gguf')]
     """
-    named = [(file, read_name(file.path)) for file in files]
+    candidates = [file for file in files if ".gguf" in file.path.lower() or "imatrix" in file.path.lower()]
+    if len(candidates) > MAX_FILES:
+        return ()
+    named = [(file, read_name(file.path)) for file in candidates]
     matrix = any(name.role == "imatrix" for _, name in named)
-    projectors = sorted((file for file, name in named if name.role == "projector"), key=_by_projector)
+    projectors: dict[str, list[RepoFile]] = {}
+    for file in sorted((file for file, name in named if name.role == "projector"), key=_by_projector):
+        projectors.setdefault(_folder(file.path), []).append(file)
     grouped: dict[tuple[str, str], list[tuple[RepoFile, GgufName]]] = {}
     for file, name in named:
         if name.role in ("weights", "part"):
@@ -99,21 +107,22 @@ def _folders_and_types(one: GgufSet) -> frozenset[str]:
     return frozenset(word.casefold() for word in said if word)
 
 
-def _one_set(members: Sequence[tuple[RepoFile, GgufName]], projectors: Sequence[RepoFile], *, matrix: bool) -> GgufSet:
+def _one_set(
+    members: Sequence[tuple[RepoFile, GgufName]], projectors: Mapping[str, Sequence[RepoFile]], *, matrix: bool
+) -> GgufSet:
     """The set of some files that share their name but for the number."""
     files = tuple(file for file, _ in sorted(members, key=lambda one: (one[1].shard or (0, 0), one[0].path)))
     first = members[0][1]
     kind = first.file_type
     quantized = kind is not None and (nominal_bits(kind) or 0) < 16
     used = first.says_imatrix or (matrix and quantized) or (kind is not None and plain_type(kind) in NEEDS_IMATRIX)
-    beside = [one for one in projectors if _folder(one.path) == _folder(files[0].path)]
     return GgufSet(
         name=kind or first.stem,
         files=files,
         model=first.model,
         file_type=kind,
         imatrix=True if used else None,
-        projectors=tuple(beside or (one for one in projectors if "/" not in one.path)),
+        projectors=tuple(projectors.get(_folder(files[0].path)) or projectors.get("") or ()),
         problem=_problem(members),
     )
 
@@ -139,10 +148,8 @@ def _told_apart(sets: Sequence[GgufSet]) -> tuple[GgufSet, ...]:
 
 
 def _renamed(sets: Sequence[GgufSet], other: Callable[[GgufSet], str]) -> list[GgufSet]:
-    names = [one.name.casefold() for one in sets]
-    return [
-        replace(one, name=other(one)) if names.count(name) > 1 else one for one, name in zip(sets, names, strict=True)
-    ]
+    count = Counter(one.name.casefold() for one in sets)
+    return [replace(one, name=other(one)) if count[one.name.casefold()] > 1 else one for one in sets]
 
 
 def _by_projector(file: RepoFile) -> tuple[int, str]:

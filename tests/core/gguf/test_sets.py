@@ -2,7 +2,7 @@
 
 import pytest
 
-from quantpick.core.gguf.sets import GgufSet, find_set, find_sets
+from quantpick.core.gguf.sets import MAX_FILES, GgufSet, find_set, find_sets
 from quantpick.core.gguf.types import nominal_bpw
 from quantpick.core.repo import RepoFile
 
@@ -94,3 +94,12 @@ def test_usual_bits_of_a_type_follow_its_name() -> None:
     ):
         bits = [nominal_bpw(name) or 0 for name in names]
         assert bits == sorted(bits)
+
+
+def test_many_files_take_time_in_proportion() -> None:
+    """As many sets of one name, and as many projectors, as a branch may have files: pairs would be 25 million."""
+    half = MAX_FILES // 2
+    found = sets(*(f"{n}/X-Q8_0.gguf" for n in range(half)), *(f"{n}/mmproj.gguf" for n in range(half)))
+    assert len(found) == len({one.name for one in found}) == half
+    assert all(len(one.projectors) == 1 for one in found)
+    assert sets(*(f"{n}.gguf" for n in range(MAX_FILES + 1))) == ()
