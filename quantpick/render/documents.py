@@ -222,11 +222,12 @@ def _gpus(gpus: Iterable[Gpu]) -> list[Json]:
 
 
 def _rule(rule: Rule) -> Json:
+    floor = rule.min_capability or min(rule.capabilities or (), default=None)
     return {
         "method": rule.method,
         "versions": versions_in_words(rule),
         "accepts": accepts_in_words(rule),
-        "min_compute_capability": None if rule.min_capability is None else f"{rule.min_capability:.1f}",
+        "min_compute_capability": None if floor is None else f"{floor:.1f}",
         "kernel": rule.kernel,
         "source": rule.source,
         "checked": rule.checked,
