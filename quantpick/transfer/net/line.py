@@ -9,6 +9,18 @@ from quantpick.core.repo import RepoFile
 from quantpick.transfer.net.pace import Pace
 from quantpick.transfer.net.patience import Patience
 from quantpick.transfer.net.source import Source
+from quantpick.transfer.net.width import FIRST
+
+
+@dataclass(slots=True)
+class Found:
+    """What one file found out about the line, for the next.
+
+    Args:
+        connections: how many it was worth.
+    """
+
+    connections: int = FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,7 @@ class Line:
         patience: how long to try, and whether to stop.
         pace: the limit of the rate.
         progress: of the download, which says what brings the bytes.
+        found: what the files before found out.
     """
 
     address: Callable[[RepoFile], str]
@@ -30,6 +43,7 @@ class Line:
     patience: Patience = field(default_factory=Patience)
     pace: Pace = field(default_factory=Pace)
     progress: DownloadProgress = field(default_factory=DownloadProgress)
+    found: Found = field(default_factory=Found)
 
     def source(self, file: RepoFile) -> Source:
         """The one place to ask for the links of a large file."""

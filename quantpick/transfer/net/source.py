@@ -74,10 +74,17 @@ class Source:
             if link is self._link:
                 self._link = None
 
-    def expire_when_old(self, link: Link) -> None:
-        """As `expire`, for a host that is slow or cuts connections; a link that was just given is kept."""
-        if time.monotonic() - link.resolved_at > _WORTH_ANOTHER_S:
-            self.expire(link)
+    def renew_when_old(self) -> None:
+        """Ask for another link next time, for a host that is slow or cuts connections; one just given is kept."""
+        with self._lock:
+            if self._link is not None and time.monotonic() - self._link.resolved_at > _WORTH_ANOTHER_S:
+                self._link = None
+
+    @property
+    def wants_login(self) -> bool:
+        """Whether the link of the moment needs the login."""
+        link = self._link
+        return link is not None and bool(link.login)
 
     def refused(self, link: Link, answer: str) -> None:
         """Note that a server refused this link: as `expire`, and there is an end to it.

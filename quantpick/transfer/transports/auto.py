@@ -20,7 +20,7 @@ def fetch_auto(job: Job) -> None:
     able = [row for row in TRANSPORTS.values() if row.fetch_bulk is not None and row.unable(job) is None]
 
     def may_hand_over(line: Width) -> bool:
-        is_known = line.is_settled and line.rate > 0
+        is_known = line.is_settled and line.rate > 0 and not job.source.wants_login
         return is_known and job.missing_bytes > line.rate * _WORTH_S and any(row.suits(line) for row in able)
 
     line = fetch_until(job, may_hand_over)
@@ -28,4 +28,4 @@ def fetch_auto(job: Job) -> None:
         if row.fetch_bulk is not None and job.missing_bytes and row.suits(line):
             row.fetch_bulk(job, line)
     if job.missing_bytes:
-        fetch_ranges(job, first=line.count)
+        fetch_ranges(job)

@@ -21,7 +21,7 @@ from quantpick.transfer.net.http import Answer, Connection, drain
 from quantpick.transfer.net.patience import Stopped
 from quantpick.transfer.net.source import Link
 from quantpick.transfer.net.tempo import HEAD_S, MIRROR_HEAD_S
-from quantpick.transfer.net.width import FIRST, Width
+from quantpick.transfer.net.width import Width
 from quantpick.transfer.transports.job import Job
 from quantpick.transfer.transports.stretches import Stretch, Stretches
 from quantpick.transfer.transports.whole import fetch_whole
@@ -44,12 +44,8 @@ _WRONG_ANSWERS: Final = 8
 _TICK_S: Final = 1.0
 
 
-def fetch_ranges(job: Job, *, first: int = FIRST) -> None:
+def fetch_ranges(job: Job) -> None:
     """Fetch all that is missing; from a server that knows no ranges in one stream.
-
-    Args:
-        job: the file.
-        first: how many connections to begin with.
 
     Raises:
         TransferError: next to nothing came for too long.
@@ -57,24 +53,21 @@ def fetch_ranges(job: Job, *, first: int = FIRST) -> None:
         AccessError, NotFoundError, HubError: the Hub refuses for good.
         Stopped: the transfer was told to.
     """
-    fetch_until(job, lambda _: False, first=first)
+    fetch_until(job, lambda _: False)
 
 
-def fetch_until(
-    job: Job, is_enough: Callable[[Width], bool], *, most_bytes: int | None = None, first: int = FIRST
-) -> Width:
+def fetch_until(job: Job, is_enough: Callable[[Width], bool], *, most_bytes: int | None = None) -> Width:
     """As `fetch_ranges`, but only until the measured line says that it is enough.
 
     Args:
         job: the file.
         is_enough: asked twenty times a second.
         most_bytes: and no more than so many.
-        first: how many connections to begin with.
 
     Returns:
         What was measured.
     """
-    work = _Ranges(job, is_enough, most_bytes, first)
+    work = _Ranges(job, is_enough, most_bytes)
     try:
         work.run()
     except _NoRanges:
@@ -82,20 +75,22 @@ def fetch_until(
         fetch_whole(job)
     finally:
         work.stretches.close()
+    if work.width.rate:
+        job.line.found.connections = work.width.count
     return work.width
 
 
 class _Ranges:
     """The work of one file, shared by its threads."""
 
-    def __init__(self, job: Job, is_enough: Callable[[Width], bool], most_bytes: int | None, first: int) -> None:
+    def __init__(self, job: Job, is_enough: Callable[[Width], bool], most_bytes: int | None) -> None:
         self._job = job
         self._is_enough = is_enough
         self._patience = job.line.patience
         self._pace = job.line.pace
         is_limited = self._pace.limit_bytes_per_s is not None
         self._crew = Crew(self._patience, is_limited=is_limited)
-        self.width = Width(job.line.connections, first)
+        self.width = Width(job.line.connections, job.line.found.connections)
         missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
         total = sum(end - start for start, end in missing)
         self._is_mirror = bool(missing) and job.source.link().is_the_hubs
@@ -212,7 +207,7 @@ class _Ranges:
                 head_s=MIRROR_HEAD_S if link.is_the_hubs else HEAD_S,
             )
         except (OSError, http.client.HTTPException) as error:
-            self._was_cut(link)
+            self._was_cut()
             raise _Failed(f"no connection ({str(error) or type(error).__name__})") from error
         self.width.first_byte_s = time.monotonic() - began
         self._check(connection, answer, link, asked)
@@ -242,7 +237,7 @@ class _Ranges:
             if answer.status == 429:
                 self.width.broke(time.monotonic())
             else:
-                self._was_cut(link)
+                self._was_cut()
             raise _Failed(f"the server answers {said}", pause)
         self._job.source.expire(link)
         self._wrong_answers += 1
@@ -256,10 +251,10 @@ class _Ranges:
             try:
                 count = answer.read_some(buffer[: stretch.end - stretch.at])
             except (OSError, http.client.HTTPException) as error:
-                self._was_cut(None)
+                self._was_cut()
                 raise _Failed(f"the connection broke ({str(error) or type(error).__name__})") from error
             if count == 0:
-                self._was_cut(None)
+                self._was_cut()
                 raise _Failed("the connection was closed early")
             self._store(stretch, buffer[:count])
             if self._crew.is_over:
@@ -285,7 +280,7 @@ class _Ranges:
         self._job.tally.fetched(count, "range")
         self._pace.spend(count, self._patience.stop)
 
-    def _was_cut(self, link: Link | None) -> None:
+    def _was_cut(self) -> None:
         """Note a connection that ended early; half of them within a second are too many at once."""
         now = time.monotonic()
         self._cut_at.append(now)
@@ -293,8 +288,7 @@ class _Ranges:
         if recent > max(1, self.width.count // 2):
             self._cut_at.clear()
             self.width.broke(now)
-        if link is not None:
-            self._job.source.expire_when_old(link)
+        self._job.source.renew_when_old()
 
 
 def _first_bytes(missing: Iterable[tuple[int, int]], most: int | None) -> Iterator[tuple[int, int]]:
