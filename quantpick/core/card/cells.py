@@ -7,7 +7,7 @@ from quantpick.core.branch_name import read_number
 from quantpick.core.card.figures import SIZE, size_bytes_of
 from quantpick.core.card.inline import Inline
 from quantpick.core.hub_url import is_git_ref
-from quantpick.core.methods import names_method
+from quantpick.core.methods import Method, method_in, names_method
 from quantpick.core.quant import NO_GROUP
 from quantpick.core.units import UNIT_BYTES
 
@@ -16,6 +16,7 @@ _YES: Final = ("yes", "true", "y", "ja", "oui", "sí", "да", "✓", "✔", "�
 _NO: Final = ("no", "false", "n", "nein", "non", "нет", "✗", "✘", "❌", "✖", "否", "いいえ", "아니요")
 _NO_GROUP: Final = ("keine", "aucun", "aucune", "ninguno", "nenhum", "нет", "无", "無", "なし", "없음")
 _THOUSANDS: Final = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f](?=\d{3}\b)")
+_MAX_METHOD_WORDS: Final = 3
 _NOTHING: Final = ("", "-", "--", "—", "–", "?", "tbd", "tba", "n/a", "na", "none", "null")
 
 
@@ -53,6 +54,11 @@ def read_fraction(cell: Inline, header: str) -> float | None:
     number = re.fullmatch(r"(\d?\.?\d{1,6})( ?%)?", cell.plain)
     value = float(number[1]) / (100 if number[2] else 1) if number else 1.0
     return value if 0 < value < 1 else None
+
+
+def read_method(cell: Inline, header: str) -> Method | None:
+    """The method, where the cell says hardly more than its name: ``GPTQ``, ``AutoAWQ GEMM``, ``EXL3 (mcg)``."""
+    return method_in(cell.plain) if len(cell.plain.split()) <= _MAX_METHOD_WORDS else None
 
 
 def read_name(cell: Inline, header: str) -> str | None:

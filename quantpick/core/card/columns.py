@@ -10,6 +10,7 @@ from quantpick.core.card.cells import (
     read_figure,
     read_fraction,
     read_group,
+    read_method,
     read_name,
     read_perplexity,
     read_share,
@@ -70,13 +71,19 @@ COLUMNS: Final = (
     ),
     Column("branch", "branch, revision, zweig, branche, rama, ramo, ветка, 分支, ブランチ, 브랜치", read_branch),
     Column("desc_act", "act order, desc act, actorder", read_yes_no),
+    Column("sym", "sym, symmetric, symmetry", read_yes_no),
     Column("damp_percent", "damp", read_fraction),
     Column("dataset", "dataset, calibration, datensatz, 数据集, データセット, 데이터셋", read_name),
     Column("seq_len", "seq len, sequence length, seqlen, seq length, sequenzlänge, 序列长度, 系列長", read_tokens),
     Column("head_bits", "lm head, head bits, head bit, head, h bits", read_bits),
     Column("bits", "actual bpw, actual bits, actual, final bpw, real bpw, measured bpw", read_bits),
     Column("target_bits", "target", read_bits),
-    Column("bits", "bits, bpw, bitrate, биты, бит, 位元, 比特, 位数, 比特数, ビット, ビット数, 비트", read_bits),
+    Column("method", "quant method, quantization method, quantization, quant type, type, format", read_method),
+    Column(
+        "bits",
+        "bits, wbits, bpw, bitrate, precision, биты, бит, 位元, 比特, 位数, 比特数, ビット, ビット数, 비트",
+        read_bits,
+    ),
     Column(
         "size_bytes",
         "size, filesize, gb, gib, mb, mib, grösse, dateigrösse, taille, tamaño, tamanho, dimensione, размер, 大小, "

@@ -162,11 +162,12 @@ def _values(placed: Sequence[tuple[Head, Inline]], prose: str) -> tuple[dict[str
 def _table_facts(values: Mapping[str, Any], heads: Sequence[Head]) -> QuantFacts:
     data_heads = [head.words for head in heads if head.field == "dataset"]
     return QuantFacts(
-        method=next((method for words in data_heads if (method := method_in(words))), None),
+        method=values.get("method") or next((method for words in data_heads if (method := method_in(words))), None),
         bits=values.get("bits", values.get("target_bits")),
         head_bits=values.get("head_bits"),
         group_size=values.get("group_size"),
         desc_act=values.get("desc_act"),
+        sym=values.get("sym"),
         damp_percent=values.get("damp_percent"),
         dataset=values.get("dataset"),
         seq_len=values.get("seq_len"),
