@@ -173,5 +173,7 @@ def _shared_width(keys: _Keys, width: int) -> int:
 
 
 def _is_tied(header: GgufHeader) -> bool:
-    """Whether the output head is the embedding: the file then has no ``output.weight``."""
-    return header.tensors is not None and all(tensor.name != "output.weight" for tensor in header.tensors)
+    """Whether the head is the embedding: the file then has no ``output.weight``. A part of a split does not tell."""
+    names = {tensor.name for tensor in header.tensors or ()}
+    parts = header.values.get("split.count", 1)
+    return parts in (0, 1) and "token_embd.weight" in names and "output.weight" not in names

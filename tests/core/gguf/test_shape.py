@@ -26,17 +26,21 @@ def test_llama() -> None:
     found = read_header(header(LLAMA_8B, vocabulary=128256), 5 * 10**9)
     assert isinstance(found, GgufHeader)
     assert read_shape(found) == ModelShape(
-        32,
-        4096,
-        32,
-        8,
-        128,
-        14336,
-        128256,
-        tie_word_embeddings=True,
-        max_position_embeddings=131072,
-        model_type="llama",
-    ), "the header is whole and has no output.weight"
+        32, 4096, 32, 8, 128, 14336, 128256, max_position_embeddings=131072, model_type="llama"
+    )
+
+
+def test_head_is_the_embedding_where_a_whole_file_has_no_other() -> None:
+    embedding, output = ("token_embd.weight", [1024, 32000], 12), ("output.weight", [1024, 32000], 14)
+    assert shape("llama", tensors=[embedding]).tie_word_embeddings
+    assert not shape("llama", tensors=[embedding, output]).tie_word_embeddings
+    assert not shape("llama", tensors=[]).tie_word_embeddings
+    values = {**LLAMA_8B, "split.count": 3}
+    part = read_header(header(values, vocabulary=9, tensors=[embedding]), 10**9)
+    assert isinstance(part, GgufHeader)
+    read = read_shape(part)
+    assert isinstance(read, ModelShape)
+    assert not read.tie_word_embeddings, "the head may lie in another part"
 
 
 def test_mixture_of_experts_written_by_the_gguf_package() -> None:

@@ -83,6 +83,22 @@ def test_llama_cpp_is_given_the_file_where_it_is_known() -> None:
     assert "/m/x/a-00001-of-2.gguf" in argv("llama.cpp", files=["README.md", "a-00002-of-2.gguf", "a-00001-of-2.gguf"])
 
 
+@pytest.mark.parametrize("known", STARTING, ids=lambda known: known.id)
+def test_a_file_that_is_the_model_is_named_whatever_the_loader_asks_for(known: Loader) -> None:
+    words = argv(known.id, quant=QuantSpec("gguf", 4), files=["sub/a-Q4_K_M.gguf"])
+    assert any("a-Q4_K_M.gguf" in word for word in words) or {"o/n", "4.0bpw"} & set(words)
+
+
+def test_a_projector_is_named_where_one_was_fetched() -> None:
+    known = TABLE.find("llama.cpp")
+    assert isinstance(known, Loader)
+    placed = OnDisk(repo_id="o/n", branch="main", path="/m/x", files=["a.gguf"], projector="mmproj-F16.gguf")
+    words = launch_argv(LoaderAt(loader=known), QuantSpec("gguf", 4), placed, context_tokens=4096)
+    assert words is not None
+    assert list(words[:5]) == ["llama-server", "-m", "/m/x/a.gguf", "--mmproj", "/m/x/mmproj-F16.gguf"]
+    assert "--mmproj" not in argv("llama.cpp", files=["a.gguf"])
+
+
 def test_a_loader_that_is_started_by_hand_has_no_command() -> None:
     known = TABLE.find("koboldai")
     assert isinstance(known, Loader)
