@@ -29,21 +29,6 @@ from tests.fakes.hub import FaultyHub
 REPO, BRANCH = "pub/Finch-0.1B-GPTQ", "gptq-4bit-128g-actorder_True"
 SIZE = 200 * MIB + 4321
 CLIENTS = 3
-CONFIG = """[basic]
-host = "127.0.0.1"
-port = {port}
-workers = 1
-repos-path = "{repos}"
-hf-scheme = "http"
-hf-netloc = "{hub}"
-hf-lfs-netloc = "{cdn}"
-mirror-scheme = "http"
-mirror-netloc = "127.0.0.1:{port}"
-mirror-lfs-netloc = "127.0.0.1:{port}"
-
-[accessibility]
-offline = false
-"""
 
 
 @dataclass
@@ -60,11 +45,13 @@ class Fleet:
 
     def start_mirror(self) -> None:
         """Run olah, as the docs say."""
-        config = self.folder / "olah.toml"
         hub, cdn = (server.url.partition("://")[2] for server in (self.hub, self.cdn))
-        config.write_text(CONFIG.format(port=self.port, repos=self.folder / "repos", hub=hub, cdn=cdn))
+        here = f"127.0.0.1:{self.port}"
+        options = {"host": "127.0.0.1", "port": str(self.port), "mirror-netloc": here, "mirror-lfs-netloc": here}
+        options |= {"hf-scheme": "http", "hf-netloc": hub, "hf-lfs-netloc": cdn}
+        options |= {"repos-path": str(self.folder / "repos"), "log-path": str(self.folder / "logs")}
         self.mirror = subprocess.Popen(
-            [self.olah, "--config", str(config), "--log-path", str(self.folder / "logs")],
+            [self.olah, *(word for name, value in options.items() for word in (f"--{name}", value))],
             stdout=(self.folder / "olah.out").open("ab"),
             stderr=subprocess.STDOUT,
             env={**os.environ, "NO_PROXY": "*"},
