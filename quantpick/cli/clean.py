@@ -9,9 +9,7 @@ from quantpick.cli.options import AsJson
 
 
 def clean(
-    place: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="A folder; without one the Hub's cache.")
-    ] = None,
+    place: Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder; without one the Hub's cache.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="A cache instead of HF_HUB_CACHE.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list it.")] = False,
     as_json: AsJson = False,
