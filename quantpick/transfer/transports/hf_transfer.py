@@ -71,8 +71,8 @@ def fetch_chunks(job: Job) -> None:
         DiskError: the disk cannot be written.
         Stopped: the transfer was told to.
     """
-    probe = fetch_until(job, lambda _: False, most_bytes=job.line.connections * BLOCK_BYTES)
-    connections = job.line.connections
+    connections = job.line.found.connections = job.line.connections
+    probe = fetch_until(job, lambda _: False, most_bytes=connections * BLOCK_BYTES)
     while job.missing_bytes and not job.source.link().login:
         run = HfTransfer(job, probe.per_connection, connections)
         run.run(lambda run: not run.is_late)
