@@ -29,6 +29,7 @@ def main() -> None:
     svg = console.export_svg(title="quantpick", unique_id="quantpick")
     # The fonts that Rich names are fetched from elsewhere; the viewer's own do.
     svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    svg = svg.replace("<text ", '<text xml:space="preserve" ').replace("&#160;", " ")
     (ROOT / "docs" / "screen.svg").write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
 
 
