@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help demo test attacks fleet bench drift format lock screenshot dist test-lowest test-pythons test-packages clean
+.PHONY: help demo test attacks fleet bench drift format lock screenshot man screenshot dist test-lowest test-pythons test-packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,6 +51,9 @@ drift: $(VENV)/.installed  ## has a loader moved away from its rules? compares i
 format: $(VENV)/.installed  ## what ruff can mend by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+man: $(VENV)/.installed  ## quantpick.1, a manual page from the help
+	$(BIN)/python .ci/man.py > quantpick.1
 
 screenshot: $(VENV)/.installed  ## docs/screen.svg anew: the real screen of one command
 	$(BIN)/python .ci/screenshot.py

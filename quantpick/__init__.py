@@ -27,9 +27,11 @@ from quantpick._version import VERSION as __version__
 if TYPE_CHECKING:
     from quantpick.core.branches.table import BranchTable as BranchTable
     from quantpick.core.choose.fit import Fit as Fit
+    from quantpick.core.choose.recommend import Advice as Advice
     from quantpick.core.choose.recommend import Recommendation as Recommendation
     from quantpick.core.choose.verdict import Choice as Choice
     from quantpick.core.choose.wish import Headroom as Headroom
+    from quantpick.core.choose.wish import Wish as Wish
     from quantpick.core.gpu import Gpu as Gpu
     from quantpick.core.memory.engine import ServerSettings as ServerSettings
     from quantpick.core.memory.estimate import VramEstimate as VramEstimate
@@ -53,13 +55,25 @@ if TYPE_CHECKING:
         AccessError as AccessError,
     )
     from quantpick.errors import (
+        DamagedError as DamagedError,
+    )
+    from quantpick.errors import (
+        DiskError as DiskError,
+    )
+    from quantpick.errors import (
         HubError as HubError,
     )
     from quantpick.errors import (
         NotFoundError as NotFoundError,
     )
     from quantpick.errors import (
+        NothingFitsError as NothingFitsError,
+    )
+    from quantpick.errors import (
         QuantpickError as QuantpickError,
+    )
+    from quantpick.errors import (
+        TransferError as TransferError,
     )
     from quantpick.errors import (
         UsageError as UsageError,
@@ -76,6 +90,8 @@ _HOME = {
     "BranchWarning": "quantpick.core.quant",
     "QuantSpec": "quantpick.core.quant",
     "Reason": "quantpick.core.quant",
+    "Advice": "quantpick.core.choose.recommend",
+    "Wish": "quantpick.core.choose.wish",
     "Fit": "quantpick.core.choose.fit",
     "Headroom": "quantpick.core.choose.wish",
     "Gpu": "quantpick.core.gpu",
@@ -89,6 +105,10 @@ _HOME = {
     "AccessError": "quantpick.errors",
     "HubError": "quantpick.errors",
     "NotFoundError": "quantpick.errors",
+    "DamagedError": "quantpick.errors",
+    "DiskError": "quantpick.errors",
+    "NothingFitsError": "quantpick.errors",
+    "TransferError": "quantpick.errors",
     "QuantpickError": "quantpick.errors",
     "UsageError": "quantpick.errors",
     "DownloadResult": "quantpick.core.outcome",
@@ -102,6 +122,10 @@ _HOME = {
 }
 
 __all__ = [*sorted(_HOME), "__version__"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is

@@ -46,6 +46,21 @@ class DownloadResult:
         """Bytes of the files."""
         return sum(file.size_bytes for file in self.files)
 
+    @property
+    def bytes_total(self) -> int:
+        """`total_bytes`, as the JSON document has it; so for the next two."""
+        return self.total_bytes
+
+    @property
+    def bytes_fetched(self) -> int:
+        """`fetched_bytes`."""
+        return self.fetched_bytes
+
+    @property
+    def bytes_reused(self) -> int:
+        """`reused_bytes`."""
+        return self.reused_bytes
+
 
 FileState = Literal["ok", "missing", "damaged", "extra", "repaired"]
 """``repaired``: it was missing or damaged, and was fetched again."""
@@ -72,6 +87,11 @@ class VerifyReport:
     def having(self, state: FileState) -> tuple[str, ...]:
         """The paths in a state."""
         return tuple(path for path, found in self.files if found == state)
+
+    @property
+    def sound(self) -> bool:
+        """`is_sound`, as the JSON document has it."""
+        return self.is_sound
 
     @property
     def is_sound(self) -> bool:

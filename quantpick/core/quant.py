@@ -251,6 +251,41 @@ class Branch:
         return self.name if self.files is None else self.files.branch
 
     @property
+    def method(self) -> Method | None:
+        """That of `quant`, as the JSON documents have it beside the name; so for the next six."""
+        return self.quant.method
+
+    @property
+    def bits(self) -> float | None:
+        """Nominal bits."""
+        return self.quant.bits
+
+    @property
+    def bpw(self) -> float | None:
+        """Effective bits per weight."""
+        return self.quant.effective_bpw
+
+    @property
+    def head_bits(self) -> float | None:
+        """Bits of the output head."""
+        return self.quant.head_bits
+
+    @property
+    def group_size(self) -> int | None:
+        """Weights that share a scale."""
+        return self.quant.group_size
+
+    @property
+    def desc_act(self) -> bool | None:
+        """Act order."""
+        return self.quant.desc_act
+
+    @property
+    def sym(self) -> bool | None:
+        """Symmetric zero point."""
+        return self.quant.sym
+
+    @property
     def unknown(self) -> frozenset[str]:
         """The fields of `quant` that nobody named. A `group_size` of None is "no group" unless it is in here."""
         return frozenset({"method", "bits", "group_size", "desc_act", "sym", "head_bits"} - self.sources.keys())

@@ -63,6 +63,11 @@ class Recommendation:
     ram_free_bytes: int | None = None
 
     @property
+    def branches(self) -> tuple[Choice, ...]:
+        """`choices`, as the JSON document calls them."""
+        return self.choices
+
+    @property
     def recommended(self) -> Choice | None:
         """The best branch that fits, or None."""
         return self.choices[0] if self.choices and self.choices[0].fits else None

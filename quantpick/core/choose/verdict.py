@@ -14,6 +14,7 @@ from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
 from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.memory.engine import UNMEASURED_BAND
+from quantpick.core.memory.estimate import VramEstimate
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec, Reason
 from quantpick.core.shape import ModelShape
@@ -55,6 +56,21 @@ class Choice:
     def fits(self) -> bool:
         """Whether it can be run as wished, surely or tightly."""
         return not self.reasons
+
+    @property
+    def estimate(self) -> VramEstimate | None:
+        """VRAM needed, as the JSON documents have it beside the verdict; so for the next two."""
+        return None if self.fit is None else self.fit.estimate
+
+    @property
+    def headroom_bytes(self) -> int | None:
+        """What it leaves free; negative is what is missing."""
+        return None if self.fit is None else self.fit.spare_bytes
+
+    @property
+    def max_context_tokens(self) -> int | None:
+        """The largest context that fits."""
+        return None if self.fit is None else self.fit.max_context_tokens
 
     @property
     def is_tight(self) -> bool:
