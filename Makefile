@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help demo test attacks fleet bench drift format lock screenshot man screenshot dist test-lowest test-pythons test-packages clean
+.PHONY: help demo test attacks fleet bench drift format lock screenshot man dist test-lowest test-pythons test-packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
