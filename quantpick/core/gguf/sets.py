@@ -84,7 +84,7 @@ def find_set(sets: Iterable[GgufSet], wanted: str) -> GgufSet | None:
     """
     wanted = wanted.strip("/").casefold()
     candidates = tuple(sets)
-    for known_by in (_name, _paths, _folders_and_types):
+    for known_by in (_paths, _name, _file_names, _folders_and_types):
         found = [one for one in candidates if wanted in known_by(one)]
         if len(found) == 1:
             return found[0]
@@ -96,9 +96,12 @@ def _name(one: GgufSet) -> frozenset[str]:
 
 
 def _paths(one: GgufSet) -> frozenset[str]:
-    paths = [path.casefold() for path in one.paths]
-    bases = [path.rpartition("/")[2] for path in paths]
-    return frozenset((*paths, *bases, *(base.removesuffix(".gguf") for base in bases)))
+    return frozenset(path.casefold() for path in one.paths)
+
+
+def _file_names(one: GgufSet) -> frozenset[str]:
+    names = [path.casefold().rpartition("/")[2] for path in one.paths]
+    return frozenset((*names, *(name.removesuffix(".gguf") for name in names)))
 
 
 def _folders_and_types(one: GgufSet) -> frozenset[str]:

@@ -1,6 +1,8 @@
 """GGUF files of a branch as rows: bits per weight, shape and names, by what the files and one header say."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quantpick.core.branches.variants import MAX_MODELS, headers_worth_reading, read_variants
 from quantpick.core.quant import Branch
@@ -72,3 +74,9 @@ def test_one_header_a_model_is_read_and_few() -> None:
     many = [RepoFile(f"{letter}-Q8_0.gguf", 9, "") for letter in "abcdefgh"]
     assert len(headers_worth_reading(many)) == MAX_MODELS
     assert headers_worth_reading([RepoFile("X-Q8_0-00001-of-00002.gguf", 9, "")]) == ()
+
+
+@given(st.binary(max_size=300))
+def test_no_header_makes_it_raise_or_loses_a_row(data: bytes) -> None:
+    for head in (data, HEAD[:150] + data):
+        assert list(rows({"X-Q4_K_M.gguf": 4.9, "X-Q2_K.gguf": 3.2}, head=head)) == ["Q4_K_M", "Q2_K"]

@@ -1,7 +1,10 @@
 """Which files are one quantization, by names as publishers write them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from quantpick.core.gguf.names import read_name
 from quantpick.core.gguf.sets import MAX_FILES, GgufSet, find_set, find_sets
 from quantpick.core.gguf.types import nominal_bpw
 from quantpick.core.repo import RepoFile
@@ -103,3 +106,16 @@ def test_many_files_take_time_in_proportion() -> None:
     assert len(found) == len({one.name for one in found}) == half
     assert all(len(one.projectors) == 1 for one in found)
     assert sets(*(f"{n}.gguf" for n in range(MAX_FILES + 1))) == ()
+
+
+PARTS = ("X", "-", ".", "/", "Q4_K_M", "UD-IQ2_XS", "bf16", "-00001-of-00002", "-00002-of-00002", "mmproj", "i1")
+
+
+@given(st.lists(st.lists(st.sampled_from(PARTS), min_size=1, max_size=6).map("".join), max_size=8, unique=True))
+def test_every_file_of_weights_is_in_one_set_and_every_set_has_a_name_of_its_own(stems: list[str]) -> None:
+    paths = [f"{stem}.gguf" for stem in stems if not stem.startswith("/") and "//" not in stem]
+    found = sets(*paths)
+    held = [path for one in found for path in one.paths]
+    assert sorted(held) == sorted(path for path in paths if read_name(path).role == "weights")
+    assert len({one.name.casefold() for one in found}) == len({one.paths[0].casefold() for one in found})
+    assert all(find_set(found, one.paths[0]) is one for one in found if one.paths[0].casefold() == one.paths[0])
