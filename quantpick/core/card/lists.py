@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from quantpick.core.branch_name import UnknownName, read_branch_name
-from quantpick.core.card.columns import read_heads
+from quantpick.core.card.columns import Head, read_heads
 from quantpick.core.card.figures import SIZE, bits_in, explicit_bits_in, head_bits_in, size_bytes_of
 from quantpick.core.card.inline import read_inline
 from quantpick.core.card.limits import MAX_ROWS, Budget
@@ -27,14 +27,22 @@ def linked_lines(blocks: Sequence[Block]) -> Iterator[Found]:
             rows = [block.header, *block.rows(MAX_ROWS)]
             lines = budget.spend(line for cells in rows if "tree/" in (line := "\n".join(cells)))
             heads = read_heads(block.header) if lines else []
-            read = [read_row(tuple(line.split("\n")), heads, "", linked=True) for line in lines]
-            found = [one for one in read if one and one.row.facts.bits]
+            found = [one for line in lines for one in _read_linked_row(line, heads)]
         else:
             lines = budget.spend(line for line in lines_of(block) if "tree/" in line)
             found = [one for line in lines for one in _read_linked_line(line)]
         for one in found:
             one.group = number
             yield one
+
+
+def _read_linked_row(line: str, heads: Sequence[Head]) -> Iterator[Found]:
+    """A row about the branch it links to, or each link of its own where a row links to several."""
+    urls = [read_hub_url(link.url) for link in read_inline(line).links[:MAX_ROWS]] if line.count("tree/") > 1 else []
+    if len({url for url in urls if url is not None and url.branch is not None}) > 1:
+        yield from _read_linked_line(line.replace("\n", " "))
+    elif (one := read_row(tuple(line.split("\n")), heads, "", linked=True)) and one.row.facts.bits:
+        yield one
 
 
 def bare_names(blocks: Sequence[Block]) -> Iterator[Found]:

@@ -56,3 +56,15 @@ def test_list_is_read_wherever_it_is_folded_away(wrap: str) -> None:
 def test_lines_that_say_branch_before_its_name_are_read() -> None:
     rows = read_card("# Finch exl3\nBranch `3.0bpw_H6`: 12 GB\n**Branch:** `x`\n- revision: `4.0bpw_H6`\n").rows
     assert [row.branch for row in rows] == ["3.0bpw_H6", "4.0bpw_H6"]
+
+
+def test_row_with_links_to_several_branches_gives_each() -> None:
+    tree = "https://huggingface.co/wren/Finch-exl3/tree/"
+    cell = f"[2.0bpw]({tree}2.0bpw) 2 GB<br>[3.0bpw H6]({tree}3.0bpw_H6) 3 GB"
+    assert [(row.branch, row.size_bytes) for row in read_card(f"# Finch exl3\n| Quants |\n|---|\n| {cell} |").rows] == [
+        ("2.0bpw", 2_000_000_000),
+        ("3.0bpw_H6", 3_000_000_000),
+    ]
+    row = f"| [2.0bpw]({tree}2.0bpw) | [files]({tree}2.0bpw) | 2 GB |"
+    (one,) = read_card(f"# Finch exl3\n| Quant | Link | Size |\n|---|---|---|\n{row}").rows
+    assert (one.branch, one.size_bytes) == ("2.0bpw", 2_000_000_000)
