@@ -129,10 +129,11 @@ def _find(name: str) -> _Known:
 def _key(name: str) -> str:
     """A name without what people leave out: maker, brand, form, blanks, hyphens, case.
 
-    >>> _key("NVIDIA GeForce RTX 3060 12GB"), _key("3060-12gb"), _key("NVIDIA A100-SXM4-80GB")
-    ('rtx306012gb', '306012gb', 'a10080gb')
+    >>> _key("NVIDIA GeForce RTX™ 3060 12GB"), _key("3060-12gb"), _key("NVIDIA A100-SXM4-80GB"), _key("A100 80G")
+    ('rtx306012gb', '306012gb', 'a10080gb', 'a10080gb')
     """
-    return _FILLER.sub("", name.lower().replace("mobile", "laptop").replace("gib", "gb"))
+    plain = re.sub(r"[™®]|\((?:r|tm)\)", " ", name.lower().replace("mobile", "laptop"))
+    return _FILLER.sub("", re.sub(r"(\d)\s*gi?b?\b", r"\1gb", plain))
 
 
 def _spellings(name: str) -> Sequence[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from quantpick.core.loaders.kv_dtype import common_name
+from quantpick.core.loaders.kv_dtype import common_name, kv_pair
 from quantpick.core.loaders.table import Loader, Template
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.quant import QuantSpec
@@ -101,9 +101,9 @@ def launch_argv(
 
 
 def _kv(loader: Loader, kv_dtype: str) -> str:
-    """What the command says for a KV cache type; a pair of widths, which no table lists, is said as it was written."""
-    name = common_name(loader, kv_dtype)
-    unlisted = kv_dtype.strip() if loader.kv_pairs and name not in loader.kv_dtypes else ""
+    """What the command says for a KV cache type; a pair of widths, which no table lists, as ``K,V``."""
+    name, pair = common_name(loader, kv_dtype), kv_pair(loader, kv_dtype)
+    unlisted = f"{pair[0]},{pair[1]}" if pair and name not in loader.kv_dtypes else ""
     return loader.launch_kv.get(kv_dtype.strip().lower()) or loader.launch_kv.get(name, unlisted)
 
 

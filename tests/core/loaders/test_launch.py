@@ -64,6 +64,7 @@ def test_a_command_for_a_folder_names_the_folder_and_one_for_the_cache_finds_it_
         ("llama.cpp", "q8", ["-ctk", "q8_0", "-ctv", "q8_0"]),
         ("exllamav3", "q6", ["-cq", "6"]),
         ("exllamav3", "8,4", ["-cq", "8,4"]),
+        ("exllamav3", "k4_v8", ["-cq", "4,8"]),
         ("exllamav2", "q4", ["-cq4"]),
         ("lmdeploy", "int8", ["--quant-policy", "8"]),
         ("koboldcpp", "q4_0", ["--quantkv", "2"]),
