@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help demo test attacks fleet bench drift format lock screenshot man dist test-lowest test-pythons test-packages clean
+.PHONY: help demo test attacks fleet bench drift format lock screenshot man dist test-lowest test-pythons test-packages readme clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -73,6 +73,9 @@ test-pythons:  ## the tests with each Python of PYTHONS that is found
 
 test-packages: dist  ## the tests inside the unpacked sdist; the wheel by pip, pipx and uvx
 	.ci/test-packages $(PYTHON) dist
+
+readme: $(VENV)/.installed  ## what the commands in README.md print today, written into it
+	$(BIN)/python -m tests.readme
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .venv-* dist .coverage htmlcov

@@ -33,7 +33,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
 
     Raises:
         OSError: there is none, or it cannot be opened.
-        NoRegularFileError: it is none.
+        NoRegularFileError: it is not a regular file.
     """
     descriptor = os.open(path, flags | _NO_WAIT | (0 if follow else _NO_LINK), 0o666)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):

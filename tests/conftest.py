@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -32,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take the shell's settings away before anything reads them: huggingface_hub does so when it is imported."""
     for name in filter(speaks_to_quantpick, list(os.environ)):
         del os.environ[name]
+    # A shell starts what runs in its background deaf to Ctrl-C, and children inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="quantpick-tests-"))
     config.stash[_home] = home
     os.environ |= {"HF_HOME": str(home / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1"}

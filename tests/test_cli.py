@@ -250,7 +250,7 @@ def test_config_that_is_no_json_is_exit_4(tmp_path: Path) -> None:
         (["--vram", ""], "`--vram `"),
         (["--vram", "24,,24"], "`--vram `"),
         (["--vram", "24", "--loader", "exlama"], "did you mean --loader exllama"),
-        (["--vram", "24", "--loader", "vllm==banana"], "`banana` is no version"),
+        (["--vram", "24", "--loader", "vllm==banana"], "`banana` is not a version"),
         (["--vram", "24", "--context", "0"], "`--context 0`"),
         (["--vram", "24", "--context", "many"], "`--context many`"),
         (["--vram", "24", "--headroom", "lots"], "`--headroom lots`"),
@@ -393,7 +393,7 @@ def test_config_that_is_not_clear_about_its_layers_is_a_warning(
     warnings = json.loads(capsys.readouterr().out)["data"]["warnings"]
     (unclear,) = [warning for warning in warnings if warning["code"] == "unclear-shape"]
     assert unclear["branch"] is None
-    assert "`holographic` is no known kind of layer" in unclear["message"]
+    assert "`holographic` is not a known kind of layer" in unclear["message"]
 
 
 def test_headroom_of_the_command_line_is_that_of_python(capsys: pytest.CaptureFixture[str]) -> None:

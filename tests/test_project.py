@@ -1,4 +1,4 @@
-"""What the project says of itself: its version, its dependencies, its packages, the documents at its root."""
+"""What the project says about itself: its version, its dependencies, its packages, the documents at its root."""
 
 import ast
 import json

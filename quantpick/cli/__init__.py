@@ -1,1 +1,1 @@
-"""The commands, one a file: parse options into nouns, call the workflow, hand the answer to render."""
+"""The commands, one per file: parse options into nouns, call the workflow, hand the answer to render."""

@@ -90,16 +90,23 @@ def _show_completion(context: typer.Context, wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def quantpick(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
     install_completion: Annotated[
         bool,
         typer.Option(
-            "--install-completion", callback=_install_completion, is_eager=True, help="Have your shell complete words."
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            help="Install completion for your shell.",
         ),
     ] = False,
     show_completion: Annotated[
         bool,
-        typer.Option("--show-completion", callback=_show_completion, is_eager=True, help="Show the script for that."),
+        typer.Option(
+            "--show-completion", callback=_show_completion, is_eager=True, help="Print the completion script."
+        ),
     ] = False,
 ) -> None:
     """Pick the quantization branch of a Hugging Face repo that fits your GPU and loader.

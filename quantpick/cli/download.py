@@ -43,9 +43,9 @@ def download(
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of a branch with several GGUF files this one and its parts, as Q4_K_M."),
+        typer.Option(metavar="NAME", help="Of several GGUF files in a branch, this one with its parts: Q4_K_M."),
     ] = None,
-    mmproj: Annotated[bool, typer.Option("--mmproj", help="And the mmproj beside it: sight or hearing.")] = False,
+    mmproj: Annotated[bool, typer.Option("--mmproj", help="Also the mmproj beside it, for vision or audio.")] = False,
     local_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder for the files instead of the Hub's cache.")
     ] = None,
@@ -57,15 +57,15 @@ def download(
         int, typer.Option(metavar="N", help=f"Connections per file, 1 to {MAX_CONNECTIONS}.")
     ] = defaults.CONNECTIONS,
     retry_for: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Give up after so long without a byte.", min=0.0)
+        float, typer.Option(metavar="SECONDS", help="Give up after this long without a byte.", min=0.0)
     ] = defaults.RETRY_FOR_S,
     limit_rate: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="At most so much a second, as 20MB: all connections together.")
+        str | None, typer.Option(metavar="SIZE", help="At most this much a second, such as 20MB, over all connections.")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="End after so long, whatever has arrived; it is kept.")
+        float | None, typer.Option(metavar="SECONDS", help="Stop after this long; what has arrived is kept.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Put it over another branch in the same folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace another branch in the same folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
     loader: Loader = None,
     context: Context = str(defaults.CONTEXT_TOKENS),

@@ -28,7 +28,7 @@ Loader = Annotated[
         "--loader",
         "-l",
         metavar="NAME[==VERSION]|auto",
-        help="auto: an installed one. Default: one is named.",
+        help="auto: an installed one. Default: one is assumed and named.",
         autocompletion=_loader_names,
     ),
 ]
@@ -38,19 +38,19 @@ Context = Annotated[
 KvDtype = Annotated[str, typer.Option("--kv-dtype", help="fp16, fp8, q8, q6, q4 or the loader's own.")]
 Batch = Annotated[int, typer.Option(help="Sequences at once.")]
 Vram = Annotated[
-    str | None, typer.Option(metavar="SIZE[,SIZE]", help="24GiB[,24GiB]: ask about these GPUs, detect none.")
+    str | None, typer.Option(metavar="SIZE[,SIZE]", help="24GiB[,24GiB]: ask about these GPUs instead of detecting.")
 ]
 GpuNames = Annotated[
     str | None, typer.Option("--gpu", metavar="NAME[,NAME]", help='"RTX 4090", 2xA6000: the same by name.')
 ]
 Capability = Annotated[float | None, typer.Option(metavar="X.Y", help="Compute capability of the --vram GPUs.")]
 GpuIndex = Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these of the detected GPUs.")]
-VramBasis = Annotated[wish.VramBasis, typer.Option(help="Count what is free now, or the whole card.")]
+VramBasis = Annotated[wish.VramBasis, typer.Option(help="Count the memory that is free now, or all of it.")]
 HeadroomText = Annotated[str, typer.Option("--headroom", metavar="5%|1GiB", help="VRAM to leave alone on each GPU.")]
 Preference = Annotated[wish.Prefer, typer.Option(help="speed: smallest of 4 bits or more; context: most room.")]
-AllowTight = Annotated[
-    bool, typer.Option("--allow-tight", help="Rank what fits by less than the estimate may be wrong like any other.")
-]
+AllowTight = Annotated[bool, typer.Option("--allow-tight", help="Rank a branch that only just fits like any other.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="For the Hub to answer, in all.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", help="The longest that the Hub may take to answer, in all.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _ERROR_LINES: Final = 5
 """Of a terminal: the error and the hint of nothing that fits, and the prompt."""
-_DESKTOP: Final = "all of its memory counts as free: where a desktop runs on it, --headroom 1GiB leaves it room"
+_DESKTOP: Final = "all of its memory counts as free; if a desktop runs on it, leave room with --headroom 1GiB"
 
 
 def recommend(

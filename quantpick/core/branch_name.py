@@ -1,4 +1,4 @@
-"""What a branch's name says of the quantization in it.
+"""What a branch's name says about the quantization in it.
 
 Publishers write the parameters into the name, each in a grammar of their own. `_GRAMMARS` holds one pattern per grammar
 with the publishers who use it; a new one is a new row. A name that no pattern matches is a value that says so, not an

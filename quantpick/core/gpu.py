@@ -45,7 +45,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """What NVML says of this machine.
+    """What NVML says about this machine.
 
     Args:
         gpus: those that CUDA would show, in its order and under its numbers.

@@ -1,4 +1,4 @@
-"""The quantization methods: all that is known of each by name, one row a method.
+"""The quantization methods: all that is known of each by name, one row per method.
 
 Whoever reads a card, a branch name, a config or a file tree, and whoever speaks of a method, asks `METHODS`. To add a
 method is a row here and a test.

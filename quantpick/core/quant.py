@@ -1,4 +1,4 @@
-"""The nouns everything else speaks in: what one source says of a quantization, what holds, and the branch."""
+"""The nouns everything else speaks in: what one source says about a quantization, what holds, and the branch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -136,7 +136,7 @@ class QuantSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantFacts:
-    """What one source says of a quantization; None is "says nothing".
+    """What one source says about a quantization; None is "says nothing".
 
     Args:
         group_size: as the files write it, so `NO_GROUP` is "one group per column", said.
@@ -171,7 +171,7 @@ better. The first one that all branches have, measured against the same, counts.
 
 
 class Quality(NamedTuple):
-    """One thing that a card says of how good a branch is, or of what it needs.
+    """One thing that a card says about how good a branch is, or of what it needs.
 
     Args:
         value: nats of KL divergence, perplexity, a share of 1 (``top_1``), bytes (``vram_4k``), or words.
@@ -217,7 +217,7 @@ class Branch:
         description: the card's words.
         model_type: the config's ``model_type`` (``llama``, ``mixtral``), or None.
         shape: the model's dimensions, or None when nobody gave them.
-        quality: what the card says of its quality, by metric: those of `RANKING_METRICS`, ``words``, and its own VRAM
+        quality: the card on its quality, by metric: those of `RANKING_METRICS`, ``words``, and its own VRAM
             figures by context (``vram_4k``).
         shape_is_sure: whether the shape was read from a config or explains the sizes of the repo's files.
         sources: for each field that is known, who said so.

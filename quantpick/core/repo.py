@@ -1,4 +1,4 @@
-"""What the Hub says of a repo, as values: its branches, the files in each, and the few small files worth reading.
+"""What the Hub says about a repo, as values: its branches, the files in each, and the few small files worth reading.
 
 Names, commits, hashes and sizes come from a Hub, a mirror, a cache file or a folder's record, and each of these may be
 written by anyone. `repo_id`, `ref_name`, `commit_id`, `repo_file` and `file_list` are the doors: what passes them is
@@ -82,7 +82,7 @@ class RepoFacts:
         asked_for: the same as the user wrote it; differs where the repo was renamed.
         branches: those that were read, in the Hub's order.
         names: every branch there is, read or not.
-        conversions: refs that the Hub itself keeps (``refs/convert/...``, ``refs/pr/...``), which are no branches.
+        conversions: refs that the Hub itself keeps (``refs/convert/...``, ``refs/pr/...``), which are not branches.
         card: the model card of ``main``, or None when there is none.
         unread: branches whose facts could not be taken, each with the reason.
     """
@@ -100,26 +100,26 @@ def repo_id(value: object) -> str | Refused:
     """A repo's name.
 
     >>> repo_id("TheBloke/Mistral-7B-v0.1-GPTQ"), repo_id("../etc/passwd")
-    ('TheBloke/Mistral-7B-v0.1-GPTQ', Refused(reason='is of no repo: its name is not owner/name'))
+    ('TheBloke/Mistral-7B-v0.1-GPTQ', Refused(reason='does not belong to a repo: its name is not owner/name'))
     """
     if isinstance(value, str) and _REPO_ID.fullmatch(value):
         return value
-    return Refused("is of no repo: its name is not owner/name")
+    return Refused("does not belong to a repo: its name is not owner/name")
 
 
 def ref_name(value: object) -> str | Refused:
     """The name of a branch or tag, or the full name of another ref; a relative path on any disk.
 
     >>> ref_name("gptq-4bit-32g-actorder_True"), ref_name("exp/6.0bpw"), ref_name("../../x"), ref_name(None)
-    ('gptq-4bit-32g-actorder_True', 'exp/6.0bpw', Refused(reason='has a name that git allows no branch'), \
+    ('gptq-4bit-32g-actorder_True', 'exp/6.0bpw', Refused(reason='has a name that git does not allow for a branch'), \
 Refused(reason='has no name'))
     """
     if not isinstance(value, str) or not value:
         return Refused("has no name")
     if _NOT_IN_REFS.search(value) or not value.isprintable() or len(value) > _MAX_REF_CHARS:
-        return Refused("has a name that git allows no branch")
+        return Refused("has a name that git does not allow for a branch")
     if any(len(part.encode()) > 255 for part in value.split("/")):
-        return Refused("has a name that no disk takes")
+        return Refused("has a name that no disk accepts")
     return value
 
 
@@ -127,29 +127,31 @@ def commit_id(value: object) -> str | Refused:
     """A commit: 40 hex digits.
 
     >>> commit_id("../../etc/passwd")
-    Refused(reason='is at a commit that is none')
+    Refused(reason='is at something that is not a commit')
     """
-    return value if isinstance(value, str) and _SHA1.fullmatch(value) else Refused("is at a commit that is none")
+    return (
+        value if isinstance(value, str) and _SHA1.fullmatch(value) else Refused("is at something that is not a commit")
+    )
 
 
 def repo_file(path: object, size_bytes: object, blob_sha1: object, sha256: object = None) -> RepoFile | Refused:
-    """A file as a Hub, a cache or a record tells of it.
+    """A file as a Hub, a cache or a record describes it.
 
     >>> repo_file("a/../../b", 1, "0" * 40)
     Refused(reason='lists a file whose name leads out of the folder')
     >>> repo_file("model.safetensors", 1.5, "0" * 40).reason, repo_file("x", 1, "0" * 40, "../../x").reason
-    ('lists `model.safetensors` with a size that is none', 'lists `x` with a hash that is none')
+    ('lists `model.safetensors` with something that is not a size', 'lists `x` with something that is not a hash')
     """
     if not isinstance(path, str) or not path:
         return Refused("lists a file without a name")
     if not _is_git_path(path):
         return Refused("lists a file whose name leads out of the folder")
     if type(size_bytes) is not int or not 0 <= size_bytes <= LARGEST_FILE_BYTES:
-        return Refused(f"lists `{path}` with a size that is none")
+        return Refused(f"lists `{path}` with something that is not a size")
     if not isinstance(blob_sha1, str) or not _SHA1.fullmatch(blob_sha1):
-        return Refused(f"lists `{path}` with a hash that is none")
+        return Refused(f"lists `{path}` with something that is not a hash")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
-        return Refused(f"lists `{path}` with a hash that is none")
+        return Refused(f"lists `{path}` with something that is not a hash")
     return RepoFile(path, size_bytes, blob_sha1, sha256)
 
 

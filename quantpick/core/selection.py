@@ -66,17 +66,17 @@ def unsafe_path(path: str, *, windows: bool = False) -> str | None:
     if path.startswith("/") or ".." in parts:
         return "it leads out of the folder"
     if "" in parts or "." in parts or any(len(part.encode()) > _MAX_NAME_BYTES for part in parts):
-        return "it is no plain file name"
+        return "it is not a plain file name"
     if [part.casefold() for part in parts[:2]] == [".cache", "huggingface"]:
-        return "it would overwrite what is known of the folder"
+        return "it would overwrite the folder's own records"
     return _unsafe_on_windows(parts) if windows else None
 
 
 def _unsafe_on_windows(parts: Sequence[str]) -> str | None:
     if any(char in part for part in parts for char in '\\:*?"<>|'):
-        return "it holds a character that Windows has no file name with"
+        return "it holds a character that Windows does not allow in file names"
     if any(part.endswith((" ", ".")) for part in parts):
-        return "it ends in a way that Windows has no file name with"
+        return "it ends in a way that Windows does not allow in file names"
     if any(_RESERVED.fullmatch(part) for part in parts):
         return "it is the name of a device on Windows"
     return None

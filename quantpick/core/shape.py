@@ -41,7 +41,7 @@ _WINDOW_EVERYWHERE: Final = frozenset({"mistral", "mixtral", "phi3", "starcoder2
 """Families in which every layer has the config's ``sliding_window``."""
 
 _FULL_EVERY: Final[Mapping[str, int]] = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4}
-"""Families in which every so-manieth layer sees the whole context, where ``sliding_window_pattern`` does not say."""
+"""Families in which one layer in every few sees the whole context, where ``sliding_window_pattern`` does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def _layer_kinds(config: Mapping[str, Any], layers: int) -> tuple[list[LayerKind
     if len(words) != layers:
         return ["full"] * layers, (f"it names the kinds of {len(words)} of {layers} layers: all count as attention",)
     strange = sorted({word for word in words if word not in _LAYER_KINDS})
-    doubts = tuple(f"`{word[:40]}` is no known kind of layer: counted as attention" for word in strange)
+    doubts = tuple(f"`{word[:40]}` is not a known kind of layer: counted as attention" for word in strange)
     return [_LAYER_KINDS.get(word, "full") for word in words], doubts
 
 
@@ -277,7 +277,9 @@ def _state_elements(config: Mapping[str, Any], count: int, hidden: int) -> tuple
         inner = get("mamba_n_heads", "mamba_num_heads") * get("mamba_d_head", "mamba_head_dim")
         inner = inner or get("mamba_expand") * hidden
         one = inner * (get("mamba_d_state", "ssm_state_size", "state_size") + get("mamba_d_conv", "conv_kernel"))
-    return one * count, () if one else ("it does not say how large the states of its recurrent layers are: 0 is taken",)
+    return one * count, () if one else (
+        "it does not say how large the states of its recurrent layers are: 0 is assumed",
+    )
 
 
 def _shared_width(config: Mapping[str, Any], width: int) -> int:

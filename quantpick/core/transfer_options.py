@@ -46,12 +46,12 @@ class TransferOptions:
         """What is out of bounds, or None.
 
         >>> TransferOptions(connections=0).problem
-        '0 connections: 1 to 64 can be had'
+        '0 connections: it must be 1 to 64'
         """
         if not 1 <= self.connections <= MAX_CONNECTIONS:
-            return f"{self.connections} connections: 1 to {MAX_CONNECTIONS} can be had"
+            return f"{self.connections} connections: it must be 1 to {MAX_CONNECTIONS}"
         if not self.retry_for_s >= 0:
-            return f"{self.retry_for_s} seconds to retry for: 0 or more can be had"
+            return f"{self.retry_for_s} seconds to retry for: it must be 0 or more"
         if self.limit_bytes_per_s is not None and self.limit_bytes_per_s < MIN_LIMIT_BYTES_PER_S:
             return f"a limit of {self.limit_bytes_per_s} bytes a second: at least {MIN_LIMIT_BYTES_PER_S} are needed"
         return None

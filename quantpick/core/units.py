@@ -45,7 +45,7 @@ MAX_VRAM_BYTES: Final = 2**40
 
 
 def parse_vram(text: str) -> int | None:
-    """One GPU's memory as a person writes it or ``nvidia-smi`` prints it, in bytes; None when it is none.
+    """One GPU's memory as a person writes it or ``nvidia-smi`` prints it, in bytes; None when it is not one.
 
     >>> parse_vram("24"), parse_vram("12288"), parse_vram("24564 MiB"), parse_vram("0"), parse_vram("2TiB")
     (25769803776, 12884901888, 25757220864, None, None)
@@ -66,7 +66,7 @@ _TOKENS: Final = re.compile(r"([0-9]{1,9}|[0-9]{1,3}(?:[_,][0-9]{3}){1,2})(?:\.(
 
 
 def parse_tokens(text: str) -> int | None:
-    """A number of tokens as a person writes it, at least 1; None when it is none. ``k`` is 1024, as model names use it.
+    """A number of tokens as a person writes it, at least 1; None when it is not one. ``k`` is 1024, as in model names.
 
     >>> parse_tokens("32k"), parse_tokens("8_192"), parse_tokens("4096"), parse_tokens("1M"), parse_tokens("0")
     (32768, 8192, 4096, 1048576, None)

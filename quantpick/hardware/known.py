@@ -64,7 +64,7 @@ def named_gpus(text: str) -> tuple[Gpu, ...]:
     """
     found = [card for name, count in _items(text) for card in [_find(name)] * count]
     if not found:
-        raise UsageError("`--gpu` names no GPU")
+        raise UsageError("`--gpu` does not name a GPU")
     return tuple(
         Gpu(
             index=index,

@@ -129,7 +129,7 @@ def _gpu(handle: Handle, index: int, problems: list[str]) -> Gpu:
     except pynvml.NVMLError_NotSupported:
         host = ram()
         memory = _Memory(total=host.total_bytes, free=host.available_bytes, used=None)
-        problems.append(f"nvidia-smi's GPU {index} shares the host's memory: the numbers are those of the RAM")
+        problems.append(f"nvidia-smi's GPU {index} shares the host's memory: the figures are those of the RAM")
     return _described(handle, index, memory, capability=_capability(handle))
 
 

@@ -206,7 +206,7 @@ def _follow(
             finally:
                 response.close()
             if response.next_request is None:
-                raise HubError(f"`{host(url)}` redirects to an address that is none")
+                raise HubError(f"`{host(url)}` redirects to something that is not an address")
             request = response.next_request
             if request.url.origin != origin:
                 request.headers.pop("authorization", None)

@@ -64,10 +64,10 @@ def read_refs(repo_id: str, answer: object) -> Refs | Refused:
     """The refs in an answer of the Hub's, or in what was kept of one.
 
     >>> read_refs("a/b", {"branches": [{"name": "../x", "targetCommit": "0" * 40}]}).refused
-    {'../x': 'has a name that git allows no branch'}
+    {'../x': 'has a name that git does not allow for a branch'}
     """
     if not isinstance(answer, dict):
-        return Refused("is answered with something that is no list of refs")
+        return Refused("is answered with something other than a list of refs")
     found: dict[str, dict[str, str]] = {"branches": {}, "tags": {}, "others": {}}
     refused: dict[str, str] = {}
     for kind in ("branches", "tags", "converts", "pullRequests"):
@@ -125,7 +125,7 @@ class Client:
 
     def __init__(self, token: str | bool | None = None, *, timeout_s: float = defaults.TIMEOUT_S) -> None:
         if not constants.ENDPOINT.startswith(("https://", "http://")) or not host(constants.ENDPOINT).isprintable():
-            raise UsageError(f"`{constants.ENDPOINT}` is no address of a Hub", hint="check HF_ENDPOINT")
+            raise UsageError(f"`{constants.ENDPOINT}` is not the address of a Hub", hint="check HF_ENDPOINT")
         self._deadline = Deadline(timeout_s)
         self._headers = {
             "user-agent": f"{USER_AGENT}; hf_hub/{version('huggingface_hub')}",
@@ -172,7 +172,7 @@ class Client:
                 return self._siblings(repo_id, commit, reply)
             page = _json(_granted(reply, repo_id), repo_id)
             if not isinstance(page, list):
-                return Refused("is answered with something that is no list of files")
+                return Refused("is answered with something other than a list of files")
             files += [_tree_entry(entry) for entry in page if not _is_folder(entry)]
             next_url = reply.next_url
             if next_url is None:
@@ -188,7 +188,7 @@ class Client:
         document = _json(_granted(reply, repo_id), repo_id)
         siblings = document.get("siblings") if isinstance(document, dict) else None
         if not isinstance(siblings, list):
-            return Refused("is answered with something that is no list of files")
+            return Refused("is answered with something other than a list of files")
         return repo.file_list(_sibling(entry) for entry in siblings)
 
     def text(self, repo_id: str, commit: str, path: str) -> bytes | None:
@@ -310,14 +310,14 @@ def _is_folder(entry: object) -> bool:
 def _tree_entry(entry: object) -> RepoFile | Refused:
     """A file of ``/tree``."""
     if not isinstance(entry, dict) or entry.get("type") != "file":
-        return Refused("is answered with something that is no list of files")
+        return Refused("is answered with something other than a list of files")
     return _entry(entry.get("path"), entry, entry.get("oid"), "oid")
 
 
 def _sibling(entry: object) -> RepoFile | Refused:
     """A file of ``/revision?blobs=True``."""
     if not isinstance(entry, dict):
-        return Refused("is answered with something that is no list of files")
+        return Refused("is answered with something other than a list of files")
     return _entry(entry.get("rfilename"), entry, entry.get("blobId"), "sha256")
 
 
@@ -326,7 +326,7 @@ def _entry(path: object, entry: Mapping[str, Any], blob_sha1: object, hash_key: 
     if large is None or large == {}:
         return repo.repo_file(path, entry.get("size"), blob_sha1)
     if not isinstance(large, dict):
-        return Refused(f"lists `{path}` with a hash that is none")
+        return Refused(f"lists `{path}` with something that is not a hash")
     sha256 = large.get(hash_key) or large.get("oid") or large.get("sha256")
     return repo.repo_file(path, large.get("size", entry.get("size")), blob_sha1, sha256 or "")
 

@@ -39,7 +39,7 @@ def survey(
     offline: bool = False,
     timeout_s: float = defaults.TIMEOUT_S,
 ) -> RepoFacts:
-    """What the Hub says of a repo, or of the one branch that the target names.
+    """What the Hub says about a repo, or of the one branch that the target names.
 
     A branch about which the Hub says what cannot be is left out, with the reason, where the others are sound.
 

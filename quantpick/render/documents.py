@@ -38,7 +38,7 @@ def _text(value: Json) -> str:
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 - any part of a document
-    """A value that JSON can hold: a number that is none is unknown, as it came from somebody's file."""
+    """A value that JSON can hold: NaN and infinity, which a file may hold, count as unknown."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -61,7 +61,7 @@ class Grid:
         rows: all of them; a script is given all.
         prose: whether the last column is sentences.
         least: rows to show on a screen that is too low for all; None shows all.
-        more: what to say of the others, with ``{count}`` in it.
+        more: what to say about the others, with ``{count}`` in it.
         legend: what a person is told below it.
         picture_legend: the same of the pictures, where they have room.
     """

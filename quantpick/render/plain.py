@@ -1,4 +1,4 @@
-"""A page for a script or a file: a row a line, cells divided by tabs, no colours, nothing wrapped or padded."""
+"""A page for a script or a file: one row per line, cells divided by tabs, no colours, nothing wrapped or padded."""
 
 import shlex
 

@@ -1,1 +1,1 @@
-"""The use cases, one a file. Facts are fetched here for core to decide on, and what it decides may become an error."""
+"""The use cases, one per file. Facts are fetched here for core to decide on; its decision may become an error."""

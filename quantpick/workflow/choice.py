@@ -33,7 +33,9 @@ def target(text: str) -> Target:
     if isinstance(found, NoModel):
         raise UsageError(f"`{text}` is a {found.kind}, not a model", hint="a model's address is owner/name")
     if found is None:
-        raise UsageError(f"`{text}` is no repo", hint="a repo is owner/name, for example TheBloke/Mistral-7B-v0.1-GPTQ")
+        raise UsageError(
+            f"`{text}` is not a repo", hint="a repo is owner/name, for example TheBloke/Mistral-7B-v0.1-GPTQ"
+        )
     return found
 
 
@@ -84,7 +86,7 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
         raise UsageError(f"{found.name} is not known to run with `{extra}`", hint=has)
     chosen = at_version(found, named.version, named.extras)
     if isinstance(chosen, UnknownVersion):
-        raise UsageError(f"`{chosen.text}` is no version", hint=f"--loader {found.id}=={found.newest}")
+        raise UsageError(f"`{chosen.text}` is not a version", hint=f"--loader {found.id}=={found.newest}")
     _kv_bytes(found, kv_dtype)
     return chosen
 
@@ -113,7 +115,7 @@ def installed_loaders() -> tuple[LoaderAt, ...]:
         chosen = at_version(loader, here.version, extras)
         if isinstance(chosen, UnknownVersion):
             chosen = LoaderAt(loader=loader, extras=extras)
-        version = here.version or f"its version was not asked, judged as {loader.newest}"
+        version = here.version or f"its version is not known; judged as {loader.newest}"
         said = BranchWarning("installed-loader", None, f"{loader.name} is installed: {version} ({here.place})")
         found.append(replace(chosen, doubts=(said, *chosen.doubts)))
     if not found:
@@ -141,7 +143,7 @@ def make_wish(**words: Unpack[WishWords]) -> Wish:
         words: the fields of `Wish` that are said; `loader` is ``NAME``, ``NAME==VERSION``, ``NAME[EXTRA]`` or ``auto``.
 
     Raises:
-        UsageError: an unknown loader, version, KV type or preference; a number that is none or out of bounds.
+        UsageError: an unknown loader, version, KV type or preference; a number that cannot be read or is out of bounds.
     """
     _check_words(words)
     name, kv_dtype = words.get("loader"), words.get("kv_dtype", "fp16")
@@ -189,7 +191,7 @@ def check_gpus(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:
     """The GPUs to ask about, where they can be reckoned with.
 
     Raises:
-        UsageError: there are none, or one is no GPU or its memory no number of bytes.
+        UsageError: the list is empty, or an entry is not a GPU with its memory in bytes.
     """
     machine = tuple(gpus)
     if not machine:

@@ -58,7 +58,7 @@ def recommend(
     elif words:
         raise UsageError(f"the wish says it all: not also {', '.join(sorted(words))}")
     if repo is not None:
-        target(repo)  # a name that is none is said before a GPU that is missing
+        target(repo)  # a malformed name is reported before a missing GPU
     machine, doubts = _detected() if gpus is None else (check_gpus(gpus), ())
     table = list_branches(repo, token=token, offline=offline, timeout_s=timeout_s, card=card, config=config)
     answer = judge(table.branches, machine, wish, loader_table())

@@ -51,13 +51,13 @@ def list_branches(
             assumed from the model's name and sizes, and a warning says so.
 
     Raises:
-        UsageError: neither repo nor card; or a time that is none.
+        UsageError: neither repo nor card, or a bad time limit.
         NotFoundError: no such repo, branch or file, or no quantized branch in it.
         AccessError: the repo is gated or private.
         HubError: the Hub cannot be reached; or offline, and something is not cached.
     """
     if not timeout_s > 0:
-        raise UsageError(f"a time of {timeout_s} s: above 0 can be had")
+        raise UsageError(f"a time of {timeout_s} s: it must be above 0")
     table = (
         _table_of_repo(repo, token, offline, timeout_s) if card is None else _table_of_card(repo, Path(card), config)
     )
@@ -93,7 +93,7 @@ def find_facts(
     offline: bool = False,
     timeout_s: float = defaults.TIMEOUT_S,
 ) -> tuple[RepoFacts, str | None]:
-    """What the Hub says of a target, as `hub.survey.survey` does; where no branch has its name, a set of files may.
+    """What the Hub says about a target, as `hub.survey.survey` does; where no branch has its name, a set of files may.
 
     Args:
         named: the repo, and perhaps a branch, or a set of GGUF files in main.
@@ -129,9 +129,7 @@ def _table_of_card(repo: str | None, path: Path, config: StrPath | None) -> Bran
     if not table.branches:
         other = read_card(text).repo_id
         if repo_id is not None and other is not None and other.lower() != repo_id.lower():
-            raise NotFoundError(
-                f"the card `{path}` is that of `{other}`, not of `{repo_id}`", hint="leave the repo out"
-            )
+            raise NotFoundError(f"`{path}` is the card of `{other}`, not of `{repo_id}`", hint="leave the repo out")
         raise NotFoundError(
             f"no branch table in `{path}`",
             hint=_where_else(table) or "is it the card of a repo with one branch per quantization?",
@@ -164,7 +162,7 @@ def _read_config_file(path: Path) -> ConfigFacts:
     except (json.JSONDecodeError, RecursionError) as error:
         raise NotFoundError(f"`{path}` is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise NotFoundError(f"`{path}` holds no JSON object: not a config.json")
+        raise NotFoundError(f"`{path}` is not a JSON object, so not a config.json")
     return read_config(document)
 
 

@@ -59,7 +59,7 @@ def verify(
 
     found = _found(place, None if cache_dir is None else Path(cache_dir), token=token, offline=offline)
     if not any(one.files for one in found):
-        raise NotFoundError(f"nothing that was downloaded is known of `{place}`", hint="quantpick download REPO")
+        raise NotFoundError(f"no download is recorded for `{place}`", hint="quantpick download REPO")
     counters = progress or DownloadProgress()
     reports = []
     for one in found:
@@ -158,7 +158,8 @@ def _repair(
     holding = found.holding
     if holding is None:
         raise UsageError(
-            f"`{found.path}` does not say which repo it is of", hint="quantpick download REPO --local-dir with its path"
+            f"`{found.path}` does not say which repo it is from",
+            hint="quantpick download REPO --local-dir with its path",
         )
     branch = BranchFiles(name=holding.branch, commit=holding.commit, files=holding.files)
     layout: Layout = (

@@ -28,9 +28,9 @@ def test_pickles_are_left_out_where_safetensors_lie_beside_them_and_named() -> N
     [
         ("a/../b", "leads out"),
         ("/etc/passwd", "leads out"),
-        ("a//b", "no plain"),
-        ("./a", "no plain"),
-        ("x" * 256, "no plain"),
+        ("a//b", "not a plain"),
+        ("./a", "not a plain"),
+        ("x" * 256, "not a plain"),
         ("\u202egnp.exe", "character"),
         ("a\x1b[2Jb", "character"),
         ("\ud800", "character"),

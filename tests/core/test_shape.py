@@ -201,12 +201,12 @@ def test_config_says_which_layers_keep_a_cache(config: dict[str, Any], kept: tup
 def test_unclear_layers_count_as_attention_and_are_said() -> None:
     strange = ModelShape.from_config(SIZES | {"layer_types": ["full_attention", "holographic"] * 24})
     assert strange.num_full_layers == 48
-    assert strange.doubts == ("`holographic` is no known kind of layer: counted as attention",)
+    assert strange.doubts == ("`holographic` is not a known kind of layer: counted as attention",)
     short = ModelShape.from_config(SIZES | {"layer_types": [LINEAR]})
     assert short.num_full_layers == 48
     assert short.doubts == ("it names the kinds of 1 of 48 layers: all count as attention",)
     unstated = ModelShape.from_config(SIZES | {"layer_types": [LINEAR] * 48})
-    assert unstated.doubts == ("it does not say how large the states of its recurrent layers are: 0 is taken",)
+    assert unstated.doubts == ("it does not say how large the states of its recurrent layers are: 0 is assumed",)
 
 
 def test_groups_of_heads_give_the_key_value_heads() -> None:

@@ -96,8 +96,8 @@ def test_bare_name_means_the_usual_card_or_the_smaller(bare: str, gib: int) -> N
         ("RTX 4095", "RTX 4090"),
         ("A6500", "A6000"),
         ("toaster", "--vram"),
-        ("0xA6000", "names no GPU"),
-        (",", "names no GPU"),
+        ("0xA6000", "does not name a GPU"),
+        (",", "does not name a GPU"),
     ],
 )
 def test_name_that_is_no_known_gpu_is_exit_2_with_a_way_on(

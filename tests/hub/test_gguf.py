@@ -90,7 +90,7 @@ def test_mirror_that_ignores_ranges_is_read_no_further_than_asked(serve: Serve) 
     ("body", "why"),
     [
         (b"GGUF" + b"\xff" * 200, "of version 4294967295"),
-        (b"<html>not found</html>", "is no GGUF file"),
+        (b"<html>not found</html>", "is not a GGUF file"),
         (header({"general.architecture": "llama"}), "does not say block_count"),
     ],
 )

@@ -31,7 +31,7 @@ class ConfigFacts:
         model_type: ``llama``, ``mixtral``, ... or None.
         shape: the model's dimensions, or None when the files do not give them.
         problems: what could not be read, a sentence each.
-        foreign: the quantization as the config names it, where it is none that quantpick knows (``quanto``).
+        foreign: the quantization as the config names it, where quantpick does not know it (``quanto``).
     """
 
     quant: QuantFacts = field(default_factory=QuantFacts)

@@ -44,13 +44,13 @@ def merge_branch(
     tree_bytes: int | None = None,
     commit: str | None = None,
 ) -> tuple[Branch, tuple[BranchWarning, ...]]:
-    """One branch from all that was said of it, and a warning for each pair of sources that disagree.
+    """One branch from all that was said about it, and a warning for each pair of sources that disagree.
 
     Args:
         name: the git branch.
         rows: the card's rows about it, usually one.
         config: what its JSON files say.
-        card: the whole card, for what it says of every branch (method, model type).
+        card: the whole card, for what it says about every branch (method, model type).
         tree_bytes: bytes of the weight files in its tree, or None when the tree was not read.
         commit: 40 hex digits it is pinned to.
     """
@@ -176,7 +176,7 @@ def _is_other_word(method: Method | None, config: QuantFacts) -> bool:
 
 
 def _quality(rows: Sequence[CardRow]) -> dict[str, Quality]:
-    """What the rows say of the branch's quality, and their VRAM by context as ``vram_4k``."""
+    """What the rows say about the branch's quality, and their VRAM by context as ``vram_4k``."""
     found: dict[str, Quality] = {}
     for row in rows:
         for metric, quality in row.quality.items():

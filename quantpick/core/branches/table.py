@@ -89,7 +89,7 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
 
     Warnings beside those of `merge_branch`: ``missing-branch`` (the card has it, the repo does not),
     ``unlisted-branch`` (the other way round), ``pickle-weights``, ``several-weights``, ``unread-config``,
-    ``refused-branch`` (what the Hub says of it cannot be) and ``renamed-repo``; of GGUF files those of `read_variants`.
+    ``refused-branch`` (the Hub says something impossible) and ``renamed-repo``; of GGUF files those of `read_variants`.
     """
     card = read_card(repo.card or "", repo_id=repo.repo_id)
     rows = _rows_by_branch(card)
@@ -115,7 +115,7 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
     for name, reason in repo.unread.items():
         skipped.append(SkippedBranch(branch=name, reason=f"not taken: the branch {reason}"))
         warnings.append(BranchWarning("refused-branch", name, f"not taken from the Hub: the branch {reason}"))
-    skipped += [SkippedBranch(branch=ref, reason="kept by the Hub itself, no branch") for ref in repo.conversions]
+    skipped += [SkippedBranch(branch=ref, reason="kept by the Hub itself, not a branch") for ref in repo.conversions]
     return BranchTable(
         repo_id=repo.repo_id,
         branches=tuple(_share_shape(branches)),

@@ -101,7 +101,7 @@ def holds_weights(path: str) -> bool:
 
 
 def _is_ggml(path: str) -> bool:
-    """Whether a ``.bin`` is no pickle but a file for llama.cpp of 2023."""
+    """Whether a ``.bin`` is not a pickle but a file for llama.cpp of 2023."""
     return path.lower().endswith(".bin") and bool(_GGML.search(path))
 
 

@@ -20,7 +20,7 @@ def first(section: Section, *keys: str) -> object:
 
 
 def mapping(value: object) -> Section:
-    """A JSON object; an empty one for what is none."""
+    """A JSON object; an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 

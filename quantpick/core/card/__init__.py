@@ -1,1 +1,1 @@
-"""What a model card says of its repo's branches."""
+"""What a model card says about its repo's branches."""

@@ -34,7 +34,7 @@ _ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[*&]\w")
 def read_front_matter(lines: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], int]:
     """The values of `KEYS`, and the index of the first line behind the YAML.
 
-    Nested values and nulls are left out. Where the whole is no YAML, each key is read for itself.
+    Nested values and nulls are left out. Where the whole is not valid YAML, each key is read for itself.
     """
     start = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
     if start == len(lines) or lines[start].strip() != "---":
@@ -68,7 +68,7 @@ def _read(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _load(text: str) -> dict[str, tuple[str, ...]] | None:
-    """The keys of a YAML mapping; None for what is none, or has more aliases than a person writes."""
+    """The keys of a YAML mapping; None for anything else, or for more aliases than a person writes."""
     if not text:
         return {}
     if len(_ALIAS.findall(text)) > _MAX_ALIASES or len(_NESTING.findall(text)) > _MAX_NESTING:

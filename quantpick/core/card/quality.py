@@ -1,4 +1,4 @@
-"""What a card says of how good each branch is, where it says so beside the list of branches.
+"""What a card says about how good each branch is, where it says so beside the list of branches.
 
 Cards put figures of quality into columns of the branch table, behind the links of a list, or into a table of their own,
 whose rows name the branch as its link's label does (``2.00 bpw``).
@@ -35,7 +35,7 @@ _LABEL: Final = re.compile(
 
 
 def row_quality(placed: Sequence[tuple[Head, Inline]]) -> dict[str, Quality]:
-    """What the cells of a row say of its quality, by metric; a second column of one metric with what it is against."""
+    """What a row's cells say about its quality, by metric; a second column of one metric with what it is against."""
     found: dict[str, Quality] = {}
     for head, cell in placed:
         if head.column is None or not head.column.is_quality:
@@ -70,7 +70,7 @@ def quality_behind(text: str) -> dict[str, Quality]:
 
 
 def with_quality(found: list[Found], blocks: Sequence[Block]) -> list[Found]:
-    """The rows with what further tables of the card say of the same branches; what a row says itself stands."""
+    """The rows with what further tables of the card say about the same branches; what a row says itself stands."""
     more: dict[int, dict[str, Quality]] = {}
     names = _Names([one.row for one in found])
     for label, quality in _said_elsewhere(blocks) if found else ():

@@ -1,4 +1,4 @@
-"""What a model card says of its repo's branches: the branch table.
+"""What a model card says about its repo's branches: the branch table.
 
 Where to add things:
 
@@ -54,7 +54,7 @@ class Card:
 
 
 def read_card(text: str, *, repo_id: str | None = None) -> Card:
-    r"""The branch table of a card, and what else it says of the repo. No text makes it raise.
+    r"""The branch table of a card, and what else it says about the repo. No text makes it raise.
 
     Args:
         text: the card, front matter included.

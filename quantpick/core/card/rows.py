@@ -18,7 +18,7 @@ class CardRow:
         description: the row's words: links as labels, emphasis as written.
         vram_bytes: bytes of VRAM for a context as the card writes it (``"4k"``, ``"8K"``); empty if it says nothing.
         made_with: the tool that quantized it.
-        quality: what it says of its quality, by metric.
+        quality: what it says about its quality, by metric.
     """
 
     branch: str

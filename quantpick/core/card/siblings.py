@@ -12,7 +12,7 @@ from quantpick.core.methods import Method, method_in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sibling:
-    """Another repo of the same model, what its name says of the method, and what the card calls it."""
+    """Another repo of the same model, what its name says about the method, and what the card calls it."""
 
     repo_id: str
     method: Method | None

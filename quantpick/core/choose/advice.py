@@ -250,7 +250,7 @@ class _Asker:
         """The model's GGUF repo, where the card names one."""
         named = next((one for one in self.answer.siblings if one.method == "gguf"), None)
         if named is not None:
-            yield Advice("sibling", f"{named.repo_id} is GGUF, of which llama.cpp keeps in RAM what does not fit")
+            yield Advice("sibling", f"{named.repo_id} is GGUF: llama.cpp keeps in RAM what does not fit")
 
     def second_gpu(self) -> Iterator[Advice]:
         """Whether one more of the largest GPU would do."""

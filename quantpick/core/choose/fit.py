@@ -107,7 +107,7 @@ class Fit:
 
     @property
     def launch_values(self) -> dict[str, str]:
-        """What the command that starts a server says of the settings that were judged; nothing for other loaders."""
+        """What the command that starts a server says about the settings that were judged; nothing for other loaders."""
         if self.settings is None or self.utilization is None:
             return {}
         return {

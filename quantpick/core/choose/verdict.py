@@ -124,7 +124,7 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         return choice
     if branch.shape is None or (branch.size_bytes is None and branch.quant.bits is None):
         missing = "the model's shape" if branch.shape is None else "its size and its bits"
-        reason = Reason("unknown-size", f"nobody says {missing}, so the VRAM it needs cannot be estimated")
+        reason = Reason("unknown-size", f"nothing says {missing}, so the VRAM it needs cannot be estimated")
         return replace(choice, reasons=(*choice.reasons, reason))
     kv_bytes = kv_dtype_bytes(loader, wish.kv_dtype)
     if isinstance(kv_bytes, BadKvDtype):
@@ -164,7 +164,7 @@ def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]
     if wish.context_tokens is None:
         if limit is not None:
             return limit, ()
-        message = f"the model's own maximum context is not known: judged at {defaults.CONTEXT_TOKENS} tokens"
+        message = f"the model's maximum context is not known: judged at {defaults.CONTEXT_TOKENS} tokens"
         return defaults.CONTEXT_TOKENS, (BranchWarning("unknown-context", branch.name, message),)
     if limit is None or wish.context_tokens <= limit:
         return wish.context_tokens, ()

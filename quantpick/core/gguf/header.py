@@ -100,7 +100,7 @@ def read_header(data: bytes, size_bytes: int) -> GgufHeader | BadHeader:
     >>> read_header(b"GGUF\3\0\0\0" + bytes(8) + b"\xff" * 8, 2**30)
     BadHeader(reason='says that it has 18446744073709551615 keys')
     >>> read_header(b"<html>", 6)
-    BadHeader(reason='is no GGUF file')
+    BadHeader(reason='is not a GGUF file')
     """
     reader = _Reader(data, max(size_bytes, len(data)))
     values: dict[str, Value] = {}
@@ -121,7 +121,7 @@ def read_header(data: bytes, size_bytes: int) -> GgufHeader | BadHeader:
 def _counts(reader: "_Reader") -> tuple[int, int]:
     """How many tensors and keys the file says it has."""
     if reader.data[:4] != b"GGUF":
-        raise _Wrong("is no GGUF file")
+        raise _Wrong("is not a GGUF file")
     reader.at = 4
     version = reader.number("I")
     if version not in _VERSIONS:
@@ -149,7 +149,7 @@ def _read_key(reader: "_Reader", values: dict[str, Value], lengths: dict[str, in
     elif kind == _ARRAY:
         _read_array(reader, key, values, lengths)
     else:
-        raise _Wrong(f"has a value of type {kind}, which there is not, under `{_short(key)}`")
+        raise _Wrong(f"has a value of the unknown type {kind} under `{_short(key)}`")
 
 
 def _read_array(reader: "_Reader", key: str, values: dict[str, Value], lengths: dict[str, int]) -> None:
@@ -157,7 +157,7 @@ def _read_array(reader: "_Reader", key: str, values: dict[str, Value], lengths: 
     if kind == _ARRAY:
         raise _Wrong(f"has a list of lists under `{_short(key)}`, which no loader reads")
     if kind != _STRING and kind not in _NUMBERS:
-        raise _Wrong(f"has a list of type {kind}, which there is not, under `{_short(key)}`")
+        raise _Wrong(f"has a list of the unknown type {kind} under `{_short(key)}`")
     least = 8 if kind == _STRING else struct.calcsize(_NUMBERS[kind])
     if count * least > reader.size_bytes:
         raise _Wrong(f"says that `{_short(key)}` holds {count} values, more than the file can")

@@ -22,11 +22,11 @@ _FULL_EVERY: Final[Mapping[str, int]] = {
     "smallthinker": 4,
     "afmoe": 4,
 }
-"""Architectures in which every so-manieth layer sees the whole context, where the file does not say
+"""Architectures in which one layer in every few sees the whole context, where the file does not say
 (``set_swa_pattern`` in ggml-org/llama.cpp). In the others all layers see it: llama.cpp ignores Mistral's window."""
 
 _LINEAR_EVERY: Final[Mapping[str, int]] = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4}
-"""Architectures in which every so-manieth layer has attention and the others a state (``full_attention_interval``)."""
+"""Architectures in which one layer in every few has attention and the others a state (``full_attention_interval``)."""
 
 _ALL_STATES: Final = frozenset({"mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"})
 """Architectures without any attention."""
@@ -164,7 +164,9 @@ def _states(keys: _Keys, count: int, hidden: int) -> tuple[int, tuple[str, ...]]
         inner, state = keys.number("ssm.inner_size") or 0, keys.number("ssm.state_size") or 0
         kept = max(0, (keys.number("ssm.conv_kernel") or 1) - 1)
         one = kept * (inner + 2 * (keys.number("ssm.group_count") or 0) * state) + state * inner
-    return one * count, () if one else ("it does not say how large the states of its recurrent layers are: 0 is taken",)
+    return one * count, () if one else (
+        "it does not say how large the states of its recurrent layers are: 0 is assumed",
+    )
 
 
 def _shared_width(keys: _Keys, width: int) -> int:

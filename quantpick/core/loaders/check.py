@@ -98,7 +98,7 @@ def _judge(chosen: LoaderAt, quant: QuantSpec, about: About) -> Verdict:
     accepting = [trial for trial in trials if not trial.objections]
     trial = accepting[0] if accepting else min(trials, key=lambda tried: tried.remoteness)
     if trial.rule in guesses:
-        message = f"{chosen.label} was not looked at: judged by the rules that held up to {trial.rule.until}"
+        message = f"{chosen.label} was never checked: judged by the rules that held up to {trial.rule.until}"
         warnings = (*warnings, BranchWarning("unverified-version", None, message))
     reasons = (*trial.objections, *strange)
     if reasons:
@@ -130,7 +130,7 @@ def _method(chosen: LoaderAt, quant: QuantSpec, branch: str | None) -> tuple[Met
     for rule, _ in _rules(chosen):
         fits = rule.rejects is None and (quant.bits is None or rule.takes_bits(quant.bits))
         if fits and not (grouped and not METHODS[rule.method].has_groups):
-            message = f"nobody says how this branch is quantized: judged as {METHODS[rule.method].title}"
+            message = f"nothing says how this branch is quantized: judged as {METHODS[rule.method].title}"
             return rule.method, (BranchWarning("unknown-fact", branch, message),)
     return None, ()
 

@@ -72,4 +72,4 @@ class Facts:
 
     def doubt(self, fact: str, takes: str) -> BranchWarning:
         """The warning that a fact is missing."""
-        return BranchWarning("unknown-fact", self.about.branch, f"nobody says {fact}; {self.label} {takes}")
+        return BranchWarning("unknown-fact", self.about.branch, f"nothing says {fact}; {self.label} {takes}")

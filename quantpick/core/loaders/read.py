@@ -301,7 +301,7 @@ def _rules(row: dict[str, Any], number: int) -> Iterator[Rule]:
 def _check(what: str, row: Mapping[str, Any], kinds: Mapping[str, _Kind]) -> None:
     for key, value in row.items():
         if key not in kinds:
-            raise _Mistake(key, f"`{key}` is no key of {what}; its keys are {', '.join(kinds)}")
+            raise _Mistake(key, f"`{key}` is not a key of {what}; its keys are {', '.join(kinds)}")
         words, holds = kinds[key]
         if not holds(value):
             raise _Mistake(key, f"`{key}` is {str(value)[:60]!r}: it has to be {words}")

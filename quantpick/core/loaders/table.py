@@ -60,7 +60,7 @@ class Rule:
         split: how several GPUs are used, where it is not the loader's way.
         needs: packages to be installed beside the loader.
         unpacks: whether the weights are turned into 16-bit ones on loading, so that they need the memory of those.
-        why: reason code (or ``slow``) to what the source says of it.
+        why: reason code (or ``slow``) to what the source says about it.
         rejects: why nothing of this method is taken; None for a rule that accepts.
         note: what else is worth knowing.
         source: where it was read.
@@ -254,7 +254,7 @@ class Loader:
 
 @dataclass(frozen=True, slots=True)
 class UnknownLoader:
-    """A name that is no loader's, and the ids of those that are spelled most like it, the nearest first."""
+    """A name that belongs to no loader, and the ids of those spelled most like it, the nearest first."""
 
     name: str
     nearest: tuple[str, ...]

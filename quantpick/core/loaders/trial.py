@@ -236,7 +236,7 @@ def _check_model(rule: Rule, facts: Facts) -> _Finding:
     if rule.model_types is None or model in rule.model_types:
         return None
     takes = f"takes this {what} of {listing(rule.model_types, 'and')} models"
-    here = f"this one is {model}" if model else "nobody says what this one is"
+    here = f"this one is {model}" if model else "nothing says what this one is"
     return _objection(rule, "architecture", f"{facts.label} {takes}, {here}")
 
 
@@ -294,7 +294,7 @@ def _check_capability(rule: Rule, facts: Facts) -> _Finding:
     needs = f"needs {wanted}"
     if capability is None:
         return BranchWarning(
-            "unknown-capability", None, f"nobody says the GPU's compute capability; {facts.label} {needs}"
+            "unknown-capability", None, f"the GPU's compute capability is not known; {facts.label} {needs}"
         )
     lowest, highest = rule.min_capability or 0.0, rule.max_capability or capability
     if lowest <= capability <= highest and (rule.capabilities is None or capability in rule.capabilities):
@@ -332,5 +332,5 @@ CHECKS: Final[tuple[Callable[[Rule, Facts], _Finding], ...]] = (
 
 
 def _objection(rule: Rule, code: str, sentence: str) -> Reason:
-    """The reason, with what the rule's source says of it."""
+    """The reason, with what the rule's source says about it."""
     return Reason(code, f"{sentence}: {rule.why[code]}" if code in rule.why else sentence)

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UnknownVersion:
-    """A text that is no version."""
+    """A text that is not a version."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownExtra:
-    """A name that is none of a loader's extras, and those that it has."""
+    """A name that is not among a loader's extras, and those that it has."""
 
     name: str
     known: tuple[str, ...]

@@ -155,7 +155,7 @@ def assume_shape(
         else []
     )
     if of_size:
-        return _assumed(of_size, measured, "its name gives a size alone; assumed is the shape of {}, a rough guess")
+        return _assumed(of_size, measured, "its name gives only a size; the shape of {} is assumed, a rough guess")
     if not measured:
         return None
     return _scaled(min(known, key=lambda one: _error(one.shape, measured)), measured)
@@ -237,7 +237,7 @@ def _scaled(nearest: KnownShape, sizes: Sequence[tuple[QuantSpec, int]]) -> Assu
     ratio = _median([size / weights_file_size(quant, nearest.shape) for quant, size in sizes])
     layers = max(1, round(nearest.shape.num_hidden_layers * ratio))
     shape = replace(nearest.shape, num_hidden_layers=layers, model_type=None)
-    why = f"no published model has its file sizes: assumed is {nearest.name} with {layers} layers, a rough guess"
+    why = f"no published model has its file sizes; {nearest.name} with {layers} layers is assumed, a rough guess"
     return AssumedShape(shape, nearest.name, why, None)
 
 

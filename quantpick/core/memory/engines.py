@@ -29,7 +29,7 @@ _LOGITS: Final = _FP16 + _FP32
 
 
 def engine_at(name: str, version: str | None) -> Engine:
-    """The engine as it was in a version; None, or what is no version, is the newest."""
+    """The engine as it was in a version; None, or anything that is not a version, means the newest."""
     earlier = EARLIER.get(name, ())
     if version is None or not earlier:
         return ENGINES[name]

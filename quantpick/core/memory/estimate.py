@@ -96,7 +96,7 @@ def estimate(
         kv_bytes_per_element: 2 for fp16; K and V averaged.
         batch: sequences at once, at least 1.
         weights_file_bytes: bytes of the weight files; None computes them.
-        version: the engine's version; None, or what is no version, is the newest.
+        version: the engine's version; None, or anything that is not a version, means the newest.
         spread: the GPUs that the job is spread over; each has scratch and a context of its own.
         settings: what a server is started with; other engines take no notice.
     """

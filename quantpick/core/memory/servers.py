@@ -20,7 +20,7 @@ _LARGE_GPU: Final = 70 * GIB
 
 
 def default_settings(gpu_bytes: int | None, gpu_name: str = "") -> ServerSettings:
-    """What vLLM's server takes where nothing is said: more on a GPU of 70 GiB or more that is no A100.
+    """What vLLM's server uses by default: more on a GPU of 70 GiB or more other than an A100.
 
     vllm ``engine/arg_utils.py``, ``get_batch_defaults``, the same from 0.8.5 to 0.33 (0.8.5 makes no exception).
 

@@ -1,1 +1,1 @@
-"""What each answer looks like, as a page; an answer a file."""
+"""What each answer looks like, as a page; one answer per file."""

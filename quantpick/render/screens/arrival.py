@@ -43,7 +43,7 @@ def arrival_page(result: DownloadResult) -> Page:
     if result.left_behind:
         more = ", ..." if len(result.left_behind) > _NAMES_SHOWN else ""
         shown = ", ".join(result.left_behind[:_NAMES_SHOWN])
-        page.append(Line(f"left there of an earlier commit, and none of this one's: {shown}{more}"))
+        page.append(Line(f"left over from an earlier commit, and not part of this one: {shown}{more}"))
     if result.launch is not None:
         page += [Line("Run it:", "bold"), Paste(result.launch)]
     return page

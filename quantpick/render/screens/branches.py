@@ -27,7 +27,7 @@ def branches_page(table: BranchTable) -> Page:
     rows = [_row(branch, doubted=branch.name in doubted) for branch in table.branches]
     page.append(Grid(_COLUMNS, rows, prose=True))
     if any(branch.name in doubted for branch in table.branches):
-        page.append(Line("! what is said of it and what is there disagree: see the warnings", "dim"))
+        page.append(Line("! what is said about it and what is there disagree: see the warnings", "dim"))
     if table.skipped:
         skipped = [Row(["", one.branch, one.reason]) for one in table.skipped]
         page += words.gap([Line("Not quantizations", "bold")])

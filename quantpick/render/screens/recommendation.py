@@ -128,7 +128,7 @@ def _numbers(choice: Choice) -> list[str]:
 
 
 def _nearest(answer: Recommendation) -> Choice | None:
-    """The branch that misses least, of those that miss nothing but memory."""
+    """The branch that is closest, of those that miss nothing but memory."""
     too_large = [one for one in answer.choices if one.fit and {reason.code for reason in one.reasons} == {"vram"}]
     return max(too_large, key=lambda one: one.fit.spare_bytes if one.fit else 0, default=None)
 
@@ -138,7 +138,7 @@ def _missing(nearest: Choice) -> list[str]:
     assert fit is not None
     need = fit.estimate
     return [
-        f"{nearest.branch.name} misses least: it needs {format_gib(need.total_bytes)}, {format_gib(-fit.spare_bytes)} "
+        f"{nearest.branch.name} is closest: it needs {format_gib(need.total_bytes)}, {format_gib(-fit.spare_bytes)} "
         f"more than the {format_gib(fit.budget_bytes)} usable",
         f"of that {format_gib(need.weights_bytes)} are weights and {format_gib(need.kv_cache_bytes)} the cache",
     ]

@@ -19,5 +19,5 @@ def verification_page(reports: Sequence[VerifyReport]) -> Page:
             len(report.having("ok")) + len(report.having("repaired")),
             len(report.files) - len(report.having("extra")),
         )
-        page.append(Line(f"{sound} of {known} files are right", indent=2))
+        page.append(Line(f"{sound} of {known} files are intact", indent=2))
     return page

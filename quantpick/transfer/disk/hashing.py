@@ -39,7 +39,7 @@ def file_matches(path: Path, file: RepoFile, *, stop: threading.Event | None = N
     """Whether a regular file on disk has the size and the hash that the Hub has for it.
 
     Args:
-        path: on disk. What is no regular file does not match; nothing is waited for.
+        path: on disk. Anything but a regular file does not match; nothing is waited for.
         file: what it should be.
         stop: ends the reading early, with False.
         follow: whether the path may be a link to the file.

@@ -128,7 +128,7 @@ class PartialFile:
             os.fsync(self._fd)
             make_folder(final.parent)
             if not os.path.samestat(os.fstat(self._fd), os.lstat(self.path)):
-                raise DiskError(f"`{self.path}` was replaced while it was fetched", hint="run again")
+                raise DiskError(f"`{self.path}` was replaced while it was being fetched", hint="run again")
             self.path.replace(final)
             sync_folder(final.parent)
             if self.path.parent != final.parent:

@@ -312,7 +312,7 @@ class FolderLayout:
             same = size_bytes == file.size_bytes and (size_bytes > _LOOKED_AT_BYTES or file_matches(path, file))
             if not same:
                 raise UsageError(
-                    f"`{path}` is there and is not of `{self._branch.name}`",
+                    f"`{path}` exists and does not belong to `{self._branch.name}`",
                     hint="move it away, --exclude it, or --force to replace it",
                 )
 

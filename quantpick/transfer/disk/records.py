@@ -1,6 +1,6 @@
 """What is noted of a downloaded branch: quantpick's own record, and the Hub's notes of single files.
 
-Each is written whole or not at all. What is empty, cut off, of another kind or written by somebody else is no record.
+Each is written whole or not at all. What is empty, cut off, of another kind or written by somebody else counts as none.
 """
 
 import contextlib

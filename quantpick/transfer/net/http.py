@@ -177,7 +177,7 @@ def _proxy(address: SplitResult) -> SplitResult | None:
     """The proxy that the environment names for an address.
 
     Raises:
-        HubError: it is none that can be used.
+        HubError: it cannot be used.
     """
     proxies = urllib.request.getproxies()
     named = proxies.get(address.scheme) or proxies.get("all")
@@ -189,7 +189,7 @@ def _proxy(address: SplitResult) -> SplitResult | None:
             return proxy
     except ValueError:
         pass
-    raise HubError("the proxy that the environment names is no HTTP proxy", hint="HTTPS_PROXY=http://HOST:PORT")
+    raise HubError("the proxy named in the environment is not an HTTP proxy", hint="HTTPS_PROXY=http://HOST:PORT")
 
 
 def _proxy_login(proxy: SplitResult) -> dict[str, str]:
@@ -212,5 +212,5 @@ def _tls() -> ssl.SSLContext:
         return create_ssl_context()
     except (OSError, ValueError) as error:
         raise HubError(
-            f"the certificates that the environment names cannot be read: {error}", hint="unset SSL_CERT_FILE"
+            f"the certificates named in the environment cannot be read: {error}", hint="unset SSL_CERT_FILE"
         ) from error

@@ -15,7 +15,7 @@ class Pace:
     """Lets bytes through at a rate.
 
     Args:
-        limit_bytes_per_s: the rate; None is no limit.
+        limit_bytes_per_s: the rate; None for no limit.
     """
 
     def __init__(self, limit_bytes_per_s: int | None = None) -> None:

@@ -142,4 +142,4 @@ class Patience:
             raise Stopped
 
     def _given_up(self, problem: str) -> TransferError:
-        return TransferError(f"gave up after {self.silence_s:.0f} s with next to no bytes: {problem}")
+        return TransferError(f"gave up after {self.silence_s:.0f} s with almost no bytes: {problem}")

@@ -85,7 +85,7 @@ def _target(url: str, response: http.client.HTTPResponse) -> str | None:
         return None
     target = urljoin(url, location) if _is_address(url, location) else None
     if target is None:
-        raise HubError("the Hub redirects to what is no address of the web")
+        raise HubError("the Hub redirects to something that is not a web address")
     return target
 
 

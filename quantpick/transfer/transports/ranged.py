@@ -40,7 +40,7 @@ _IDLE_S: Final = 0.1
 _SLOW: Final = 0.2
 """Chosen: a connection below this share of the others' rate is dropped."""
 _WRONG_ANSWERS: Final = 8
-"""Chosen: after so many answers in a row that are no range, none is asked for any more."""
+"""Chosen: after this many answers in a row without the range, no more ranges are asked for."""
 _TICK_S: Final = 1.0
 
 

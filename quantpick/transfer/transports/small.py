@@ -65,7 +65,7 @@ def _fetch(file: RepoFile, connection: Connection, line: Line) -> bytes:
             patience.failed(str(answer), attempt, pause_s=answer.pause_s)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            patience.failed(f"`{file.path}` cannot be had ({str(error) or type(error).__name__})", attempt)
+            patience.failed(f"`{file.path}` cannot be fetched ({str(error) or type(error).__name__})", attempt)
         else:
             patience.fresh()
             return content
@@ -80,7 +80,7 @@ def _ask(file: RepoFile, connection: Connection, line: Line) -> bytes:
         drain(connection, response)
         if not same_origin(answer.url, hub):
             pause = asked_pause_s(response.headers, now_s=time.time())
-            raise NotNow(f"the link is answered {response.status}", pause)
+            raise NotNow(f"the link answers {response.status}", pause)
         check_answer(response, file.size_bytes)
     return _body(response, file.size_bytes, connection, line)
 

@@ -47,7 +47,7 @@ class _Whole:
             if not self._job.missing_bytes:
                 return
             if fruitless >= _FRUITLESS:
-                raise TransferError(f"the server sends no ranges, nor the whole file: {problem}")
+                raise TransferError(f"the server sends neither ranges nor the whole file: {problem}")
             self._patience.failed(problem, fruitless, pause_s=pause, is_over=lambda: self._crew.is_over)
 
     def _read(self, connection: Connection) -> tuple[str, float | None]:

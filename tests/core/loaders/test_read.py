@@ -43,7 +43,7 @@ def test_a_rule_of_several_methods_is_one_rule_for_each() -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "line", "said"),
     [
-        ("bits = [4, 8]", "bit = [4, 8]", 16, "`bit` is no key of a rule"),
+        ("bits = [4, 8]", "bit = [4, 8]", 16, "`bit` is not a key of a rule"),
         ("bits = [4, 8]", 'bits = "4"', 16, "a list, each a number above 0"),
         ("bits = [4, 8]", "bits = [4, -8]", 16, "a number above 0"),
         ("bits = [4, 8]", "min_capability = 80", 16, "a compute capability such as 8.9"),
@@ -54,7 +54,7 @@ def test_a_rule_of_several_methods_is_one_rule_for_each() -> None:
         ('source = "owner/one@abc awq.py"\n', "", 20, "a rule has no `source`"),
         ('checked = "2026-11-24"\n\n[[', 'checked = "24.11.2026"\n\n[[', 12, "a date such as"),
         ('status = "active"', 'status = "alive"', 5, "one of active, maintenance, dead"),
-        ('split = "tensor"', 'splits = "tensor"', 9, "`splits` is no key of a loader"),
+        ('split = "tensor"', 'splits = "tensor"', 9, "`splits` is not a key of a loader"),
         ("bits = [4, 8]", "bits = [4, 8", 17, "no TOML"),
     ],
 )
