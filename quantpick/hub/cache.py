@@ -41,7 +41,9 @@ class Cache:
 
     def keep_refs(self, name: str, answer: Any) -> None:  # noqa: ANN401 - parsed JSON
         """Remember the Hub's answer about the refs."""
-        self._keep("refs.json", json.dumps({"repo_id": name, "answer": answer}).encode())
+        content = json.dumps({"repo_id": name, "answer": answer}).encode()
+        if self._read("refs.json") != content:
+            self._keep("refs.json", content, synced=True)
 
     def tree(self, commit: str) -> tuple[RepoFile, ...] | None:
         """The files of a commit, or None."""
@@ -83,9 +85,10 @@ class Cache:
     def _read(self, name: str) -> bytes | None:
         return read_small(self._folder / name, _MAX_BYTES)
 
-    def _keep(self, name: str, content: bytes) -> None:
+    def _keep(self, name: str, content: bytes, *, synced: bool = False) -> None:
+        """Write an entry. Only the refs are synced: a power loss may leave others empty, which is as good as none."""
         with contextlib.suppress(OSError):
-            write_atomically(self._folder / name, content)
+            write_atomically(self._folder / name, content, synced=synced)
 
 
 def _blob_sha1(content: bytes) -> str:
