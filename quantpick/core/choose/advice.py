@@ -58,7 +58,8 @@ def advise(answer: Recommendation, table: LoaderTable) -> tuple[Advice, ...]:
             *asker.size(),
             *asker.second_gpu(),
         )
-    return (*asker.allowed_tight(), *asker.freed(), *asker.smaller_cache(), *asker.longer_context())
+    better = (*asker.allowed_tight(), *asker.freed(), *asker.smaller_cache()) if asker.could_be_better() else ()
+    return (*better, *asker.longer_context())
 
 
 def nothing_fits(answer: Recommendation) -> tuple[str, str]:
@@ -119,6 +120,12 @@ class _Asker:
 
     def _rank(self, choice: Choice) -> tuple[object, ...]:
         return by_quality(choice, self.answer.ranked_by)
+
+    def could_be_better(self) -> bool:
+        """Whether memory alone keeps a better branch from being recommended."""
+        now = self.answer.recommended
+        kept = (one for one in self.answer.choices if {reason.code for reason in one.reasons} <= {"vram"})
+        return now is None or any(self._rank(one) < self._rank(now) for one in kept if one is not now)
 
     def _named(self) -> tuple[str, ...]:
         """The option that names the loader, where the question left it open."""

@@ -252,9 +252,14 @@ def _budget(seat: _Seat, estimate: VramEstimate) -> int:
 def _largest_context(job: Job, seats: Sequence[_Seat]) -> int:
     """The largest context that fits in any way, by bisection: a larger context never needs less."""
     last_first = tuple(reversed(seats))
+
+    def fits(context_tokens: int) -> bool:
+        return any(seat.fits(context_tokens) for seat in last_first)
+
     low, high = 0, job.shape.max_position_embeddings or MAX_CONTEXT_TOKENS
+    if not fits(1):
+        return 0
     while low < high:
         middle = (low + high + 1) // 2
-        fits = any(seat.fits(middle) for seat in last_first)
-        low, high = (middle, high) if fits else (low, middle - 1)
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return low

@@ -5,6 +5,7 @@ read or measured; ``benchmarks/vram_accuracy.py`` sets them beside measurements.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Final, Literal, TypedDict
 
 from quantpick.core.memory.engine import MEASURED_BAND, OLD_CUDA_CONTEXT_BYTES, PUBLISHED_BAND, Engine, Load
@@ -28,6 +29,7 @@ _LOGITS: Final = _FP16 + _FP32
 """Bytes per logit where they are computed in 16 and converted to 32 bits."""
 
 
+@cache
 def engine_at(name: str, version: str | None) -> Engine:
     """The engine as it was in a version; None, or anything that is not a version, means the newest."""
     earlier = EARLIER.get(name, ())

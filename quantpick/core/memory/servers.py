@@ -1,6 +1,7 @@
 """What the servers take beside weights and cache: the peak of one step, and their CUDA graphs."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 from quantpick.core.memory.engine import Load, ServerSettings
@@ -130,11 +131,16 @@ def vllm_graphs(load: Load) -> int:
 
     Beside the budget since 0.22, where the second runner does not count them in (vllm ``v1/worker/gpu_worker.py``).
     """
-    settings = load.settings
+    return _graph_bytes(load, *_captured(load.settings))
+
+
+@cache
+def _captured(settings: ServerSettings) -> tuple[int, int]:
+    """How many graphs are captured, and how many more of above 256 sequences."""
     pieces = list(_capture_sizes(min(2 * settings.max_num_seqs, 512, settings.max_num_batched_tokens)))
     whole = [size for size in pieces if size <= settings.max_num_seqs]
     wide = sum(size > 256 for size in whole)
-    return _graph_bytes(load, len(pieces) + len(whole) - wide, wide)
+    return len(pieces) + len(whole) - wide, wide
 
 
 def vllm_v1_graphs(load: Load) -> int:
