@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
-from quantpick.core.progress import DownloadProgress
+from quantpick.core.progress import DownloadProgress, Trouble
 from quantpick.core.units import format_gb
 from quantpick.errors import DamagedError
 from quantpick.render.at import LOOK_S, title, trouble
@@ -119,15 +119,32 @@ def _json_lines(counters: DownloadProgress, over: threading.Event) -> None:
 
 def _event(counters: DownloadProgress, bytes_per_s: float) -> dict[str, object]:
     busy = [file for file in counters.files if file.phase not in ("queued", "done")]
+    left = counters.size_bytes - counters.present_bytes
     return {
         "event": "progress",
         "bytes_total": counters.size_bytes,
         "bytes_present": counters.present_bytes,
         "bytes_fetched": counters.fetched_bytes,
         "bytes_reused": counters.reused_bytes,
-        "bytes_per_second": round(bytes_per_s),
+        "bytes_per_second": max(0, round(bytes_per_s)),
+        "seconds_left": round(left / bytes_per_s) if bytes_per_s >= 1 else None,
+        "transport": counters.transport,
+        "connections": counters.connections,
+        "retries": counters.retries,
+        "trouble": None if counters.trouble is None else _trouble(counters.trouble, time.monotonic()),
         "files": [
-            {"path": one.path, "phase": one.phase, "bytes_present": one.present_bytes, "bytes_total": one.size_bytes}
+            {
+                "path": one.path,
+                "phase": one.phase,
+                "bytes_present": one.present_bytes,
+                "bytes_hashed": one.hashed_bytes,
+                "bytes_total": one.size_bytes,
+            }
             for one in busy
         ],
     }
+
+
+def _trouble(why: Trouble, now_s: float) -> dict[str, object]:
+    left = None if why.gives_up_at_s is None else max(0, round(why.gives_up_at_s - now_s))
+    return {"problem": why.problem, "retries": why.retries, "gives_up_in_seconds": left}
