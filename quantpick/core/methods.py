@@ -38,6 +38,7 @@ class QuantMethod(NamedTuple):
         packs_all: whether the embedding is quantized like the rest.
         bits: of each of its weights, where there is only one figure.
         scheme: what its weights are, where there is only one answer.
+        group_size: weights that share a scale, where there is only one figure; -1 is one scale a column or tensor.
         writes: methods whose files the tool of this name writes as well, so that a card may call them by it.
     """
 
@@ -55,6 +56,7 @@ class QuantMethod(NamedTuple):
     packs_all: bool = False
     bits: float | None = None
     scheme: Scheme | None = None
+    group_size: int | None = None
     writes: tuple[Method, ...] = ()
 
 
@@ -121,8 +123,12 @@ METHODS: Final[dict[Method, QuantMethod]] = {
         config_keys=("quant_algo",),
         zeros="if asymmetric",
     ),
-    "nvfp4": QuantMethod(title="NVFP4", words=("nvfp4",), config_names=("nvfp4",), bits=4, scheme="nvfp4"),
-    "mxfp4": QuantMethod(title="MXFP4", words=("mxfp4",), config_names=("mxfp4",), bits=4, scheme="mxfp4"),
+    "nvfp4": QuantMethod(
+        title="NVFP4", words=("nvfp4",), config_names=("nvfp4",), bits=4, scheme="nvfp4", group_size=16
+    ),
+    "mxfp4": QuantMethod(
+        title="MXFP4", words=("mxfp4",), config_names=("mxfp4",), bits=4, scheme="mxfp4", group_size=32
+    ),
     "fp8": QuantMethod(
         title="FP8",
         words=("fp8",),
@@ -131,6 +137,7 @@ METHODS: Final[dict[Method, QuantMethod]] = {
         zeros="none",
         bits=8,
         scheme="fp8",
+        group_size=-1,
     ),
     "bitsandbytes": QuantMethod(
         title="bitsandbytes",

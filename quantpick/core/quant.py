@@ -1,7 +1,7 @@
 """The nouns everything else speaks in: what one source says about a quantization, what holds, and the branch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 from quantpick.core.methods import METHODS, Method, Scheme
@@ -306,3 +306,20 @@ class BranchWarning:
     code: str
     branch: str | None
     message: str
+
+
+def with_fixed_facts(facts: QuantFacts) -> QuantFacts:
+    """The facts with what their method leaves no choice of: bits, scheme and group size of FP8, NVFP4 and MXFP4.
+
+    >>> with_fixed_facts(QuantFacts(method="nvfp4")).group_size, with_fixed_facts(QuantFacts(method="gptq")).bits
+    (16, None)
+    """
+    if facts.method is None:
+        return facts
+    known = METHODS[facts.method]
+    return replace(
+        facts,
+        bits=known.bits if facts.bits is None else facts.bits,
+        scheme=facts.scheme or known.scheme,
+        group_size=known.group_size if facts.group_size is None else facts.group_size,
+    )

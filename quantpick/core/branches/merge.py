@@ -13,7 +13,16 @@ from quantpick.core.branches.config import ConfigFacts
 from quantpick.core.card.read import Card
 from quantpick.core.card.rows import CardRow
 from quantpick.core.methods import METHODS, Method
-from quantpick.core.quant import NO_GROUP, Branch, BranchWarning, Provenance, Quality, QuantFacts, QuantSpec
+from quantpick.core.quant import (
+    NO_GROUP,
+    Branch,
+    BranchWarning,
+    Provenance,
+    Quality,
+    QuantFacts,
+    QuantSpec,
+    with_fixed_facts,
+)
 from quantpick.core.units import format_gb
 
 _COMPARED: Final[Mapping[str, str]] = {
@@ -63,6 +72,11 @@ def merge_branch(
 
     facts, sources, warnings = _first_said(name, _without_other_words(_trust_finer_bits(said)))
     sources = {field: source for field, source in sources.items() if field not in _UNSOURCED}
+    fixed = with_fixed_facts(facts)
+    for one in ("bits", "group_size"):
+        if getattr(facts, one) != getattr(fixed, one):
+            sources[one] = sources["method"]
+    facts = fixed
     size_bytes, size_warnings = _size(name, [row.size_bytes for row in rows], tree_bytes)
     model_type = config.model_type or (card.model_type if card else None)
     exllama = next((row.exllama for row in rows if row.exllama is not None), None)

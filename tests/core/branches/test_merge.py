@@ -143,3 +143,12 @@ def test_other_word_for_what_the_config_says_is_no_contradiction(
     branch, warnings = merge_branch(name, config=read_config({"quantization_config": section}))
     assert branch.quant.method == section["quant_method"]
     assert codes(warnings) == expected
+
+
+def test_method_that_leaves_no_choice_gives_bits_and_group_by_whoever_named_it() -> None:
+    card = read_card("# Finch 7B - NVFP4")
+    branch, warnings = merge_branch("main", card=card)
+    assert (branch.quant.bits, branch.quant.group_size, branch.quant.scheme) == (4, 16, "nvfp4")
+    assert branch.quant.effective_bpw == 4.5
+    assert {branch.sources[field] for field in ("method", "bits", "group_size")} == {"card"}
+    assert warnings == ()
