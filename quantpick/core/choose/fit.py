@@ -101,6 +101,11 @@ class Fit:
     band: float = 0.0
 
     @property
+    def fits_surely(self) -> bool:
+        """Whether it fits, even if the engine needs as much more than the estimate as it may."""
+        return self.spare_bytes >= 0 and not self.is_tight
+
+    @property
     def is_tight(self) -> bool:
         """Whether it fits by less than the engine's estimate may be wrong."""
         return 0 <= self.spare_bytes < self.band * self.estimate.total_bytes
@@ -208,8 +213,10 @@ def _utilization(seat: _Seat, estimate: VramEstimate) -> float:
 
 
 def _better(one: Fit, other: Fit) -> Fit:
-    """The one that fits, the earlier first; else the one that misses less."""
-    return one if one.spare_bytes >= min(0, other.spare_bytes) else other
+    """The one that surely fits, then that fits tightly, the earlier first; else the one that misses less."""
+    if one.fits_surely or not other.fits_surely:
+        return one if one.spare_bytes >= min(0, other.spare_bytes) else other
+    return other
 
 
 def _ways(job: Job) -> Iterator[_Way]:

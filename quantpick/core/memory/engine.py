@@ -28,7 +28,7 @@ estimate."""
 
 PUBLISHED_BAND: Final = 0.05
 """The error band of an engine that is only known from what others published: nine of ten of their points lie no further
-above the estimate (``make bench``)."""
+above the estimate (``make bench``). Also of versions of vLLM near the one that was measured."""
 
 UNMEASURED_BAND: Final = 0.10
 """The error band of an engine whose need was read in its source or its users' reports, not measured: chosen, after the

@@ -266,6 +266,7 @@ def _vllm_with_windows(
         scratch=scratch,
         graphs=graphs,
         graphs_budgeted=budgeted,
+        band=PUBLISHED_BAND,
         large_defaults=True,
         windowed=True,
         latent=True,
