@@ -83,7 +83,7 @@ def _load(text: str) -> dict[str, tuple[str, ...]] | None:
     if not isinstance(root, MappingNode):
         return None
     pairs = ((key.value, value) for key, value in root.value if isinstance(key, ScalarNode))
-    return {key: tuple(islice(_values(value), _MAX_VALUES)) for key, value in pairs}
+    return {key: tuple(islice(_values(value), _MAX_VALUES)) for key, value in pairs if key in KEYS}
 
 
 def _values(node: "Node") -> Iterator[str]:

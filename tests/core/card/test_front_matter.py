@@ -1,7 +1,7 @@
 """The YAML above a card: the keys that are read, as written; nothing that anyone writes hangs or ends the process."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quantpick.core.card.front_matter import KEYS, read_front_matter
@@ -88,6 +88,7 @@ def test_hostile_yaml_is_left_out_and_the_rest_is_read(text: str) -> None:
         st.sampled_from(["tags:", " a", "\n", "- ", "[", "]", "{", "}", "'", '"', "&x", "*x", "|", ">", ": ", "!"])
     )
 )
+@example(["tags:", "\n", "tags:", "tags:"])
 def test_no_yaml_makes_it_raise(pieces: list[str]) -> None:
     for key, values in front("".join(pieces)).items():
         assert key in KEYS
