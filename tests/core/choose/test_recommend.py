@@ -183,7 +183,7 @@ def test_server_that_is_told_nothing_may_not_use_more_than_its_fraction_of_the_t
         (80, 0, ServerSettings(max_num_batched_tokens=8192, max_num_seqs=1024), (0.92, 0.92)),
         (24, 3, ServerSettings(), (0.8, 0.87)),
         (20, 0, ServerSettings(), (0.9, 0.97)),
-        (19.0, 0, ServerSettings(max_num_seqs=16), (0.92, 0.98)),
+        (19.0, 0, ServerSettings(max_num_seqs=16, enforce_eager=True), (0.92, 0.98)),
         (18.7, 0, ServerSettings(max_num_seqs=16), (0.94, 0.98)),
         (18.5, 0, ServerSettings(max_num_seqs=16, enforce_eager=True), (0.94, 0.98)),
     ],
