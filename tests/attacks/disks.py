@@ -173,7 +173,7 @@ def in_the_way(arena: Arena) -> None:
     (target / MODEL).mkdir(parents=True)
     (target / MODEL / "x").touch()
     plain(ran(one, *download(target)), 8)
-    plain(ran(one, *download(arena.folder / "other"), HOME="/dev/null", HF_HOME="/dev/null/hf"), 0)
+    plain(ran(one, *download(arena.folder / "homeless"), HOME="/dev/null", HF_HOME="/dev/null/hf"), 0)
     plain(ran(one, *download(Path("~nouser/x"))), 2)
     plain(ran(one, *download(Path("/dev/full/x"))), 8)
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -251,8 +252,8 @@ def token_stays(arena: Arena) -> None:
     require(seen, "the other host was not asked")
     for text in (*seen, *lines, done.stdout, done.stderr):
         require(SECRET not in text, f"the token is in {text[:80]!r}")
-    require(not any("referer" in text.lower() and "127.0.0.1" in text.lower().partition("referer")[2] for text in seen),
-            "the other host is told of the gate")  # fmt: skip
+    told = {line.strip() for text in seen for line in text.splitlines() if line.lower().startswith("referer:")}
+    require(all(re.fullmatch(r"(?i)referer: http://127\.0\.0\.1:\d+/", line) for line in told), f"told: {told}")
     for path in arena.folder.rglob("*"):
         if path.is_file() and path.stat().st_size < MIB:
             require(SECRET.encode() not in path.read_bytes(), f"the token is in {path.name}")
