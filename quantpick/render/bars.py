@@ -41,13 +41,15 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
+    while not (counters.files or counters.trouble):
+        # Nothing to show yet; what is said meanwhile has the screen to itself.
+        if over.wait(LOOK_S):
+            return
     console = _Console(stderr=True, force_terminal=True)
     with Progress(*columns, console=console, expand=True, transient=True) as screen:
         whole: TaskID | None = None
         tasks: dict[int, TaskID] = {}
         while not over.wait(LOOK_S):
-            if not counters.files and counters.trouble is None:
-                continue
             if whole is None:
                 whole = screen.add_task("all files", total=counters.size_bytes, completed=counters.reused_bytes)
             what = (

@@ -20,10 +20,9 @@ def announcement_page(answer: Recommendation) -> Page:
         loader = f"{named.loader.loader.name} {named.loader.shown_version}"
         doubts = "; ".join(reason.message for reason in named.reasons)
         return [*page, Line(f"warning: {named.branch.name} is not for {loader} here: {doubts}")]
-    if len(answer.choices) > 1:
-        page.append(Line(f"{best.branch.name}: {why(best, answer)}", "bold"))
-        page.append(Line(question(best, answer), "dim", 2))
-    return page
+    is_picked = len(answer.choices) > 1
+    page.append(Line(f"{best.branch.name}: {why(best, answer) if is_picked else words.spec(best.branch)}", "bold"))
+    return [*page, Line(question(best, answer), "dim", 2)]
 
 
 def arrival_page(result: DownloadResult) -> Page:
