@@ -93,7 +93,7 @@ class _Ranges:
         self.width = Width(job.line.connections, job.line.found.connections)
         missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
         total = sum(end - start for start, end in missing)
-        self._is_mirror = bool(missing) and job.source.link().is_the_hubs
+        self._is_mirror = bool(missing) and self._first_link().is_the_hubs
         step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, total // (_RANGES_PER_CONNECTION * job.line.connections)))
         step = _MIRROR_RANGE if self._is_mirror else step - step % BLOCK_BYTES
         self.stretches = Stretches(missing, step, may_split=not (is_limited or self._is_mirror))
@@ -109,6 +109,15 @@ class _Ranges:
         self._finished: deque[float] = deque(maxlen=16)
         """Bytes a second of the last stretches."""
         self._is_winding_down = False
+
+    def _first_link(self) -> Link:
+        """The link to begin with, asked for by a thread, so that a silent Hub is said and given up."""
+
+        def ask(_: Connection) -> None:
+            self._job.source.link()
+
+        Crew(self._patience).run(1, ask, meanwhile=lambda: None)
+        return self._job.source.link()
 
     def run(self) -> None:
         blocks = -(-self._job.missing_bytes // BLOCK_BYTES)
