@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from quantpick import errors
 from quantpick.__main__ import main
 from quantpick.cli.command import COMMANDS, environment_name
 from quantpick.demo.hub import HubRepo
@@ -294,3 +296,26 @@ def test_completion_knows_commands_options_and_choices() -> None:
     assert set(run_shell("quantpick", **environment).stdout.split()) == {"quality", "speed", "context"}
     environment |= {"COMP_WORDS": "quantpick recommend --loader exl", "COMP_CWORD": "3"}
     assert "exllamav2" in run_shell("quantpick", **environment).stdout.split()
+
+
+DOCS = (Path(__file__).parent.parent / "docs" / "scripts.md").read_text(encoding="utf-8")
+
+
+def test_docs_name_every_key_of_every_document() -> None:
+    said = set(re.findall(r"\w+", DOCS))
+    for name, definition in SCHEMA["$defs"].items():
+        assert set(definition["properties"]) <= said, name
+
+
+def test_docs_name_every_error_with_its_exit_code() -> None:
+    rows = {code: int(number) for number, code in re.findall(r"^\| (\d+) \| `([\w-]+)`", DOCS, re.MULTILINE)}
+    kinds: list[type[errors.QuantpickError]] = [errors.QuantpickError, *errors.QuantpickError.__subclasses__()]
+    assert {kind.code: kind.exit_code for kind in kinds if kind.__module__ == errors.__name__} == rows
+    assert set(rows) | {"interrupted", "terminated"} == set(SCHEMA["$defs"]["error"]["properties"]["code"]["enum"])
+
+
+def test_manual_page_has_a_section_for_every_command() -> None:
+    script = Path(__file__).parent.parent / ".ci" / "man.py"
+    page = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    assert page.startswith(".TH QUANTPICK 1")
+    assert re.findall(r"^\.SH ([A-Z]+)$", page, re.MULTILINE)[2:-1] == [name.upper() for name in COMMANDS]
