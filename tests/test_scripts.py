@@ -298,6 +298,13 @@ def test_completion_knows_commands_options_and_choices() -> None:
     assert "exllamav2" in run_shell("quantpick", **environment).stdout.split()
 
 
+def test_cache_that_one_loader_has_is_judged_by_that_loader(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASK, "--vram", "24", "--kv-dtype", "int8", "--json"]) == 3
+    data = valid(capsys.readouterr().out)["data"]
+    assert data["loader"]["name"] == "lmdeploy"
+    assert not any(reason["code"] == "kv-dtype" for one in data["branches"] for reason in one["reasons"])
+
+
 DOCS = (Path(__file__).parent.parent / "docs" / "scripts.md").read_text(encoding="utf-8")
 
 

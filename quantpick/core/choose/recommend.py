@@ -120,19 +120,20 @@ def _by_one_loader(
 ) -> tuple[LoaderAt, list[Choice]]:
     """The loader that judges, and its verdicts: the wished one, else the best for the repo that may be assumed.
 
-    That is the one by which the most branches fit, then that takes the most, then that reads the most; among equals the
-    first. A later one is not asked where one takes every branch and at least one fits.
+    That is the one by which the most branches fit, then that takes the most, then that has the wished cache, then that
+    reads the most; among equals the first. A later one is not asked where one takes every branch and at least one fits.
     """
     if wish.loader is not None:
         return wish.loader, [weigh(rule_on(branch, wish.loader, gpus, wish), gpus, wish) for branch in branches]
-    best: tuple[tuple[int, int, int], LoaderAt, list[Choice]] | None = None
+    best: tuple[tuple[int, int, bool, int], LoaderAt, list[Choice]] | None = None
     for candidate in wish.candidates or (LoaderAt(loader=loader) for loader in table.maintained()):
         choices = [rule_on(branch, candidate, gpus, wish) for branch in branches]
         taken = sum(not choice.reasons for choice in choices)
         read = sum(all(reason.code != "format" for reason in choice.reasons) for choice in choices)
         if taken:
             choices = [weigh(choice, gpus, wish) for choice in choices]
-        merit = sum(choice.fits for choice in choices) if taken else 0, taken, read
+        has_cache = not any(reason.code == "kv-dtype" for choice in choices for reason in choice.reasons)
+        merit = sum(choice.fits for choice in choices) if taken else 0, taken, has_cache, read
         if best is None or merit > best[0]:
             best = merit, candidate, choices
         if merit[0] and taken == len(branches):
