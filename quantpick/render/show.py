@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
-from quantpick.render import terminal, words
+from quantpick.render import phrases, terminal
 from quantpick.render.page import Page
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def tell(page: Page) -> None:
 
 def tell_warnings(about: "Iterable[BranchWarning]", *, whole: bool) -> None:
     """Warnings, on stderr; a person is shown the first few unless all are asked for."""
-    tell(words.warnings(about, None if whole or not _is_seen(sys.stderr) else _WARNINGS_SHOWN))
+    tell(phrases.warnings(about, None if whole or not _is_seen(sys.stderr) else _WARNINGS_SHOWN))
 
 
 def as_text(page: Page, stream: object, below: int = 1) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from quantpick.core.branches.table import BranchTable, SkippedBranch
 from quantpick.core.progress import DownloadProgress, FileProgress
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec
-from quantpick.render import bars, terminal, words
+from quantpick.render import bars, phrases, terminal
 from quantpick.render.screens.branches import branches_page
 from quantpick.render.show import as_text
 from tests.render.test_screens import Pipe, Terminal, plain
@@ -49,7 +49,7 @@ def obeyed(text: str) -> set[str]:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_shown_and_not_obeyed(text: str) -> None:
     for stream in (Terminal(), Pipe()):
-        shown = as_text([*branches_page(table(text)), *words.warnings(table(text).warnings)], stream)
+        shown = as_text([*branches_page(table(text)), *phrases.warnings(table(text).warnings)], stream)
         assert obeyed(shown) == set()
         assert "\x1b]8" not in shown
         assert terminal.printable(text) in plain(shown)

@@ -3,7 +3,7 @@
 from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.units import format_gb
-from quantpick.render import words
+from quantpick.render import phrases
 from quantpick.render.page import Block, Line, Page, Paste
 from quantpick.render.screens.recommendation import question, why
 
@@ -13,7 +13,7 @@ _NAMES_SHOWN = 4
 
 def announcement_page(answer: Recommendation) -> Page:
     """Which branch will be fetched, and why; or that the named one is not for the loader."""
-    page: list[Block] = [*words.warnings(answer.warnings, WARNINGS_SHOWN)]
+    page: list[Block] = [*phrases.warnings(answer.warnings, WARNINGS_SHOWN)]
     best = answer.recommended
     if best is None:
         (named,) = answer.choices
@@ -21,7 +21,7 @@ def announcement_page(answer: Recommendation) -> Page:
         doubts = "; ".join(reason.message for reason in named.reasons)
         return [*page, Line(f"warning: {named.branch.name} is not for {loader} here: {doubts}")]
     is_picked = len(answer.choices) > 1
-    page.append(Line(f"{best.branch.name}: {why(best, answer) if is_picked else words.spec(best.branch)}", "bold"))
+    page.append(Line(f"{best.branch.name}: {why(best, answer) if is_picked else phrases.spec(best.branch)}", "bold"))
     return [*page, Line(question(best, answer), "dim", 2)]
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.quant import Branch
 from quantpick.core.units import format_gb
-from quantpick.render import words
+from quantpick.render import phrases
 from quantpick.render.page import Block, Column, Grid, Line, Page, Row
 
 _CONTRADICTIONS: Final = frozenset({"card-mismatch", "name-mismatch", "stale-size", "unread-config"})
@@ -30,7 +30,7 @@ def branches_page(table: BranchTable) -> Page:
         page.append(Line("! what is said about it and what is there disagree: see the warnings", "dim"))
     if table.skipped:
         skipped = [Row(["", one.branch, one.reason]) for one in table.skipped]
-        page += words.gap([Line("Not quantizations", "bold")])
+        page += phrases.gap([Line("Not quantizations", "bold")])
         page.append(Grid((Column(""), Column(""), Column("")), skipped, prose=True))
     return page
 
@@ -43,6 +43,6 @@ def _row(branch: Branch, *, doubted: bool) -> Row:
             "" if branch.size_bytes is None else format_gb(branch.size_bytes),
             {True: "yes", False: "no", None: ""}[branch.exllama],
             "" if branch.seq_len is None else str(branch.seq_len),
-            words.spec(branch),
+            phrases.spec(branch),
         ]
     )

@@ -8,7 +8,7 @@ from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.quant import Reason
 from quantpick.core.units import GIB, format_gib
-from quantpick.render import words
+from quantpick.render import phrases
 from quantpick.render.page import Block, Column, Grid, Line, Page, Paste, Row, Segment
 
 BAR_CELLS: Final = 16
@@ -57,13 +57,13 @@ def recommendation_page(
         brief: whether to leave the table out.
     """
     page = [*_verdict(answer), *(Line(note, "dim", 2) for note in notes)]
-    page += words.gap([Paste(argv) for argv in next_steps])
+    page += phrases.gap([Paste(argv) for argv in next_steps])
     page += _advice(answer, asked)
     if not brief:
-        page += words.gap([_table(answer, whole=why_all)])
+        page += phrases.gap([_table(answer, whole=why_all)])
     rejected = [choice for choice in answer.choices if not choice.fits]
     if rejected and why_all:
-        page += words.gap(
+        page += phrases.gap(
             [Line("Why not the others" if answer.recommended else "Why not", "bold"), *_reasons(rejected)]
         )
     elif rejected and not brief:
@@ -81,7 +81,7 @@ def why(best: Choice, answer: Recommendation) -> str:
     if answer.ranked_by is not None and answer.wish.prefer == "quality":
         virtue += f", by the {answer.ranked_by.replace('_', ' ')} on the card"
     only = sum(choice.fits for choice in answer.choices) == 1
-    return f"{words.spec(best.branch)}: {'the only one that fits' if only else virtue}"
+    return f"{phrases.spec(best.branch)}: {'the only one that fits' if only else virtue}"
 
 
 def _measured(answer: Recommendation) -> str:
@@ -157,7 +157,7 @@ def _advice(answer: Recommendation, asked: Sequence[str]) -> list[Block]:
         named = ", ".join(others[:ADVICE_SHOWN])
         blocks.append(Line(f"- the card names these other repos of the model: {named}", indent=2))
     title = "What would help" if answer.recommended is None else "Also"
-    return words.gap([Line(title, "bold"), *blocks]) if blocks else []
+    return phrases.gap([Line(title, "bold"), *blocks]) if blocks else []
 
 
 def _with_options(asked: Sequence[str], options: Sequence[str]) -> list[str]:
