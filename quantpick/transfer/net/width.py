@@ -12,8 +12,8 @@ _LOSS: Final = 0.5
 """Chosen: a total below this share of what fewer connections brought is a collapse."""
 _SETTLE_S: Final = 0.15
 _MEASURE_S: Final = 0.25
-"""Chosen: how long new connections are given to start, and how long they are measured; twice the time to the first
-byte where that is longer."""
+"""Chosen: how long new connections are given to start, and how long they are measured; the time to the first byte where
+that is longer."""
 _STEADY_S: Final = 1.0
 """Chosen: over how long a settled line is measured."""
 _HOLD_S: Final = 20.0
@@ -58,13 +58,13 @@ class Width:
         """
         if self._changed_at is None:
             self._changed_at = now_s
-        if now_s < self._changed_at + max(_SETTLE_S, 2 * self.first_byte_s):
+        if now_s < self._changed_at + max(_SETTLE_S, self.first_byte_s):
             return
         if self._from is None:
             self._from = (now_s, received_bytes)
             return
         span = now_s - self._from[0]
-        if span < (_STEADY_S if self.is_settled else max(_MEASURE_S, 2 * self.first_byte_s)):
+        if span < (_STEADY_S if self.is_settled else max(_MEASURE_S, self.first_byte_s)):
             return
         self.rate = (received_bytes - self._from[1]) / span
         self._from = (now_s, received_bytes)
