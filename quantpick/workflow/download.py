@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,6 +23,7 @@ from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
+from quantpick.core.target import Target
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
 from quantpick.workflow.choice import WishWords, loader_table, make_wish, target
@@ -96,29 +97,100 @@ def download(
         DiskError: not enough disk, or the target cannot be written.
         DamagedError: a file differs from the Hub's hash.
     """
-    from quantpick.hub import client
-    from quantpick.transfer.disk.locks import Interrupted, Waiting
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
-    from quantpick.transfer.download import check_disk, fetch_branch, needed_bytes
-    from quantpick.transfer.net.line import Line
-    from quantpick.transfer.net.pace import Pace
-    from quantpick.transfer.net.patience import Patience, Stopped
 
     options, asked = _judged(options, wish, words)
+    pick = _pick(_named(repo, revision, file), file, mmproj=mmproj, wish=asked, gpus=gpus, token=token)
+    if pick.answer is not None and announce is not None:
+        announce(pick.answer)
+    chosen = selection.select_files(pick.parts, include=options.include, exclude=options.exclude)
+    _check_names(pick.repo_id, chosen.files)
+    layout: Layout = (
+        CacheLayout(pick.repo_id, pick.branch, None if cache_dir is None else Path(cache_dir))
+        if local_dir is None
+        else FolderLayout(pick.repo_id, pick.branch, Path(local_dir), force=options.force)
+    )
+    result = DownloadResult(
+        repo_id=pick.repo_id,
+        branch=pick.branch.name,
+        commit=pick.branch.commit,
+        path=str(layout.path.absolute()),
+        transport=None,
+        files=chosen.files,
+        left_out=chosen.pickles,
+        launch=_launch(pick.answer, pick.on_disk(layout.path.absolute(), in_hub_cache=local_dir is None)),
+    )
+    if options.dry_run:
+        return _planned(result, layout)
+    return _fetch(result, layout, options, progress or DownloadProgress(), token=token, stop=stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """What is to be fetched, found at one commit.
+
+    Args:
+        repo_id: as the Hub writes it today.
+        branch: the branch that it lies in.
+        parts: its files: those of the branch, or of one set of GGUF files.
+        projector: the mmproj among them, or None.
+        answer: the verdict on it, or None where no loader was wished.
+    """
+
+    repo_id: str
+    branch: BranchFiles
+    parts: tuple[RepoFile, ...]
+    projector: RepoFile | None
+    answer: Recommendation | None
+
+    def on_disk(self, path: Path, *, in_hub_cache: bool) -> OnDisk:
+        """What a launch command has to know of it when it is there."""
+        return OnDisk(
+            repo_id=self.repo_id,
+            branch=self.branch.name,
+            path=str(path),
+            hub_cache=str(path).partition("/models--")[0] if in_hub_cache else None,
+            files=[one.path for one in self.parts],
+            projector=self.projector.path if self.projector else None,
+        )
+
+
+def _named(repo: str, revision: str | None, file: str | None) -> Target:
+    """The repo and the branch that the words name; a set of files without a branch is one of ``main``.
+
+    Raises:
+        UsageError: they name two different branches.
+    """
     named = target(repo)
     if revision is not None:
         if not named.is_at(revision):
             raise UsageError(f"`{repo}` names a branch, and `--revision {revision}` another", hint="name one of them")
-        named = replace(named, revision=revision, may_name_a_folder=False)
-    if named.revision is None and file is not None:
-        named = replace(named, revision="main")
+        return replace(named, revision=revision, may_name_a_folder=False)
+    return replace(named, revision="main") if named.revision is None and file is not None else named
+
+
+def _pick(
+    named: Target,
+    file: str | None,
+    *,
+    mmproj: bool,
+    wish: Wish,
+    gpus: Sequence[Gpu] | None,
+    token: str | bool | None,
+) -> _Pick:
+    """The branch that was named, or the recommended one, and of it the files that are meant.
+
+    Raises:
+        NothingFitsError: none was named and none fits.
+        NotFoundError, AccessError, HubError: it is not to be had.
+    """
     answer, commit = None, None
     if named.revision is None:
-        answer = recommend(repo, wish=asked, gpus=gpus, token=token)
-        picked = _best(answer)
-        named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=picked.branch.git_branch)
-        commit = picked.branch.commit
-        file = picked.branch.files.name if picked.branch.files else None
+        answer = recommend(named.repo_id, wish=wish, gpus=gpus, token=token)
+        best = _best(answer).branch
+        named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=best.git_branch)
+        commit = best.commit
+        file = best.files.name if best.files else None
     facts, found = find_facts(named, commit=commit, token=token)
     if found is not None and file is not None:
         raise NotFoundError(f"`{facts.repo_id}` has no branch `{named.revision}`")
@@ -126,44 +198,43 @@ def download(
     branch = facts.branches[0]
     wanted = None if file is None else _wanted(facts.repo_id, branch, file)
     projector = _projector(facts.repo_id, wanted) if mmproj else None
-    answer = answer or _verdict_on(facts, asked, gpus, wanted)
-    if answer is not None and announce is not None:
-        announce(answer)
     parts = branch.files if wanted is None else (*wanted.files, *([projector] if projector else ()))
-    chosen = selection.select_files(parts, include=options.include, exclude=options.exclude)
-    _check_names(facts.repo_id, chosen.files)
-    layout: Layout = (
-        CacheLayout(facts.repo_id, branch, None if cache_dir is None else Path(cache_dir))
-        if local_dir is None
-        else FolderLayout(facts.repo_id, branch, Path(local_dir), force=options.force)
-    )
-    result = DownloadResult(
-        repo_id=facts.repo_id,
-        branch=branch.name,
-        commit=branch.commit,
-        path=str(layout.path.absolute()),
-        transport=None,
-        files=chosen.files,
-        left_out=chosen.pickles,
-        launch=_launch(
-            answer,
-            OnDisk(
-                repo_id=facts.repo_id,
-                branch=branch.name,
-                path=str(layout.path.absolute()),
-                hub_cache=str(layout.path.absolute()).partition("/models--")[0] if local_dir is None else None,
-                files=[one.path for one in parts],
-                projector=projector.path if projector else None,
-            ),
-        ),
-    )
-    places = [layout.place(file) for file in chosen.files]
-    if options.dry_run:
-        needed = needed_bytes(places)
-        return replace(result, planned=True, fetched_bytes=needed, reused_bytes=max(0, result.total_bytes - needed))
-    counters = progress or DownloadProgress()
+    return _Pick(facts.repo_id, branch, tuple(parts), projector, answer or _verdict_on(facts, wish, gpus, wanted))
+
+
+def _planned(result: DownloadResult, layout: "Layout") -> DownloadResult:
+    """The result of a dry run: what would be fetched, and what is there."""
+    from quantpick.transfer.download import needed_bytes
+
+    needed = needed_bytes([layout.place(file) for file in result.files])
+    return replace(result, planned=True, fetched_bytes=needed, reused_bytes=max(0, result.total_bytes - needed))
+
+
+def _fetch(
+    result: DownloadResult,
+    layout: "Layout",
+    options: TransferOptions,
+    counters: DownloadProgress,
+    *,
+    token: str | bool | None,
+    stop: threading.Event | None,
+) -> DownloadResult:
+    """Bring the files to their places; the result, with what it cost.
+
+    Raises:
+        KeyboardInterrupt: it was told to stop.
+        TransferError, DiskError, DamagedError, AccessError, NotFoundError, HubError: as `download`.
+    """
+    from quantpick.hub import client
+    from quantpick.transfer.disk.locks import Interrupted, Waiting
+    from quantpick.transfer.download import check_disk, fetch_branch
+    from quantpick.transfer.net.line import Line
+    from quantpick.transfer.net.pace import Pace
+    from quantpick.transfer.net.patience import Patience, Stopped
+
+    places = [layout.place(file) for file in result.files]
     line = Line(
-        lambda file: client.file_url(facts.repo_id, branch.commit, file.path),
+        lambda file: client.file_url(result.repo_id, result.commit, file.path),
         login=client.login_header(token),
         connections=options.connections,
         patience=Patience(options.retry_for_s, stop, counters),
@@ -175,9 +246,9 @@ def download(
         with layout.claimed(Waiting(line.patience.stop, options.retry_for_s, counters.wait_for)):
             line.patience.fresh()
             check_disk(places, places[0].final.parent)
-            layout.begun(chosen.files)
+            layout.begun(result.files)
             fetched = fetch_branch(layout, places, line, options.transport, counters)
-            layout.finished(chosen.files)
+            layout.finished(result.files)
     except (Stopped, Interrupted) as stopped:
         raise KeyboardInterrupt from stopped
     return replace(_with_costs(result, fetched, time.monotonic() - started), left_behind=layout.left_behind)
