@@ -5,32 +5,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from quantpick.core import selection
-from quantpick.core.branches import table as branch_table
-from quantpick.core.choose.advice import nothing_fits
 from quantpick.core.choose.recommend import Recommendation
-from quantpick.core.choose.recommend import recommend as judge
-from quantpick.core.choose.verdict import Choice
 from quantpick.core.choose.wish import Wish
-from quantpick.core.gguf.sets import GgufSet, find_set, find_sets
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
-from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
-from quantpick.core.target import Target
+from quantpick.core.repo import RepoFile
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
-from quantpick.errors import HubError, NotFoundError, NothingFitsError, UsageError
-from quantpick.workflow.choice import WishWords, loader_table, make_wish, target
+from quantpick.errors import HubError, NotFoundError, UsageError
+from quantpick.workflow.choice import WishWords, make_wish
 from quantpick.workflow.launching import launch_on_disk
-from quantpick.workflow.machine import machine
-from quantpick.workflow.recommend import recommend
-from quantpick.workflow.survey import StrPath, find_facts, shaped
+from quantpick.workflow.pick import named_target, pick
+from quantpick.workflow.survey import StrPath
 
 if TYPE_CHECKING:
     from quantpick.transfer.disk.places import Layout
@@ -100,106 +92,29 @@ def download(
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
 
     options, asked = _judged(options, wish, words)
-    pick = _pick(_named(repo, revision, file), file, mmproj=mmproj, wish=asked, gpus=gpus, token=token)
-    if pick.answer is not None and announce is not None:
-        announce(pick.answer)
-    chosen = selection.select_files(pick.parts, include=options.include, exclude=options.exclude)
-    _check_names(pick.repo_id, chosen.files)
+    picked = pick(named_target(repo, revision, file), file, mmproj=mmproj, wish=asked, gpus=gpus, token=token)
+    if picked.answer is not None and announce is not None:
+        announce(picked.answer)
+    chosen = selection.select_files(picked.parts, include=options.include, exclude=options.exclude)
+    _check_names(picked.repo_id, chosen.files)
     layout: Layout = (
-        CacheLayout(pick.repo_id, pick.branch, None if cache_dir is None else Path(cache_dir))
+        CacheLayout(picked.repo_id, picked.branch, None if cache_dir is None else Path(cache_dir))
         if local_dir is None
-        else FolderLayout(pick.repo_id, pick.branch, Path(local_dir), force=options.force)
+        else FolderLayout(picked.repo_id, picked.branch, Path(local_dir), force=options.force)
     )
     result = DownloadResult(
-        repo_id=pick.repo_id,
-        branch=pick.branch.name,
-        commit=pick.branch.commit,
+        repo_id=picked.repo_id,
+        branch=picked.branch.name,
+        commit=picked.branch.commit,
         path=str(layout.path.absolute()),
         transport=None,
         files=chosen.files,
         left_out=chosen.pickles,
-        launch=_launch(pick.answer, pick.on_disk(layout.path.absolute(), in_hub_cache=local_dir is None)),
+        launch=_launch(picked.answer, picked.on_disk(layout.path.absolute(), in_hub_cache=local_dir is None)),
     )
     if options.dry_run:
         return _planned(result, layout)
     return _fetch(result, layout, options, progress or DownloadProgress(), token=token, stop=stop)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pick:
-    """What is to be fetched, found at one commit.
-
-    Args:
-        repo_id: as the Hub writes it today.
-        branch: the branch that it lies in.
-        parts: its files: those of the branch, or of one set of GGUF files.
-        projector: the mmproj among them, or None.
-        answer: the verdict on it, or None where no loader was wished.
-    """
-
-    repo_id: str
-    branch: BranchFiles
-    parts: tuple[RepoFile, ...]
-    projector: RepoFile | None
-    answer: Recommendation | None
-
-    def on_disk(self, path: Path, *, in_hub_cache: bool) -> OnDisk:
-        """What a launch command has to know of it when it is there."""
-        return OnDisk(
-            repo_id=self.repo_id,
-            branch=self.branch.name,
-            path=str(path),
-            hub_cache=str(path).partition("/models--")[0] if in_hub_cache else None,
-            files=[one.path for one in self.parts],
-            projector=self.projector.path if self.projector else None,
-        )
-
-
-def _named(repo: str, revision: str | None, file: str | None) -> Target:
-    """The repo and the branch that the words name; a set of files without a branch is one of ``main``.
-
-    Raises:
-        UsageError: they name two different branches.
-    """
-    named = target(repo)
-    if revision is not None:
-        if not named.is_at(revision):
-            raise UsageError(f"`{repo}` names a branch, and `--revision {revision}` another", hint="name one of them")
-        return replace(named, revision=revision, may_name_a_folder=False)
-    return replace(named, revision="main") if named.revision is None and file is not None else named
-
-
-def _pick(
-    named: Target,
-    file: str | None,
-    *,
-    mmproj: bool,
-    wish: Wish,
-    gpus: Sequence[Gpu] | None,
-    token: str | bool | None,
-) -> _Pick:
-    """The branch that was named, or the recommended one, and of it the files that are meant.
-
-    Raises:
-        NothingFitsError: none was named and none fits.
-        NotFoundError, AccessError, HubError: it is not to be had.
-    """
-    answer, commit = None, None
-    if named.revision is None:
-        answer = recommend(named.repo_id, wish=wish, gpus=gpus, token=token)
-        best = _best(answer).branch
-        named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=best.git_branch)
-        commit = best.commit
-        file = best.files.name if best.files else None
-    facts, found = find_facts(named, commit=commit, token=token)
-    if found is not None and file is not None:
-        raise NotFoundError(f"`{facts.repo_id}` has no branch `{named.revision}`")
-    file = found if file is None else file
-    branch = facts.branches[0]
-    wanted = None if file is None else _wanted(facts.repo_id, branch, file)
-    projector = _projector(facts.repo_id, wanted) if mmproj else None
-    parts = branch.files if wanted is None else (*wanted.files, *([projector] if projector else ()))
-    return _Pick(facts.repo_id, branch, tuple(parts), projector, answer or _verdict_on(facts, wish, gpus, wanted))
 
 
 def _planned(result: DownloadResult, layout: "Layout") -> DownloadResult:
@@ -277,42 +192,6 @@ def _judged(options: TransferOptions | None, wish: Wish | None, words: DownloadW
     return options, make_wish(**said) if wish is None else wish
 
 
-def _best(answer: Recommendation) -> Choice:
-    if answer.recommended is None:
-        message, hint = nothing_fits(answer)
-        raise NothingFitsError(message, hint=hint, answer=answer)
-    return answer.recommended
-
-
-def _projector(repo_id: str, wanted: GgufSet | None) -> RepoFile:
-    """The mmproj that goes with a set.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    if wanted is None or not wanted.projectors:
-        raise NotFoundError(f"`{repo_id}` has no mmproj for {wanted.name if wanted else 'a whole branch'}")
-    return wanted.projectors[0]
-
-
-def _wanted(repo_id: str, branch: BranchFiles, file: str) -> GgufSet:
-    """The set of files of a branch that a user named.
-
-    Raises:
-        NotFoundError: there is none, or it is not whole.
-    """
-    sets = find_sets(branch.files)
-    found = find_set(sets, file)
-    if found is None:
-        names = [one.name for one in sets]
-        near = get_close_matches(file.upper(), names, n=3, cutoff=0.4) or names[:3]
-        hint = f"there is {', '.join(near)}: --file {near[0]}" if near else "it has no GGUF files"
-        raise NotFoundError(f"`{repo_id}` has no GGUF file `{file}` in `{branch.name}`", hint=hint)
-    if found.problem is not None:
-        raise NotFoundError(f"`{found.name}` of `{repo_id}` is {found.problem}")
-    return found
-
-
 def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
     """See that every file can be given its name here.
 
@@ -329,27 +208,6 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
     pair = selection.same_but_for_case(files) if sys.platform in ("win32", "darwin") else None
     if pair is not None:
         raise HubError(f"`{repo_id}` holds `{pair[0]}` and `{pair[1]}`, one name on this disk", hint="--exclude one")
-
-
-def _verdict_on(
-    facts: RepoFacts, asked: Wish, gpus: Sequence[Gpu] | None, wanted: GgufSet | None
-) -> Recommendation | None:
-    """What the wished loader makes of a branch that was named; None where no loader is, or it holds no quantization.
-
-    A machine without a GPU may download too: then memory is not judged.
-    """
-    table = branch_table.table_from_repo(facts)
-    rows = [
-        one
-        for one in shaped(table).branches
-        if wanted is None or (one.files is not None and one.files.paths == wanted.paths)
-    ]
-    if not asked.names_a_loader or not rows:
-        return None
-    if gpus is None:
-        gpus = machine().found.gpus
-    answer = judge(rows, gpus, asked, loader_table())
-    return replace(answer, repo_id=facts.repo_id)
 
 
 def _launch(answer: Recommendation | None, placed: OnDisk) -> tuple[str, ...] | None:
