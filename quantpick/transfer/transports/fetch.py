@@ -54,7 +54,7 @@ def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
     reused = job.partial.journal.held_bytes
     job.tally.reused(reused)
     matches = _arrives(job, choice)
-    if not matches and job.tally.transport not in (None, "range"):
+    if not matches and set(job.tally.brought) - {"range"}:
         # Only `range` sees whether a server sends what it was asked for.
         reused = 0
         job.partial.journal.forget()
