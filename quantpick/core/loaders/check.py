@@ -25,7 +25,7 @@ from typing import Final
 
 from quantpick.core.loaders.facts import About, Facts
 from quantpick.core.loaders.table import Loader, Rule
-from quantpick.core.loaders.trial import act_order_answers, try_rule
+from quantpick.core.loaders.trial import act_order_answers, takes_packing, try_rule
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.loaders.words import listing
 from quantpick.core.methods import METHODS, Method
@@ -120,7 +120,7 @@ def _rules(chosen: LoaderAt, method: Method | None = None) -> list[tuple[Rule, b
 
 
 def _method(chosen: LoaderAt, quant: QuantSpec, branch: str | None) -> tuple[Method | None, tuple[BranchWarning, ...]]:
-    """The quantization's method; where nobody names it, the loader's first that the bits allow, with a warning.
+    """The quantization's method; where nobody names it, the loader's first that bits and packing allow, with a warning.
 
     Groups and act order speak against the methods that have none. None when the loader has no such method.
     """
@@ -129,6 +129,7 @@ def _method(chosen: LoaderAt, quant: QuantSpec, branch: str | None) -> tuple[Met
     grouped = quant.group_size is not None or quant.desc_act is not None
     for rule, _ in _rules(chosen):
         fits = rule.rejects is None and (quant.bits is None or rule.takes_bits(quant.bits))
+        fits = fits and takes_packing(rule, quant.packing)
         if fits and not (grouped and not METHODS[rule.method].has_groups):
             message = f"nothing says how this branch is quantized: judged as {METHODS[rule.method].title}"
             return rule.method, (BranchWarning("unknown-fact", branch, message),)

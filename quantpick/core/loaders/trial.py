@@ -169,13 +169,21 @@ _USUAL_PACKING: Final[Mapping[Method, tuple[str, ...]]] = {"awq": ("gemm",), "gg
 """The layouts that a rule takes where it names none."""
 
 
+def takes_packing(rule: Rule, packing: str | None) -> bool:
+    """Whether a rule takes a layout of the weights; where nobody says it, it may."""
+    taken = _packings(rule)
+    return packing is None or taken is None or packing.lower() in taken
+
+
+def _packings(rule: Rule) -> tuple[str, ...] | None:
+    return rule.packings or _USUAL_PACKING.get(rule.method)
+
+
 def _check_packing(rule: Rule, facts: Facts) -> _Finding:
-    packing = facts.quant.packing
-    taken = rule.packings or _USUAL_PACKING.get(facts.method)
-    if packing is None or taken is None or packing.lower() in taken:
+    if takes_packing(rule, facts.quant.packing):
         return None
-    takes = f"{facts.label} takes {METHODS[facts.method].title} packed as {listing(taken, 'or')}"
-    return _objection(rule, "packing", f"{takes}, this branch is packed as {packing}")
+    takes = f"{facts.label} takes {METHODS[facts.method].title} packed as {listing(_packings(rule) or (), 'or')}"
+    return _objection(rule, "packing", f"{takes}, this branch is packed as {facts.quant.packing}")
 
 
 def _check_checkpoint_format(rule: Rule, facts: Facts) -> _Finding:
