@@ -15,7 +15,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from quantpick.core.progress import DownloadProgress, FileProgress
+from quantpick.core.progress import DownloadProgress, FileProgress, Phase
 from quantpick.render.at import LOOK_S, title, trouble
 from quantpick.render.terminal import printable
 
@@ -47,27 +47,42 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
             return
     console = _Console(stderr=True, force_terminal=True)
     with Progress(*columns, console=console, expand=True, transient=True) as screen:
-        whole: TaskID | None = None
-        tasks: dict[int, TaskID] = {}
+        shown = _Shown(screen)
         while not over.wait(LOOK_S):
-            if whole is None:
-                whole = screen.add_task("all files", total=counters.size_bytes, completed=counters.reused_bytes)
-            what = (
-                title(counters) if counters.trouble is None else printable(trouble(counters.trouble, time.monotonic()))
-            )
-            screen.update(whole, total=counters.size_bytes, completed=counters.present_bytes, description=what)
-            for at, file in enumerate(counters.files):
-                _one_bar(screen, tasks, at, file)
+            shown.look(counters)
 
 
-def _one_bar(screen: Progress, tasks: dict[int, TaskID], at: int, file: FileProgress) -> None:
-    if file.size_bytes < _OWN_BAR_BYTES or file.phase == "queued":
-        return
-    if file.phase == "done":
-        if at in tasks:
-            screen.remove_task(tasks.pop(at))
-        return
-    if at not in tasks:
-        tasks[at] = screen.add_task("", total=file.size_bytes, completed=file.reused_bytes)
-    done = file.hashed_bytes if file.phase == "verifying" else file.present_bytes
-    screen.update(tasks[at], completed=done, description=f"  {file.phase} {printable(file.path)[:_NAME_CELLS]}")
+class _Shown:
+    """What is on the screen: a bar for all, and one for each large file at work where that says more."""
+
+    def __init__(self, screen: Progress) -> None:
+        self._screen = screen
+        self._whole = screen.add_task("all files", total=None)
+        self._tasks: dict[tuple[int, Phase], TaskID] = {}
+
+    def look(self, counters: DownloadProgress) -> None:
+        """Show the counters as they are now."""
+        what = title(counters) if counters.trouble is None else printable(trouble(counters.trouble, time.monotonic()))
+        total, present = counters.size_bytes, counters.present_bytes
+        self._screen.update(self._whole, total=total, completed=present, description=what)
+        busy = [(at, file) for at, file in enumerate(counters.files) if _is_busy(file)]
+        if len(busy) == 1 and busy[0][1].phase != "verifying":
+            busy = []  # its bar would be the one for all, twice
+        keys = {(at, file.phase) for at, file in busy}
+        for key in [key for key in self._tasks if key not in keys]:
+            self._screen.remove_task(self._tasks.pop(key))
+        for at, file in busy:
+            self._one_bar(at, file)
+
+    def _one_bar(self, at: int, file: FileProgress) -> None:
+        """A bar of one phase of a file; hashing has a rate of its own, so it has a bar of its own."""
+        done = file.hashed_bytes if file.phase == "verifying" else file.present_bytes
+        key = at, file.phase
+        if key not in self._tasks:
+            self._tasks[key] = self._screen.add_task("", total=file.size_bytes, completed=done)
+        name = printable(file.path)[:_NAME_CELLS]
+        self._screen.update(self._tasks[key], completed=done, description=f"  {file.phase} {name}")
+
+
+def _is_busy(file: FileProgress) -> bool:
+    return file.size_bytes >= _OWN_BAR_BYTES and file.phase not in ("queued", "done")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantpick.core.branches.table import BranchTable, SkippedBranch
-from quantpick.core.progress import DownloadProgress, FileProgress
+from quantpick.core.progress import DownloadProgress, FileProgress, Phase
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec
 from quantpick.render import bars, phrases, terminal
 from quantpick.render.screens.branches import branches_page
@@ -76,15 +76,28 @@ def test_answer_line_and_error_line_hold_nothing_that_is_obeyed(text: str, capsy
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_bars_survive_any_file_name_and_leave_the_cursor_alone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _bars_of([text, "other"], monkeypatch)
+    assert "fetching" in shown
+    assert "\x1b[?25l" not in shown
+    assert "evil.example\x07" not in shown
+
+
+def test_one_large_file_shows_one_bar_while_it_is_fetched_and_another_while_it_is_hashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "model" not in _bars_of(["model"], monkeypatch)
+    assert "verifying model" in _bars_of(["model"], monkeypatch, phase="verifying")
+
+
+def _bars_of(names: list[str], monkeypatch: pytest.MonkeyPatch, phase: Phase = "fetching") -> str:
+    """What a terminal gets of large files of these names."""
     shown = io.StringIO()
     monkeypatch.setattr("sys.stderr", shown)
     over = threading.Event()
-    counters = DownloadProgress([FileProgress(text, 10**9, fetched_bytes=10**8, phase="fetching")])
+    counters = DownloadProgress([FileProgress(name, 10**9, fetched_bytes=10**8, phase=phase) for name in names])
     thread = threading.Thread(target=bars.bars, args=(counters, over))
     thread.start()
     time.sleep(0.3)
     over.set()
     thread.join()
-    assert "fetching" in shown.getvalue()
-    assert "\x1b[?25l" not in shown.getvalue()
-    assert "evil.example\x07" not in shown.getvalue()
+    return shown.getvalue()

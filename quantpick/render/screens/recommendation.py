@@ -78,8 +78,6 @@ def why(best: Choice, answer: Recommendation) -> str:
         "speed": "the smallest that is good enough, so the fastest",
         "context": "the one that leaves the most room",
     }[answer.wish.prefer]
-    if answer.ranked_by is not None and answer.wish.prefer == "quality":
-        virtue += f", by the {answer.ranked_by.replace('_', ' ')} on the card"
     only = sum(choice.fits for choice in answer.choices) == 1
     return f"{phrases.spec(best.branch)}: {'the only one that fits' if only else virtue}"
 

@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from quantpick.core import defaults
 from quantpick.errors import TransferError
 from quantpick.files import make_folder, open_regular
 from quantpick.transfer.disk.trouble import disk_errors
+
+if TYPE_CHECKING:
+    import psutil
 
 try:
     import fcntl
@@ -177,9 +180,17 @@ def _holder(descriptor: int) -> _Holder | None:
         with process.oneshot():
             since = datetime.fromtimestamp(process.create_time()).astimezone().strftime("%H:%M:%S")
             stopped = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
-            return _Holder(process.pid, process.name(), since, stopped)
+            return _Holder(process.pid, _name(process), since, stopped)
     except (psutil.Error, OSError, ValueError):
         return None
+
+
+def _name(process: "psutil.Process") -> str:
+    """The program that runs; where that is an interpreter, its script or module."""
+    name, words = process.name(), process.cmdline()[1:]
+    words = words[1:] if words[:1] == ["-m"] else words
+    script = words[0].rpartition("/")[2] if words and not words[0].startswith("-") else ""
+    return script if script and name.startswith("python") else name
 
 
 def _pid_by_kernel(inode: int) -> int | None:
