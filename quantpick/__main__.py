@@ -99,7 +99,7 @@ def run() -> None:
         import gc
 
         gc.set_threshold(_OBJECTS_PER_COLLECTION)
-        code = main()
+        code = _flushed(main())
     except KeyboardInterrupt:
         code = 130
     except Terminated:
@@ -108,6 +108,17 @@ def run() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _flushed(code: int) -> int:
+    """The exit code, when what was printed is really out; what cannot be written is let go."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        if code == 0:
+            return _READER_LEFT if isinstance(error, BrokenPipeError) else DiskError.exit_code
+    return code
 
 
 def _hold_streams() -> None:

@@ -1,11 +1,13 @@
 """What `import quantpick` gives: names that are seen, typed, and called as in the JSON documents."""
 
+import contextlib
 import io
 import json
 import pydoc
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,55 @@ def test_wrong_argument_raises_usage_error_and_prints_nothing(
         quantpick.recommend(card=CARD, **wrong)  # type: ignore[arg-type]
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
+
+
+NONSENSE = [None, float("nan"), float("inf"), -1, 10**400, "\0", "\ud800", [], [None], {}, object(), b"x", 1.5]
+ASKED = {
+    "list_branches": ("repo", "token", "timeout_s", "card", "config"),
+    "recommend": ("wish", "gpus", "loader", "context_tokens", "kv_dtype", "batch", "prefer", "headroom", "nonsense"),
+    "download": (
+        *("revision", "file", "local_dir", "cache_dir", "options", "progress", "stop", "token", "wish", "gpus"),
+        *("announce", "include", "exclude", "transport", "connections", "retry_for_s", "limit_bytes_per_s"),
+    ),
+    "verify": ("place", "cache_dir", "token", "retry_for_s"),
+    "estimate_vram": ("quant", "shape", "loader", "context_tokens", "kv_dtype", "batch", "version", "settings"),
+}
+RIGHT: dict[str, dict[str, object]] = {
+    "list_branches": {"card": CARD},
+    "recommend": {"card": CARD, "gpus": [GPU]},
+    "download": {"repo": "owner/name", "revision": "main", "dry_run": True},
+    "verify": {"place": "owner/name", "offline": True},
+    "estimate_vram": {
+        "quant": quantpick.QuantSpec("gptq", 4, 128),
+        "shape": quantpick.ModelShape(40, 5120, 40, 40, 128, 13824, 32000),
+        "loader": "exllamav2",
+        "context_tokens": 4096,
+    },
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_nonsense_in_any_argument_raises_only_our_own_errors(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:0")
+    monkeypatch.chdir(tmp_path)
+    for argument in ASKED[name]:
+        for value in NONSENSE:
+            with contextlib.suppress(quantpick.QuantpickError):
+                getattr(quantpick, name)(**{**RIGHT[name], argument: value})
+
+
+@pytest.mark.parametrize("field", ["index", "name", "total_bytes", "free_bytes", "compute_capability"])
+def test_gpu_that_is_none_raises_only_our_own_errors(field: str) -> None:
+    for value in [*NONSENSE, 0]:
+        with contextlib.suppress(quantpick.QuantpickError):
+            quantpick.recommend(card=CARD, gpus=[replace(GPU, **{field: value})], loader="vllm")  # type: ignore[arg-type]
+
+
+def test_one_text_is_no_list_of_patterns() -> None:
+    with pytest.raises(quantpick.UsageError, match="include"):
+        quantpick.download("owner/name", "main", include="*.json", dry_run=True)
 
 
 def test_values_are_frozen() -> None:

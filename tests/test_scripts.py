@@ -241,6 +241,8 @@ def run_shell(command: str, **more: str) -> "subprocess.CompletedProcess[str]":
         ("quantpick loaders --json >/dev/full", 8),
         ("quantpick --help >/dev/full", 8),
         ("quantpick loaders >&-", 8),
+        ("quantpick --help >&-", 8),
+        ("quantpick --version >&-", 8),
         ("quantpick loaders -q >&- 2>&-", 2),
         (f"quantpick list --card {CARD} -q 2>&-", 0),
         (f"quantpick list --card {CARD} -q 2>/dev/full", 0),

@@ -23,3 +23,6 @@ MAX_BATCH: Final = 2**16
 
 TIMEOUT_S: Final = 120.0
 """Seconds for all questions about one repo together; chosen so that 200 branches arrive at 64 kB/s."""
+
+LONGEST_S: Final = 1e12
+"""The most seconds that can be waited for; beyond anybody's life, and small enough to reckon with."""

@@ -1,9 +1,11 @@
 """What a user may say about a download: which files, how they come, and how long to try."""
 
+import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from quantpick.core import defaults
+from quantpick.core.units import is_number, is_whole
 
 TransportName = Literal["hf_transfer", "range"]
 """Each has its row in ``transfer/transports/table.py``."""
@@ -12,6 +14,9 @@ TransportChoice = Literal["auto", TransportName]
 
 MAX_CONNECTIONS: Final = 64
 """Chosen: beyond it no line was seen to gain, and a CDN may take it for an attack."""
+
+MAX_LIMIT_BYTES_PER_S: Final = 10**18
+"""No line is faster: what is larger is a mistake."""
 
 MIN_LIMIT_BYTES_PER_S: Final = 16_000
 """Chosen: below it a connection could not be told from one that is dead."""
@@ -48,10 +53,19 @@ class TransferOptions:
         >>> TransferOptions(connections=0).problem
         '0 connections: it must be 1 to 64'
         """
-        if not 1 <= self.connections <= MAX_CONNECTIONS:
-            return f"{self.connections} connections: it must be 1 to {MAX_CONNECTIONS}"
-        if not self.retry_for_s >= 0:
-            return f"{self.retry_for_s} seconds to retry for: it must be 0 or more"
-        if self.limit_bytes_per_s is not None and self.limit_bytes_per_s < MIN_LIMIT_BYTES_PER_S:
-            return f"a limit of {self.limit_bytes_per_s} bytes a second: at least {MIN_LIMIT_BYTES_PER_S} are needed"
+        if self.transport not in get_args(TransportChoice):
+            return "no such transport: it is auto, hf_transfer or range"
+        if not is_whole(self.connections, 1, MAX_CONNECTIONS):
+            return f"{_shown(self.connections)} connections: it must be 1 to {MAX_CONNECTIONS}"
+        if self.retry_for_s != 0 and not is_number(self.retry_for_s, math.inf):
+            return f"{_shown(self.retry_for_s)} seconds to retry for: it must be 0 or more"
+        limit = self.limit_bytes_per_s
+        if limit is not None and not is_whole(limit, MIN_LIMIT_BYTES_PER_S, MAX_LIMIT_BYTES_PER_S):
+            return f"a limit of {_shown(limit)} bytes a second: at least {MIN_LIMIT_BYTES_PER_S} are needed"
+        if not all(isinstance(one, str) for one in (*self.include, *self.exclude)):
+            return "a pattern of files that is no text"
         return None
+
+
+def _shown(value: object) -> str:
+    return "more" if isinstance(value, int) and abs(value) >= 10**30 else str(value)[:60]

@@ -16,11 +16,13 @@ from quantpick.core.loaders.table import Loader, LoaderTable, UnknownLoader
 from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version, parse_choice
 from quantpick.core.quant import BranchWarning
 from quantpick.core.target import NoModel, Target, parse_target
-from quantpick.core.units import is_whole
+from quantpick.core.units import is_number, is_whole
 from quantpick.errors import UsageError
 
 _MAX_GPU_BYTES: Final = 2**60
 """More than any GPU has: what is larger is a mistake."""
+_MAX_CAPABILITY: Final = 100
+"""The same: the newest is 12.1."""
 
 
 def target(text: str) -> Target:
@@ -74,6 +76,8 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
     Raises:
         UsageError: unknown loader, version or KV type.
     """
+    if not text:
+        raise UsageError("no loader is named", hint="quantpick loaders")
     named = parse_choice(text)
     found = loader_table().find(named.name)
     if isinstance(found, UnknownLoader):
@@ -145,6 +149,9 @@ def make_wish(**words: Unpack[WishWords]) -> Wish:
     Raises:
         UsageError: an unknown loader, version, KV type or preference; a number that cannot be read or is out of bounds.
     """
+    unknown = words.keys() - WishWords.__annotations__.keys()
+    if unknown:
+        raise UsageError(f"there is no argument called {', '.join(sorted(unknown))}")
     _check_words(words)
     name, kv_dtype = words.get("loader"), words.get("kv_dtype", "fp16")
     if name is None and all(isinstance(kv_dtype_bytes(one, kv_dtype), BadKvDtype) for one in loader_table().loaders):
@@ -162,8 +169,15 @@ def _check_words(words: WishWords) -> None:
         if words.get(name, known[0]) not in known:
             raise UsageError(f"{name} is {shown(words.get(name))}: it is {' or '.join(known)}")
     for name, kind in (("loader", str), ("kv_dtype", str), ("headroom", Headroom), ("allow_tight", bool)):
-        if words.get(name) is not None and not isinstance(words.get(name), kind):
+        unsaid = name not in words or (name == "loader" and words.get(name) is None)
+        if not unsaid and not isinstance(words.get(name), kind):
             raise UsageError(f"{name} is {shown(words.get(name))}: it is a {kind.__name__}")
+
+    headroom = words.get("headroom")
+    if headroom is not None and not (
+        (headroom.fraction == 0 or is_number(headroom.fraction, 1)) and is_whole(headroom.size_bytes, 0, _MAX_GPU_BYTES)
+    ):
+        raise UsageError(f"headroom is {shown(headroom)}: a share from 0 to 1 and bytes as a whole number are needed")
 
 
 def check_count(name: str, value: object, most: int, least: int = 1) -> None:
@@ -193,6 +207,8 @@ def check_gpus(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:
     Raises:
         UsageError: the list is empty, or an entry is not a GPU with its memory in bytes.
     """
+    if not hasattr(gpus, "__iter__"):
+        raise UsageError(f"gpus is {shown(gpus)}: a list of Gpu is needed")
     machine = tuple(gpus)
     if not machine:
         raise UsageError("gpus is empty: at least one GPU is needed; None detects this machine's")
@@ -203,8 +219,18 @@ def check_gpus(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:
 
 
 def _is_gpu(value: object) -> bool:
-    sizes = (value.total_bytes, value.free_bytes, value.used_bytes) if isinstance(value, Gpu) else (-1,)
-    return all(is_whole(size, 0, _MAX_GPU_BYTES) for size in sizes)
+    if not isinstance(value, Gpu):
+        return False
+    name: object = value.name
+    capability = value.compute_capability
+    sizes = (value.free_bytes, value.used_bytes)
+    return (
+        is_whole(value.total_bytes, 1, _MAX_GPU_BYTES)
+        and all(is_whole(size, 0, _MAX_GPU_BYTES) for size in sizes)
+        and (capability is None or is_number(capability, _MAX_CAPABILITY))
+        and isinstance(name, str)
+        and is_whole(value.index, 0, _MAX_GPU_BYTES)
+    )
 
 
 def _kv_bytes(loader: Loader, kv_dtype: str) -> float:

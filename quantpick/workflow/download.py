@@ -19,7 +19,8 @@ from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import RepoFile
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.errors import HubError, NotFoundError, UsageError
-from quantpick.workflow.choice import WishWords, make_wish
+from quantpick.workflow.arguments import checked
+from quantpick.workflow.choice import WishWords, check_gpus, make_wish
 from quantpick.workflow.launching import launch_on_disk
 from quantpick.workflow.pick import named_target, pick
 from quantpick.workflow.survey import StrPath
@@ -42,6 +43,7 @@ class DownloadWords(WishWords, total=False):
     dry_run: bool
 
 
+@checked
 def download(
     repo: str,
     revision: str | None = None,
@@ -92,6 +94,7 @@ def download(
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
 
     options, asked = _judged(options, wish, words)
+    gpus = None if gpus is None else check_gpus(gpus)
     picked = pick(named_target(repo, revision, file), file, mmproj=mmproj, wish=asked, gpus=gpus, token=token)
     if picked.answer is not None and announce is not None:
         announce(picked.answer)

@@ -9,6 +9,7 @@ from quantpick.core.memory.estimate import DEFAULT_SETTINGS, Spread, VramEstimat
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.errors import UsageError
+from quantpick.workflow.arguments import checked
 from quantpick.workflow.choice import _kv_bytes, check_count, choose_loader
 
 _MAX_FILE_BYTES: Final = 2**60
@@ -18,6 +19,7 @@ _MAX_GPUS: Final = 64
 """More than any machine has."""
 
 
+@checked
 def estimate_vram(
     quant: QuantSpec,
     shape: ModelShape,

@@ -13,11 +13,13 @@ from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.errors import UsageError
 from quantpick.hardware.ram import ram
+from quantpick.workflow.arguments import checked
 from quantpick.workflow.choice import WishWords, _detected, check_gpus, loader_table, make_wish, target
 from quantpick.workflow.launching import with_launch
 from quantpick.workflow.survey import StrPath, list_branches
 
 
+@checked
 def recommend(
     repo: str | None = None,
     *,

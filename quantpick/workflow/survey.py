@@ -18,8 +18,10 @@ from quantpick.core.gguf.sets import find_set, find_sets
 from quantpick.core.memory.assume import parse_shapes
 from quantpick.core.repo import RepoFacts
 from quantpick.core.target import Target
+from quantpick.core.units import is_number
 from quantpick.errors import NotFoundError, UsageError
-from quantpick.workflow.choice import _core_data, target
+from quantpick.workflow.arguments import checked
+from quantpick.workflow.choice import _core_data, shown, target
 
 StrPath = str | os.PathLike[str]
 
@@ -30,6 +32,7 @@ MAX_FILE_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
 
 
+@checked
 def list_branches(
     repo: str | None = None,
     *,
@@ -56,8 +59,8 @@ def list_branches(
         AccessError: the repo is gated or private.
         HubError: the Hub cannot be reached; or offline, and something is not cached.
     """
-    if not timeout_s > 0:
-        raise UsageError(f"a time of {timeout_s} s: it must be above 0")
+    if not is_number(timeout_s, defaults.LONGEST_S):
+        raise UsageError(f"a time of {shown(timeout_s)} s: it must be above 0")
     table = (
         _table_of_repo(repo, token, offline, timeout_s) if card is None else _table_of_card(repo, Path(card), config)
     )

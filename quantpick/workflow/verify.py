@@ -12,16 +12,19 @@ from quantpick.core.outcome import FileState, VerifyReport
 from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import BranchFiles, RepoFile
 from quantpick.core.target import Target
+from quantpick.core.transfer_options import TransferOptions
 from quantpick.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from quantpick.transfer.disk.places import Layout
     from quantpick.transfer.disk.records import Holding
 
+from quantpick.workflow.arguments import checked
 from quantpick.workflow.choice import target
 from quantpick.workflow.survey import StrPath
 
 
+@checked
 def verify(
     place: StrPath,
     *,
@@ -57,6 +60,9 @@ def verify(
     """
     from quantpick.transfer.disk.verify import verify_folder
 
+    problem = TransferOptions(retry_for_s=retry_for_s).problem
+    if problem is not None:
+        raise UsageError(problem)
     found = _found(place, None if cache_dir is None else Path(cache_dir), token=token, offline=offline)
     if not any(one.files for one in found):
         raise NotFoundError(f"no download is recorded for `{place}`", hint="quantpick download REPO")

@@ -1,0 +1,72 @@
+"""What a caller of the Python API passes, seen to be of the right kind before anything is done with it."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+from quantpick.core.choose.wish import Wish
+from quantpick.core.memory.engine import ServerSettings
+from quantpick.core.progress import DownloadProgress
+from quantpick.core.quant import QuantSpec
+from quantpick.core.shape import ModelShape
+from quantpick.core.transfer_options import TransferOptions
+from quantpick.errors import UsageError
+from quantpick.workflow.choice import shown
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _is_path(value: object) -> bool:
+    """Whether a value could name a file on this system."""
+    try:
+        return isinstance(value, str | os.PathLike) and b"\0" not in os.fsencode(value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_texts(value: object) -> bool:
+    """Whether a value holds texts; one text alone would be taken for its letters."""
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(one, str) for one in value)
+
+
+def _is_a(*kinds: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kinds)
+
+
+_TEXT: Final = (_is_a(str), "a text")
+_PATH: Final = (_is_path, "a path")
+_PATTERNS: Final = (_is_texts, "a list of patterns")
+_KINDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    **dict.fromkeys(("repo", "revision", "file", "loader", "version", "kv_dtype"), _TEXT),
+    **dict.fromkeys(("local_dir", "cache_dir", "card", "config", "place"), _PATH),
+    **dict.fromkeys(("include", "exclude"), _PATTERNS),
+    "token": (_is_a(str, bool), "a text or False"),
+    "wish": (_is_a(Wish), "what `make_wish` makes"),
+    "options": (_is_a(TransferOptions), "a TransferOptions"),
+    "progress": (_is_a(DownloadProgress), "a DownloadProgress"),
+    "stop": (_is_a(threading.Event), "a threading.Event"),
+    "quant": (_is_a(QuantSpec), "a QuantSpec"),
+    "shape": (_is_a(ModelShape), "a ModelShape"),
+    "settings": (_is_a(ServerSettings), "a ServerSettings"),
+    "announce": (callable, "a function"),
+}
+"""What an argument of this name is, wherever it is one. Numbers are checked where their bounds stand."""
+_NEVER_NONE: Final = ("place", "include", "exclude", "kv_dtype", "quant", "shape", "settings")
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose arguments are seen to be of their kinds: a wrong one is a `UsageError` that names it."""
+    names = cast("Any", function).__code__.co_varnames
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+            is_kind, kind = _KINDS.get(name, (None, ""))
+            if is_kind is not None and not is_kind(value) and (value is not None or name in _NEVER_NONE):
+                raise UsageError(f"{name} is {shown(value)}: {kind} is needed")
+        return function(*args, **kwargs)
+
+    return call
