@@ -88,13 +88,17 @@ def format_gib(size_bytes: int) -> str:
     return f"{size_bytes / GIB:.2f} GiB"
 
 
-def format_gb(size_bytes: int) -> str:
-    """A file size for a screen, in GB (10^9 bytes) with two decimals.
+_SMALL: Final = ((10**3, "kB"), (10**6, "MB"))
 
-    >>> format_gb(17690000000)
-    '17.69 GB'
+
+def format_gb(size_bytes: int) -> str:
+    """A file size for a screen, in GB (10^9 bytes) with two decimals; what would be 0.00 in MB or kB.
+
+    >>> format_gb(17690000000), format_gb(2_300_000), format_gb(512)
+    ('17.69 GB', '2.30 MB', '0.51 kB')
     """
-    return f"{size_bytes / GB:.2f} GB"
+    size, unit = next(((of, name) for of, name in _SMALL if 0 < size_bytes < of * 10), (GB, "GB"))
+    return f"{size_bytes / size:.2f} {unit}"
 
 
 def is_whole(value: object, least: int, most: int) -> bool:
