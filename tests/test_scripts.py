@@ -249,6 +249,8 @@ def run_shell(command: str, **more: str) -> "subprocess.CompletedProcess[str]":
         (f"quantpick {' '.join(ASK)} --vram 24 -n {'9' * 5000}", 2),
         ("quantpick verify '~nouser/x'", 2),
         (f"quantpick list --card - -q <{CARD}", 0),
+        *((f"HF_ENDPOINT=http://127.0.0.1:x quantpick {line}", 2) for line in ("list a/b", "verify a/b", "clean")),
+        ("HF_HUB_ETAG_TIMEOUT=x quantpick download a/b --revision main", 2),
         (f"HOME=/dev/null quantpick list --card {CARD} -q", 0),
     ],
 )
