@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS_TESTS = ("hypothesis", "markdown-it-py", "pytest")
+RUNS_TESTS = ("hypothesis", "jsonschema", "markdown-it-py", "pytest")
 """The linters and the build backend ask for newer packages than quantpick does."""
 
 

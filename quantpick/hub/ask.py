@@ -196,7 +196,7 @@ def _follow(
             headers=dict(headers),
             timeout=constants.DEFAULT_REQUEST_TIMEOUT,
         )
-        origin = request.url.origin
+        origin = _origin(request.url)
         for _ in range(_MAX_REDIRECTS + 1):
             response = session.send(request, stream=True, follow_redirects=False)
             try:
@@ -208,7 +208,7 @@ def _follow(
             if response.next_request is None:
                 raise HubError(f"`{host(url)}` redirects to something that is not an address")
             request = response.next_request
-            if request.url.origin != origin:
+            if _origin(request.url) != origin:
                 request.headers.pop("authorization", None)
     except OfflineModeIsEnabled as error:
         raise HubError("offline mode is on (HF_HUB_OFFLINE)") from error
@@ -230,6 +230,11 @@ def _unreachable(error: httpx2.TransportError) -> Exception:
     if isinstance(error, httpx2.TimeoutException):
         return NotNow("does not answer in time")
     return NotNow(f"cannot be reached ({str(error) or type(error).__name__})")
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port; the usual port is None. httpx2 before 2.12 has no name for it."""
+    return url.scheme, url.host, url.port
 
 
 def _body(response: httpx2.Response, limit: _Limit, meter: _Meter) -> bytes | None:
