@@ -95,6 +95,7 @@ def run() -> None:
     """The console script: `main` in a process of its own."""
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        _leave_folder_to_data()
         _hold_streams()
         import gc
 
@@ -108,6 +109,19 @@ def run() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _leave_folder_to_data() -> None:
+    """Take the current folder off the import path: an empty entry of PYTHONPATH puts it there, and repos lie in it.
+
+    What is imported before this can only be kept from it by ``python -I`` or by a PYTHONPATH without empty entries.
+    """
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:
+        here = ""  # it was removed: nothing can be imported from it
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry or ".") not in {here} - {package}]
 
 
 def _flushed(code: int) -> int:

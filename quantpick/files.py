@@ -108,8 +108,18 @@ def write_atomically(path: Path, content: bytes, *, synced: bool = True) -> None
 
 
 def scratch_name(path: Path) -> Path:
-    """A name beside a path that nothing else has."""
-    return path.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
+    """A name beside a path that nothing else has, and that says who writes it."""
+    return path.with_name(f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY}")
+
+
+def writer_of(name: str) -> int | None:
+    """The process that made such a name, or None.
+
+    >>> writer_of(scratch_name(Path("x")).name) == os.getpid(), writer_of("x")
+    (True, None)
+    """
+    pid, _, rest = name.removeprefix(".").partition("-")
+    return int(pid) if rest.endswith(TEMPORARY) and pid.isascii() and pid.isdigit() else None
 
 
 def make_folder(folder: Path) -> None:

@@ -136,7 +136,10 @@ def download(
         raise
     if as_json:
         terminal.write_answer(documents.document("download", documents.download_data(result)))
-    elif not result.planned or quiet:
+    elif result.planned and not quiet:
+        show.show(arrival_page(result))
+        return
+    else:
         terminal.write_path(result.path)
     if not quiet:
         show.tell(arrival_page(result))

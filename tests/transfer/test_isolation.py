@@ -1,5 +1,6 @@
 """A folder full of Python that nobody asked for: none of it runs, wherever quantpick starts and whatever it starts."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,3 +43,14 @@ def test_code_in_the_repo_does_not_run(world: Callable[..., World], tmp_path: Pa
         assert {name for name in NAMES if (folder / name).exists()} == set(NAMES)
         assert not mark.exists(), mark.read_text()
         (folder / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize("entries", [":/nowhere", ".", "/nowhere:"])
+def test_folder_that_an_empty_entry_of_pythonpath_puts_on_the_path_is_data(entries: str, tmp_path: Path) -> None:
+    for name in ("psutil.py", "pynvml.py", "rich.py", "yaml.py", "httpx2.py", "huggingface_hub.py"):
+        (tmp_path / name).write_text(MARK)
+    mark = tmp_path / "mark"
+    environment = {**os.environ, "PYTHONPATH": entries, "MARK": str(mark)}
+    done = subprocess.run([SCRIPT, "gpus"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not mark.exists(), mark.read_text()

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from huggingface_hub.file_download import repo_folder_name
 from quantpick.core.repo import BranchFiles, RepoFile
 from quantpick.core.units import MIB
 from quantpick.errors import DiskError, UsageError
-from quantpick.files import TEMPORARY, make_folder, scratch_name, sync_folder, write_atomically
+from quantpick.files import TEMPORARY, make_folder, scratch_name, sync_folder, write_atomically, writer_of
 from quantpick.transfer.disk.hashing import file_matches
 from quantpick.transfer.disk.locks import Waiting, held
 from quantpick.transfer.disk.records import (
@@ -39,6 +40,8 @@ PARTIAL: Final = ".quantpick.incomplete"
 FOLDER_LOCK: Final = Path(".cache", "huggingface", "quantpick.lock")
 _LOOKED_AT_BYTES: Final = 64 * MIB
 """Chosen: a file of the user's up to this size is hashed before anything is fetched, to see whether it is the same."""
+_ABANDONED_S: Final = 10.0
+"""Chosen: what a process that is not seen here, perhaps on another machine, writes so long is left by a dead one."""
 _MAX_NAME_BYTES: Final = 255
 
 
@@ -107,6 +110,18 @@ def user_folder(path: Path) -> Path:
         raise UsageError(f"`{path}`: there is no such user's home") from error
 
 
+def check_links(base: Path, paths: Iterable[str]) -> None:
+    """See that no folder between a folder and what is to lie in it is a link: what is written stays in there.
+
+    Raises:
+        DiskError: one is.
+    """
+    folders = {folder for path in paths for folder in Path(path).parents}
+    for folder in sorted(folders - {Path()}):
+        if (base / folder).is_symlink():
+            raise DiskError(f"`{base / folder}` is a link: nothing is written through it", hint="remove it")
+
+
 def cache_folder(cache_dir: Path | None = None) -> Path:
     """The Hub's cache, or another one.
 
@@ -160,6 +175,7 @@ class CacheLayout:
     def placed(self, file: RepoFile) -> None:
         """Show the blob in the snapshot: by a link, or a copy where there are none."""
         blob, pointer = self.place(file).final, self.path / file.path
+        check_links(self.path.parent, [f"{self.path.name}/{file.path}"])
         with disk_errors(pointer):
             make_folder(pointer.parent)
             if pointer.is_symlink() and pointer.exists() and pointer.resolve() == blob.resolve():
@@ -183,6 +199,7 @@ class CacheLayout:
             there = read_record(record) or Holding(self._repo_id, name, commit, ())
             keep_record(record, Holding(self._repo_id, name, commit, there.with_files(files).files))
             _sweep({*self._changed, record.parent, ref.parent})
+            _sweep_after_others(self._repo / "blobs")
             if name != commit:
                 with disk_errors(ref):
                     write_atomically(ref, commit.encode())
@@ -224,7 +241,7 @@ class FolderLayout:
             UsageError: another process put another branch there.
             TransferError, Interrupted, DiskError: as `held`.
         """
-        self._check_links([FOLDER_LOCK.as_posix()])
+        check_links(self.path, [FOLDER_LOCK.as_posix()])
         with held(self.path / FOLDER_LOCK, waiting, what=f"`{self.path}`"):
             self._check_branch()
             yield
@@ -236,7 +253,7 @@ class FolderLayout:
             UsageError: a file of the user's own would be overwritten.
             DiskError: it cannot be noted, or a folder is a link.
         """
-        self._check_links([*(file.path for file in files), (NOTES / "x").as_posix()])
+        check_links(self.path, [*(file.path for file in files), (NOTES / "x").as_posix()])
         record = self.path / RECORD
         before = read_record(record)
         notes = {note.path: note.etag for note in read_notes(self.path)}
@@ -286,17 +303,6 @@ class FolderLayout:
         other = next((note.commit for note in read_notes(self.path) if note.commit != self._branch.commit), None)
         if other is not None:
             raise UsageError(f"`{self.path}` holds files of commit {other}, not of `{self._branch.name}`", hint=hint)
-
-    def _check_links(self, paths: Iterable[str]) -> None:
-        """See that no folder below this one is a link: what is written stays in here.
-
-        Raises:
-            DiskError: one is.
-        """
-        folders = {folder for path in paths for folder in Path(path).parents}
-        for folder in sorted(folders - {Path()}):
-            if (self.path / folder).is_symlink():
-                raise DiskError(f"`{self.path / folder}` is a link: nothing is written through it", hint="remove it")
 
     def _check_strangers(self, files: Sequence[RepoFile], known: set[str]) -> None:
         """See that no file of the user's own is overwritten.
@@ -358,3 +364,16 @@ def _sweep(folders: Iterable[Path]) -> None:
             for entry in entries:
                 if entry.name.endswith(TEMPORARY):
                     os.unlink(entry.path)
+
+
+def _sweep_after_others(folder: Path) -> None:
+    """Remove what killed writers left in a folder that several write to, each under a lock of its own."""
+    import psutil
+
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            pid = writer_of(entry.name)
+            if pid is None or psutil.pid_exists(pid):
+                continue
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+                os.unlink(entry.path)

@@ -35,7 +35,9 @@ def home_of_hf_transfer(*targets: Path) -> str | None:
 
     A folder that may hold downloaded files does not count: neither the current one nor the targets.
     """
-    suspect = {os.path.realpath(folder) for folder in (Path.cwd(), *targets)}
+    suspect = {os.path.realpath(folder) for folder in targets}
+    with contextlib.suppress(FileNotFoundError):  # a current folder that was removed holds nothing
+        suspect.add(os.path.realpath(os.getcwd()))
     trusted = [entry for entry in sys.path if os.path.isabs(entry) and os.path.realpath(entry) not in suspect]
     found = PathFinder.find_spec(_PACKAGE, trusted)
     if found is None or not found.submodule_search_locations:
