@@ -21,12 +21,13 @@ $(VENV)/.installed: pyproject.toml requirements-dev.lock
 demo: $(VENV)/.installed  ## the whole job on a Hub on loopback: a download that is killed and resumed
 	$(BIN)/quantpick demo
 
+# Many tests wait for real processes and clocks: two a core keep two cores busy.
 test: $(VENV)/.installed  ## all that CI runs: ruff, mypy --strict, import contracts, pytest with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 4 --cov --cov-report=term:skip-covered
 
 # About ten minutes. Losing power, full disks and strange file systems need root; without it they say that they were left out.
 attacks: $(VENV)/.installed  ## kills, power loss, full disks, lying servers, planted files: a table of what held
