@@ -27,6 +27,7 @@ from quantpick.demo.cdn import LoopbackCdn, sha256_of
 from quantpick.demo.hub import HubFile, HubRepo, LoopbackHub
 
 CONNECTIONS = 16
+OURS = ("auto", "hf_transfer", "range")
 LARGE, SMALL = "bench/large", "bench/small"
 SIZES = {"2g": 2048 * MIB, "512m": 512 * MIB}
 SMALL_FILES = 200
@@ -221,17 +222,17 @@ def tell(bench: Bench, servers: Servers, rounds: int) -> None:
     links, hub = servers.known["links"], servers.known["hub"]
     raw = {name: [PYTHON, "-c", RAW, links[name], "TARGET"] for name in SIZES}
     ours: Callable[[str], dict[str, list[str]]] = lambda size: {  # noqa: E731
-        f"quantpick {name}": download(size, name) for name in ("hf_transfer", "range")
+        f"quantpick {name}": download(size, name) for name in OURS
     }
 
     servers.rate(10e6)
-    goals = {f"quantpick {name}": ("raw hf_transfer", 0.9) for name in ("hf_transfer", "range")}
+    goals = {f"quantpick {name}": ("raw hf_transfer", 0.9) for name in OURS}
     commands = {"raw hf_transfer": raw["2g"], **ours("2g")}
     bench.compare("2 GiB, 10 MB/s a connection, sha256 included", commands, rounds, SIZES["2g"], goals)
 
     servers.rate(40e6)
     hf = [HF, "download", LARGE, "--revision", "512m"]
-    goals = {f"quantpick {name}": ("hf download", 5.0) for name in ("hf_transfer", "range")}
+    goals = {f"quantpick {name}": ("hf download", 5.0) for name in OURS}
     bench.compare("512 MiB, 40 MB/s a connection", {"hf download": hf, **ours("512m")}, rounds, SIZES["512m"], goals)
 
     servers.rate(0)
