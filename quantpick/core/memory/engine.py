@@ -13,8 +13,9 @@ CUDA_CONTEXT_BYTES: Final = 743_000_000
 torch 2.11 and CUDA 13; smaller cards hold less, so this never promises too much."""
 
 OLD_CUDA_CONTEXT_BYTES: Final = 1_470_000_000
-"""The same before CUDA loaded kernels only when called: device memory less torch's reserved memory in eight runs on an
-A100 with torch 2.1 and CUDA 11.8 and 12.1 (huggingface/optimum-benchmark, running-llamas), 1.46 to 1.48 GB."""
+"""The same with Transformers before 4.36: device memory less torch's reserved memory in eight runs on an A100 with
+torch 2.1 and CUDA 11.8 and 12.1 (huggingface/optimum-benchmark, running-llamas), 1.46 to 1.48 GB. With 4.38 or 4.39 a
+process held 0.48 GB beside it (kreas/FA_benchmarks)."""
 
 
 ALLOCATOR_SLACK: Final = 0.025

@@ -135,35 +135,61 @@ def _dequantized(load: Load) -> int:
     return shape.hidden_size * shape.intermediate_size * _FP16 if load.quant.method != "none" else 0
 
 
+_OWN_CODE: Final = frozenset({"qwen", "chatglm"})
+"""Families that bring their own code: it makes the logits of every position and joins old and new cache into a new one
+while the old is held, whatever Transformers does (``modeling_qwen.py``, ``modeling_chatglm.py``, ``torch.cat`` of
+tuples). The cache twice: 1.05 MiB for each of 7680 tokens of a Qwen 7B, whose cache takes 0.5 (QwenLM/Qwen README,
+"Quantization of KV cache"). Their attention is torch's own or FlashAttention: no scores."""
+
+
+def _or_own_code(scratch: Callable[[Load], int]) -> Callable[[Load], int]:
+    """Transformers as it is for the families that it knows, and the others' own code."""
+    return lambda load: _own_code(load) if load.shape.model_type in _OWN_CODE else scratch(load)
+
+
+def _own_code(load: Load) -> int:
+    return max(_all_logits(load), _activations(load), _copied_cache(load)) + _beside_matrices(load)
+
+
 def _transformers(load: Load) -> int:
     """Transformers since 4.45, which computes the logits of the last token only."""
-    return _activations(load) + _dequantized(load) + _CUBLAS_WORKSPACE
+    return _activations(load) + _beside_matrices(load)
+
+
+def _beside_matrices(load: Load) -> int:
+    """What a matrix is unpacked to, what the allocator adds to packed ones, and cuBLAS's workspace."""
+    return _dequantized(load) + rounded_up(load.quant, linears(load.shape)) + _CUBLAS_WORKSPACE
 
 
 _LONGEST_OF_ITS_TIME: Final = 32768
 """Positions where nobody says for how many a model was made: Mistral's and Qwen2's, the most that was common then."""
 
 
-def _transformers_all_logits(load: Load) -> int:
-    """Transformers before 4.45: the logits of every prompt position, and each layer's rotary tables for all positions.
+def _all_logits(load: Load) -> int:
+    """The logits of every prompt position: 0.5 to 3.3 % median error on QwenLM's Qwen1.5 and Qwen2 tables."""
+    return load.batch * load.prompt_tokens * load.shape.vocab_size * _LOGITS
 
-    6 bytes x vocabulary per token: 0.5 to 3.3 % median error on QwenLM's Qwen1.5 and Qwen2 tables. The tables: 0.54
-    GB for Mistral's 32,768 positions (huggingface/optimum-benchmark).
-    """
+
+def _rotary_tables(load: Load) -> int:
+    """Each layer's rotary tables for all positions: 0.54 GB for Mistral's 32,768 (huggingface/optimum-benchmark)."""
     shape = load.shape
-    logits = load.batch * load.prompt_tokens * shape.vocab_size * _LOGITS
     positions = max(load.context_tokens, shape.max_position_embeddings or _LONGEST_OF_ITS_TIME)
-    rotary = 2 * shape.num_hidden_layers * positions * shape.head_dim * _FP16
-    return max(_activations(load), logits) + rotary + _dequantized(load) + _CUBLAS_WORKSPACE
+    return 2 * shape.num_hidden_layers * positions * shape.head_dim * _FP16
+
+
+def _transformers_all_logits(load: Load) -> int:
+    """Transformers before 4.45: the logits of every prompt position, and rotary tables in each layer."""
+    return max(_activations(load), _all_logits(load)) + _rotary_tables(load) + _beside_matrices(load)
 
 
 def _transformers_copied_cache(load: Load) -> int:
     """Transformers before 4.36: attention scores, and each new token copies the cache while the last one is held.
 
-    Peak less weights and cache is the cache once more in huggingface/optimum-benchmark's Llama 13B (batch 1 to 8) and
-    in QwenLM's Qwen table (8192 tokens). Scores are held in 16 and 32 bits; the allocator keeps what logits and scores
-    took in turn, so both count. AWQ's kernel makes 8 partial products and their sum (casper-hansen/AutoAWQ 0.1,
-    ``gemm_forward_cuda`` with ``split_k_iters`` 8): 4 to 28 % under without, on 11 of its points.
+    Peak less weights and cache is the cache once more, and the rotary tables, in huggingface/optimum-benchmark's Llama
+    13B (batch 1 to 8); in QwenLM's Qwen table (8192 tokens) the cache. Scores are held in 16 and 32 bits; the allocator
+    keeps what logits and scores took in turn, so both count. AWQ's kernel makes 8 partial products and their sum
+    (casper-hansen/AutoAWQ 0.1, ``gemm_forward_cuda`` with ``split_k_iters`` 8): 4 to 28 % under without, on 11 of its
+    points.
     """
     shape = load.shape
     scores = load.batch * shape.num_attention_heads * load.prompt_tokens**2 * _LOGITS
@@ -171,7 +197,8 @@ def _transformers_copied_cache(load: Load) -> int:
     if load.quant.method == "awq":
         widths = shape.intermediate_size + 2 * shape.hidden_size
         partial = _AWQ_PARTS * load.batch * load.prompt_tokens * widths * _FP16
-    return max(_transformers_all_logits(load) + _activations(load) + scores + partial, _copied_cache(load))
+    prompt = max(_activations(load), _all_logits(load)) + _activations(load) + scores + partial
+    return max(prompt, _copied_cache(load)) + _rotary_tables(load) + _beside_matrices(load)
 
 
 _AWQ_PARTS: Final = 9
@@ -200,7 +227,7 @@ def _autogptq(load: Load) -> int:
 
 
 def _old_autogptq(load: Load) -> int:
-    """AutoGPTQ before 0.6, with the Transformers of its time."""
+    """AutoGPTQ 0.5, the first with that kernel, with the Transformers of its time."""
     return _autogptq_kernel(load) + _transformers_copied_cache(load)
 
 
@@ -214,7 +241,7 @@ def _autoawq(load: Load) -> int:
     shape = load.shape
     scores = 9 * load.batch * shape.num_attention_heads * load.prompt_tokens**2
     logits = load.batch * load.prompt_tokens * shape.vocab_size * _LOGITS
-    return max(scores, logits, _activations(load)) + _dequantized(load) + _CUBLAS_WORKSPACE
+    return max(scores, logits, _activations(load)) + _beside_matrices(load)
 
 
 _MICRO_BATCH: Final = 512
@@ -280,8 +307,8 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "exllamav3": Engine(
         scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True, band=MEASURED_BAND
     ),
-    "transformers": Engine(scratch=_transformers, windowed=True, band=MEASURED_BAND),
-    "autogptq": Engine(scratch=_autogptq, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES, band=PUBLISHED_BAND),
+    "transformers": Engine(scratch=_or_own_code(_transformers), windowed=True, band=MEASURED_BAND),
+    "autogptq": Engine(scratch=_autogptq, band=PUBLISHED_BAND),
     "autoawq": Engine(scratch=_autoawq, cache_least_tokens=2048, band=PUBLISHED_BAND),
     "gptq-for-llama": Engine(scratch=_transformers_copied_cache),
     "vllm": Engine(
@@ -311,14 +338,20 @@ ENGINES: Final[Mapping[str, Engine]] = {
 """One row per engine in its newest version. To add one: write its scratch formula and name it here."""
 
 EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
-    "autogptq": (("0.6", Engine(scratch=_old_autogptq, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),),
-    "transformers": (
-        ("4.36", Engine(scratch=_transformers_copied_cache, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),
+    "autogptq": (
         (
-            "4.45",
-            Engine(scratch=_transformers_all_logits, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES, band=PUBLISHED_BAND),
+            "0.5",
+            Engine(scratch=_or_own_code(_transformers_copied_cache), cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES),
         ),
-        ("4.56", Engine(scratch=_transformers, band=MEASURED_BAND)),
+        ("0.6", Engine(scratch=_old_autogptq, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),
+    ),
+    "transformers": (
+        (
+            "4.36",
+            Engine(scratch=_or_own_code(_transformers_copied_cache), cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES),
+        ),
+        ("4.45", Engine(scratch=_or_own_code(_transformers_all_logits), band=PUBLISHED_BAND)),
+        ("4.56", Engine(scratch=_or_own_code(_transformers), band=MEASURED_BAND)),
     ),
     "vllm": (
         ("0.8", Engine(scratch=vllm_v0_scratch, graphs=vllm_v0_graphs, **_VLLM)),
