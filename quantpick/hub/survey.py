@@ -5,30 +5,17 @@ weights, at most two each, and the first bytes of one GGUF file for each model. 
 cache.
 """
 
-import queue
-from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import partial
-from typing import Final
 
 from huggingface_hub import constants
 
 from quantpick.core import defaults
-from quantpick.core.branches.config import MODEL_CONFIG, QUANT_CONFIGS
-from quantpick.core.branches.tree import NoWeights, find_weights
-from quantpick.core.branches.variants import headers_worth_reading
-from quantpick.core.gguf.header import BadHeader, read_header
-from quantpick.core.repo import BranchFiles, Refused, RepoFacts, RepoFile, commit_id
+from quantpick.core.repo import Refused, RepoFacts, commit_id
 from quantpick.core.target import Target
 from quantpick.errors import HubError, NotFoundError
 from quantpick.hub.cache import Cache
-from quantpick.hub.client import MAX_TEXT_BYTES, Client, Refs, nonsense, read_refs
-from quantpick.threads import start_daemons
-
-_CARD: Final = "README.md"
-_CONNECTIONS: Final = 16
-"""Requests at once; half of what a browser opens to two hosts, and far below any of the Hub's limits."""
-_MAX_SHOWN: Final = 5
+from quantpick.hub.client import Client, Refs, read_refs
+from quantpick.hub.reader import Reader
 
 
 def survey(
@@ -60,10 +47,10 @@ def survey(
     cache = Cache(target.repo_id)
     if commit is not None and target.revision is not None:
         known = Refs(repo_id=target.repo_id, branches={target.revision: commit})
-        return _Reader(target.repo_id, client, cache).read(target, known, known.branches)
+        return Reader(target.repo_id, client, cache).read(target, known, known.branches)
     refs = _read_refs(target, client, cache)
     wanted = refs.branches if target.revision is None else dict([_resolve(target, refs)])
-    return _Reader(refs.repo_id, client, cache).read(target, refs, wanted)
+    return Reader(refs.repo_id, client, cache).read(target, refs, wanted)
 
 
 def _read_refs(target: Target, client: Client | None, cache: Cache) -> Refs:
@@ -102,152 +89,3 @@ def _resolve(target: Target, refs: Refs) -> tuple[str, str]:
         f"`{refs.repo_id}` has no branch `{revision}`",
         hint="did you mean " + " or ".join(f"{refs.repo_id}:{name}" for name in near) + "?",
     )
-
-
-class _Reader:
-    """Gathers what one repo holds, from the cache first. What is neither cached nor to be fetched offline stays out."""
-
-    def __init__(self, repo_id: str, client: Client | None, cache: Cache) -> None:
-        self._repo_id = repo_id
-        self._client = client
-        self._cache = cache
-        self._trees: dict[str, tuple[RepoFile, ...]] = {}
-        self._refused: dict[str, str] = {}
-        self._texts: dict[str, str] = {}
-        self._heads: dict[str, bytes] = {}
-        self._card: str | None = None
-
-    def read(self, target: Target, refs: Refs, wanted: Mapping[str, str]) -> RepoFacts:
-        """Everything of the wanted branches, and the card of the main one."""
-        commits = set(wanted.values())
-        main = refs.branches.get("main")
-        _at_once([partial(self._read_card, main), *(partial(self._read_tree, commit) for commit in commits)])
-        unread = {name: self._refused[commit] for name, commit in wanted.items() if commit in self._refused}
-        if unread and len(unread) == len(wanted):
-            raise nonsense(self._repo_id, "branch `{}` {}".format(*next(iter(unread.items()))))
-        wanted = {name: commit for name, commit in wanted.items() if name not in unread}
-        self._require("file list", [name for name, commit in wanted.items() if commit not in self._trees])
-
-        small = {commit: _worth_reading(self._trees[commit]) for commit in wanted.values()}
-        by_hash = {file.blob_sha1: (commit, file) for commit, files in small.items() for file in files}
-        large = {commit: headers_worth_reading(self._trees[commit]) for commit in wanted.values()}
-        heads = {file.identity: (commit, file) for commit, files in large.items() for file in files}
-        _at_once(
-            [partial(self._read_file, commit, file) for commit, file in by_hash.values()]
-            + [partial(self._read_head, commit, file) for commit, file in heads.values()]
-        )
-        dumb = {commit for commit, files in small.items() if any(file.blob_sha1 not in self._texts for file in files)}
-        self._require("config", [name for name, commit in wanted.items() if commit in dumb])
-        return RepoFacts(
-            repo_id=self._repo_id,
-            asked_for=target.repo_id,
-            branches=tuple(
-                BranchFiles(
-                    name=name,
-                    commit=commit,
-                    files=self._trees[commit],
-                    configs={file.path: self._texts[file.blob_sha1] for file in small[commit]},
-                    heads={
-                        file.path: self._heads[file.identity] for file in large[commit] if file.identity in self._heads
-                    },
-                )
-                for name, commit in wanted.items()
-            ),
-            names=(*refs.branches, *wanted),
-            conversions=() if target.revision else tuple(refs.others),
-            card=self._card,
-            unread={} if target.revision else {**refs.refused, **unread},
-        )
-
-    def _read_tree(self, commit: str) -> None:
-        files = self._cache.tree(commit)
-        if files is None and self._client is not None:
-            answer = self._client.tree(self._repo_id, commit)
-            if isinstance(answer, Refused):
-                self._refused[commit] = answer.reason
-                return
-            files = answer
-            self._cache.keep_tree(commit, files)
-        if files is not None:
-            self._trees[commit] = files
-
-    def _read_card(self, commit: str | None) -> None:
-        """The card of a commit whose tree need not be known yet."""
-        if commit is None:
-            return
-        files = self._cache.tree(commit)
-        if files is None:
-            self._card = self._fetched(commit, _CARD)
-        for file in files or ():
-            if file.path == _CARD:
-                self._read_file(commit, file)
-                self._card = self._texts.get(file.blob_sha1)
-
-    def _read_file(self, commit: str, file: RepoFile) -> None:
-        kept = self._cache.file(file.blob_sha1)
-        text = self._fetched(commit, file.path) if kept is None else _decoded(kept)
-        if text is not None or self._client is not None:
-            self._texts[file.blob_sha1] = text or ""
-
-    def _read_head(self, commit: str, file: RepoFile) -> None:
-        """The first bytes of a large file. Without them it is listed all the same, so offline they may be missing."""
-        head = self._cache.head(file.identity)
-        if self._client is not None and (head is None or isinstance(read_header(head, file.size_bytes), BadHeader)):
-            head = self._client.beginning(self._repo_id, commit, file.path)
-            if head is not None and not isinstance(read_header(head, file.size_bytes), BadHeader):
-                self._cache.keep_head(file.identity, head)
-        if head is not None:
-            self._heads[file.identity] = head
-
-    def _fetched(self, commit: str, path: str) -> str | None:
-        """A small file from the Hub; None offline, and where there is none."""
-        content = None if self._client is None else self._client.text(self._repo_id, commit, path)
-        if content is None:
-            return None
-        self._cache.keep_file(content)
-        return _decoded(content)
-
-    def _require(self, what: str, branches: Sequence[str]) -> None:
-        """Complain of the branches whose facts are not there; online none is."""
-        if branches:
-            named = ", ".join(f"`{name}`" for name in branches[:_MAX_SHOWN])
-            more = f" and {len(branches) - _MAX_SHOWN} more" if len(branches) > _MAX_SHOWN else ""
-            raise HubError(
-                f"offline, and of `{self._repo_id}` the {what} is not cached for {named}{more}",
-                hint=f"once online: quantpick list {self._repo_id}",
-            )
-
-
-def _at_once(jobs: Sequence[Callable[[], None]]) -> None:
-    """Run the jobs on a few threads; the first error of any is raised."""
-    errors: list[Exception] = []
-    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    for job in jobs:
-        waiting.put(job)
-
-    def work() -> None:
-        while not errors:
-            try:
-                waiting.get_nowait()()
-            except queue.Empty:
-                return
-            except Exception as error:
-                errors.append(error)
-
-    for thread in start_daemons([work] * min(_CONNECTIONS, len(jobs)), name="survey"):
-        thread.join()
-    if errors:
-        raise errors[0]
-
-
-def _decoded(content: bytes) -> str:
-    return content.decode("utf-8-sig", "replace")
-
-
-def _worth_reading(files: Sequence[RepoFile]) -> list[RepoFile]:
-    """The config and the first quantization config of a branch that holds weights."""
-    if isinstance(find_weights(files), NoWeights):
-        return []
-    by_path = {file.path: file for file in files if file.size_bytes <= MAX_TEXT_BYTES}
-    quant_config = next((path for path in QUANT_CONFIGS if path in by_path), None)
-    return [by_path[path] for path in (MODEL_CONFIG, quant_config) if path in by_path]
