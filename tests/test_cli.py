@@ -112,6 +112,7 @@ def test_recommend_json_has_its_keys_and_every_branch_once(capsys: pytest.Captur
         "branches",
         "advice",
         "siblings",
+        "family",
         "warnings",
     }
     assert data["repo_id"] == "TheBloke/Airoboros-c34B-3.1.2-GPTQ"

@@ -53,4 +53,7 @@ Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was c
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="The longest that the Hub may take to answer, in all.")
 ]
+Family = Annotated[
+    bool, typer.Option("--family", help="Choose among the model's quantizations in other repos too, 12 at most.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

@@ -14,6 +14,7 @@ from quantpick.cli.options import (
     Card,
     Config,
     Context,
+    Family,
     GpuIndex,
     GpuNames,
     HeadroomText,
@@ -55,6 +56,7 @@ def recommend(
     headroom: HeadroomText = f"{defaults.HEADROOM_FRACTION:.0%}",
     prefer: Preference = "quality",
     allow_tight: AllowTight = False,
+    family: Family = False,
     offline: Offline = False,
     timeout: Timeout = defaults.TIMEOUT_S,
     as_json: AsJson = False,
@@ -85,6 +87,7 @@ def recommend(
         timeout_s=timeout,
         card=card,
         config=config,
+        family=family,
     )
     answer = replace(answer, warnings=(*answer.warnings, *words.assumed(gpu)))
     best = answer.recommended
@@ -110,7 +113,11 @@ def _show(typed: typer.Context, answer: "Recommendation", *, why_all: bool, brie
 
     # The warnings come first: on a screen that is too low for all, the verdict is what stays.
     show.tell_warnings(answer.warnings, whole=why_all)
-    asked = ["quantpick", "recommend", *retyped(typed, ("repo", "card", "config", *WISH, "prefer", "offline"))]
+    asked = [
+        "quantpick",
+        "recommend",
+        *retyped(typed, ("repo", "card", "config", *WISH, "prefer", "family", "offline")),
+    ]
     said = retyped(typed, ("gpu", "headroom"))
     page = recommendation_page(
         answer,
@@ -128,11 +135,12 @@ def _next_steps(typed: typer.Context, answer: "Recommendation") -> list[list[str
     from quantpick.workflow.launching import fetch_options, local_dir
 
     best = answer.recommended
-    if best is None or answer.repo_id is None:
+    repo_id = None if best is None else best.branch.repo_id(answer.repo_id)
+    if best is None or repo_id is None:
         return []
     wanted = retyped(typed, WISH)
     loader = [] if answer.wish.names_a_loader else ["--loader", best.loader.loader.id]
     folder = local_dir(answer, best)
     place = [] if folder is None else ["--local-dir", folder]
-    steps = [["quantpick", "download", answer.repo_id, *fetch_options(best.branch), *loader, *wanted, *place]]
+    steps = [["quantpick", "download", repo_id, *fetch_options(best.branch), *loader, *wanted, *place]]
     return steps if best.launch is None else [*steps, list(best.launch)]

@@ -204,12 +204,29 @@ class FileSet(NamedTuple):
     imatrix: bool | None = None
 
 
+class Home(NamedTuple):
+    """Where a row lies in an answer about the repos of one model.
+
+    Args:
+        repo_id: ``owner/name``.
+        branch: the git branch.
+        is_whole: whether it is the repo's only quantization, as whole branch.
+        place: of the repo in the answer: 0 is the one that was asked about, then the most wanted.
+    """
+
+    repo_id: str
+    branch: str
+    is_whole: bool
+    place: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """One branch that holds a quantization, or one of several quantizations that a branch holds as files.
 
     Args:
-        name: the git branch; of a set of files the set's own name, ``Q4_K_M``.
+        name: the git branch; of a set of files the set's own name, ``Q4_K_M``. In an answer about several repos it
+            has the repo before it, ``owner/name:Q4_K_M``.
         quant: what it holds.
         commit: 40 hex digits the branch is pinned to, or None when only a card was read.
         size_bytes: bytes of the weight files, or None.
@@ -222,6 +239,7 @@ class Branch:
         shape_is_sure: whether the shape was read from a config or explains the sizes of the repo's files.
         sources: for each field that is known, who said so.
         files: the files of it that are this quantization; None means the whole branch.
+        home: where it lies, in an answer about several repos; None is the repo that was asked about.
     """
 
     name: str
@@ -239,16 +257,25 @@ class Branch:
     quality: Mapping[str, Quality] = field(default_factory=dict)
     sources: Mapping[str, Provenance] = field(default_factory=dict)
     files: FileSet | None = None
+    home: Home | None = None
 
     @property
     def kind(self) -> Kind:
-        """What it is: a whole branch, or some files of one."""
-        return "branch" if self.files is None else "files"
+        """What it is: some files of a branch, a whole branch, or of several repos a whole one."""
+        if self.files is not None:
+            return "files"
+        return "repo" if self.home is not None and self.home.is_whole else "branch"
 
     @property
     def git_branch(self) -> str:
         """The git branch that holds it."""
-        return self.name if self.files is None else self.files.branch
+        if self.files is not None:
+            return self.files.branch
+        return self.name if self.home is None else self.home.branch
+
+    def repo_id(self, asked: str | None) -> str | None:
+        """The repo that holds it: its own, else the one that was asked about."""
+        return asked if self.home is None else self.home.repo_id
 
     @property
     def method(self) -> Method | None:

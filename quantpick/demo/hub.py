@@ -68,6 +68,7 @@ class HubRepo:
         renamed_from: former ``owner/name``, which redirect here.
         gated: whether files are refused to everyone.
         token: the only token that may see the repo; None is public.
+        tags: what the Hub says of it: ``base_model:quantized:OWNER/NAME`` is what lists it under a model.
     """
 
     branches: Mapping[str, Sequence[HubFile]]
@@ -75,6 +76,7 @@ class HubRepo:
     renamed_from: Sequence[str] = ()
     gated: bool = False
     token: str | None = None
+    tags: Sequence[str] = ()
     _commits: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def commit(self, branch: str) -> str:
@@ -165,6 +167,8 @@ class LoopbackHub:
         """The answer to one request; where a faulty Hub interferes."""
         parts = [part for part in request.path.split("/") if part]
         is_api = parts[:2] == ["api", "models"]
+        if request.path == "/api/models":
+            return self._list(request)
         owner_name = parts[2:4] if is_api else parts[:2]
         rest = parts[4:] if is_api else parts[2:]
         repo_id = "/".join(owner_name)
@@ -177,6 +181,13 @@ class LoopbackHub:
             status = 404 if "authorization" in request.headers else 401
             return Response.error(status, "RepoNotFound", "Repository not found")
         return self._about(repo_id, found, is_api, rest, request)
+
+    def _list(self, request: Request) -> Response:
+        """The repos with a tag."""
+        tag, limit = request.query.get("filter", ""), int(request.query.get("limit", "1000"))
+        found = [(name, repo) for name, repo in self.repos.items() if tag in repo.tags and repo.token is None]
+        pages = [self._information(name, repo, "main", with_sizes=False) for name, repo in found[:limit]]
+        return Response.of_json(pages)
 
     def _about(self, repo_id: str, repo: HubRepo, is_api: bool, rest: list[str], request: Request) -> Response:
         if is_api and rest == ["refs"]:
@@ -216,7 +227,7 @@ class LoopbackHub:
             for file in repo.branches[branch]
         ]
         about = {"_id": repo_id, "id": repo_id, "modelId": repo_id, "sha": repo.commit(branch), "private": False}
-        return about | {"siblings": siblings, "tags": [], "downloads": 0, "likes": 0, "gated": repo.gated}
+        return about | {"siblings": siblings, "tags": list(repo.tags), "downloads": 0, "likes": 0, "gated": repo.gated}
 
     def _tree(self, repo_id: str, repo: HubRepo, branch: str, request: Request) -> Response:
         start = int(request.query.get("cursor", "0"))

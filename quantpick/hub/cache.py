@@ -1,6 +1,6 @@
 """What was fetched by commit, kept under the Hub's cache home: it never changes, so it is never fetched again.
 
-``$HF_HOME/quantpick/<host>/<owner>--<name>/``: ``refs.json`` (the last answer, for offline use),
+``$HF_HOME/quantpick/<host>/<owner>--<name>/``: ``refs.json`` and ``family.json`` (the last answers, for offline use),
 ``trees/<commit>.json``, ``files/<git blob sha1>`` and ``heads/<sha256>`` (first bytes of large files). Whatever lies
 there is checked as an answer of the Hub is: a cache that cannot be read or written, or that somebody else has written,
 is as good as an empty one.
@@ -45,6 +45,14 @@ class Cache:
         if self._read("refs.json") != content:
             self._keep("refs.json", content, synced=True)
 
+    def family(self) -> Any:  # noqa: ANN401 - parsed JSON
+        """What the Hub last said about the repo's relatives; None when it was never asked."""
+        return self._json("family.json")
+
+    def keep_family(self, answer: Any) -> None:  # noqa: ANN401 - parsed JSON
+        """Remember what the Hub said about the relatives."""
+        self._keep("family.json", json.dumps(answer).encode())
+
     def tree(self, commit: str) -> tuple[RepoFile, ...] | None:
         """The files of a commit, or None."""
         kept = self._json(f"trees/{commit}.json")
@@ -58,14 +66,14 @@ class Cache:
         rows = [(file.path, file.size_bytes, file.blob_sha1, file.sha256) for file in files]
         self._keep(f"trees/{commit}.json", json.dumps(rows).encode())
 
-    def file(self, blob_sha1: str) -> bytes | None:
+    def file(self, sha1: str) -> bytes | None:
         """The content with this hash, or None."""
-        content = self._read(f"files/{blob_sha1}")
-        return content if content is not None and _blob_sha1(content) == blob_sha1 else None
+        content = self._read(f"files/{sha1}")
+        return content if content is not None and blob_sha1(content) == sha1 else None
 
     def keep_file(self, content: bytes) -> None:
         """Remember a small file by its own hash."""
-        self._keep(f"files/{_blob_sha1(content)}", content)
+        self._keep(f"files/{blob_sha1(content)}", content)
 
     def head(self, identity: str) -> bytes | None:
         """The first bytes of the file with this hash, or None. The hash cannot check them: whoever reads them does."""
@@ -91,10 +99,10 @@ class Cache:
             write_atomically(self._folder / name, content, synced=synced)
 
 
-def _blob_sha1(content: bytes) -> str:
+def blob_sha1(content: bytes) -> str:
     r"""Git's hash of a file.
 
-    >>> _blob_sha1(b"hello\n")
+    >>> blob_sha1(b"hello\n")
     'ce013625030ba8dba906f756967f9e9ca394464a'
     """
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from huggingface_hub import constants, get_token
 from huggingface_hub.utils import fix_hf_endpoint_in_url
@@ -34,6 +34,10 @@ HEAD_BYTES: Final = 2**18
 """Of a GGUF file. Its keys about the model take 2 to 20 kB and stand before the vocabulary, which takes megabytes."""
 _MAX_BYTES: Final = 8 * 2**20
 """No answer of the API is larger: a page of a tree is 1,000 files of about 300 bytes, a branch of the refs 150."""
+MAX_LISTED: Final = 100
+"""Repos of one model that are looked at by name: the Hub's own page."""
+_ABOUT: Final = tuple(("expand", key) for key in ("sha", "tags", "baseModels", "cardData"))
+"""What is wanted of a repo (huggingface_hub 2.4.0, ``ExpandModelProperty_T``): not its files, which may be many."""
 _MAX_PAGES: Final = repo.MAX_FILES // 1000
 """Pages of one tree, 1,000 files each."""
 
@@ -206,6 +210,22 @@ class Client:
         if reply.status == 404 and read_refusal(reply.status, reply.headers) in ("no-file", "no-route"):
             return None
         return _granted(reply, repo_id).body
+
+    def about(self, repo_id: str) -> Any:  # noqa: ANN401 - parsed JSON
+        """What the Hub knows of a repo's commit, tags and base models; None where it does not say."""
+        reply = self._ask(f"{self._api(repo_id)}?{urlencode(_ABOUT)}")
+        return _json(_granted(reply, repo_id), repo_id)
+
+    def quantizations(self, base: str) -> Any:  # noqa: ANN401 - parsed JSON
+        """The same of the repos that it holds for quantizations of a model, the most wanted first, a page of them.
+
+        None from a mirror that lists nothing.
+        """
+        asked = [("filter", f"base_model:quantized:{base}"), ("sort", "downloads"), ("limit", str(MAX_LISTED))]
+        reply = self._ask(f"{constants.ENDPOINT}/api/models?{urlencode([*asked, *_ABOUT])}")
+        if not reply.is_success and read_refusal(reply.status, reply.headers) in ("no-route", "no-login"):
+            return None
+        return _json(_granted(reply, base), base)
 
     def _api(self, repo_id: str, *parts: str) -> str:
         return "/".join((f"{constants.ENDPOINT}/api/models/{repo_id}", *(quote(part, safe="") for part in parts)))

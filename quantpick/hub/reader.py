@@ -1,8 +1,9 @@
 """What one repo holds, read step by step: from the cache first, then from the Hub, many requests at once."""
 
 import queue
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from quantpick.core.branches.config import MODEL_CONFIG, QUANT_CONFIGS
@@ -12,7 +13,7 @@ from quantpick.core.gguf.header import BadHeader, read_header
 from quantpick.core.repo import BranchFiles, Refused, RepoFacts, RepoFile
 from quantpick.core.target import Target
 from quantpick.errors import HubError
-from quantpick.hub.cache import Cache
+from quantpick.hub.cache import Cache, blob_sha1
 from quantpick.hub.client import MAX_TEXT_BYTES, Client, Refs, nonsense
 from quantpick.threads import start_daemons
 
@@ -20,6 +21,8 @@ _CARD: Final = "README.md"
 _CONNECTIONS: Final = 16
 """Requests at once; half of what a browser opens to two hosts, and far below any of the Hub's limits."""
 _MAX_SHOWN: Final = 5
+
+Job = Callable[[], None]
 
 
 class Reader:
@@ -38,44 +41,86 @@ class Reader:
     def read(self, target: Target, refs: Refs, wanted: Mapping[str, str]) -> RepoFacts:
         """Everything of the wanted branches, and the card of the main one."""
         commits = set(wanted.values())
-        main = refs.branches.get("main")
-        at_once([partial(self._read_card, main), *(partial(self._read_tree, commit) for commit in commits)])
+        at_once(self.lists(refs.branches.get("main"), commits))
         unread = {name: self._refused[commit] for name, commit in wanted.items() if commit in self._refused}
         if unread and len(unread) == len(wanted):
             raise nonsense(self._repo_id, "branch `{}` {}".format(*next(iter(unread.items()))))
         wanted = {name: commit for name, commit in wanted.items() if name not in unread}
         self._require("file list", [name for name, commit in wanted.items() if commit not in self._trees])
 
-        small = {commit: _worth_reading(self._trees[commit]) for commit in wanted.values()}
-        by_hash = {file.blob_sha1: (commit, file) for commit, files in small.items() for file in files}
-        large = {commit: headers_worth_reading(self._trees[commit]) for commit in wanted.values()}
-        heads = {file.identity: (commit, file) for commit, files in large.items() for file in files}
-        at_once(
-            [partial(self._read_file, commit, file) for commit, file in by_hash.values()]
-            + [partial(self._read_head, commit, file) for commit, file in heads.values()]
-        )
-        dumb = {commit for commit, files in small.items() if any(file.blob_sha1 not in self._texts for file in files)}
+        at_once(self.contents(commits))
+        dumb = {commit for commit in wanted.values() if any(self._unread(commit))}
         self._require("config", [name for name, commit in wanted.items() if commit in dumb])
+        return self.facts(target, refs, wanted, unread)
+
+    def lists(self, main: str | None, commits: Iterable[str]) -> list[Job]:
+        """What reads the card of the main branch and the file lists of some commits."""
+        jobs: list[Job] = [partial(self._read_card, main)]
+        jobs += [partial(self._read_tree, commit) for commit in commits]
+        return jobs
+
+    def contents(self, commits: Iterable[str]) -> list[Job]:
+        """What reads the configs and headers in the file lists that were read."""
+        trees = {commit: self._trees[commit] for commit in commits if commit in self._trees}
+        small = {file.blob_sha1: (commit, file) for commit, files in trees.items() for file in _worth_reading(files)}
+        large = {
+            file.identity: (commit, file) for commit, files in trees.items() for file in headers_worth_reading(files)
+        }
+        jobs: list[Job] = [partial(self._read_file, commit, file) for commit, file in small.values()]
+        jobs += [partial(self._read_head, commit, file) for commit, file in large.values()]
+        return jobs
+
+    def unseen(self, commits: Iterable[str]) -> list[Job]:
+        """What reads the file lists of some commits and, before it is known what is in them, their usual configs."""
+        jobs: list[Job] = []
+        for commit in commits:
+            jobs.append(partial(self._read_tree, commit))
+            if self._cache.tree(commit) is None:
+                jobs += [partial(self._read_unlisted, commit, path) for path in (MODEL_CONFIG, QUANT_CONFIGS[0])]
+        return jobs
+
+    def facts(
+        self, target: Target, refs: Refs, wanted: Mapping[str, str], unread: Mapping[str, str] = MappingProxyType({})
+    ) -> RepoFacts:
+        """What was read of the wanted branches; those whose files are not known are left out."""
         return RepoFacts(
             repo_id=self._repo_id,
             asked_for=target.repo_id,
-            branches=tuple(
-                BranchFiles(
-                    name=name,
-                    commit=commit,
-                    files=self._trees[commit],
-                    configs={file.path: self._texts[file.blob_sha1] for file in small[commit]},
-                    heads={
-                        file.path: self._heads[file.identity] for file in large[commit] if file.identity in self._heads
-                    },
-                )
-                for name, commit in wanted.items()
-            ),
+            branches=tuple(self._branch(name, commit) for name, commit in wanted.items() if commit in self._trees),
             names=(*refs.branches, *wanted),
             conversions=() if target.revision else tuple(refs.others),
             card=self._card,
             unread={} if target.revision else {**refs.refused, **unread},
         )
+
+    def _branch(self, name: str, commit: str) -> BranchFiles:
+        files = self._trees[commit]
+        return BranchFiles(
+            name=name,
+            commit=commit,
+            files=files,
+            configs={
+                file.path: self._texts[file.blob_sha1]
+                for file in _worth_reading(files)
+                if file.blob_sha1 in self._texts
+            },
+            heads={
+                file.path: self._heads[file.identity]
+                for file in headers_worth_reading(files)
+                if file.identity in self._heads
+            },
+        )
+
+    def _unread(self, commit: str) -> Iterator[RepoFile]:
+        """The small files of a commit that could not be had."""
+        return (file for file in _worth_reading(self._trees[commit]) if file.blob_sha1 not in self._texts)
+
+    def _read_unlisted(self, commit: str, path: str) -> None:
+        """A file that may be there; its own hash tells later which it was."""
+        content = None if self._client is None else self._client.text(self._repo_id, commit, path)
+        if content is not None:
+            self._cache.keep_file(content)
+            self._texts[blob_sha1(content)] = _decoded(content)
 
     def _read_tree(self, commit: str) -> None:
         files = self._cache.tree(commit)
@@ -136,10 +181,10 @@ class Reader:
             )
 
 
-def at_once(jobs: Sequence[Callable[[], None]]) -> None:
+def at_once(jobs: Sequence[Job]) -> None:
     """Run the jobs on a few threads; the first error of any is raised."""
     errors: list[Exception] = []
-    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
     for job in jobs:
         waiting.put(job)
 

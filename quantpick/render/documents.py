@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from quantpick.core.branches.table import BranchTable
+from quantpick.core.branches.table import BranchTable, Family
 from quantpick.core.card.siblings import Sibling
 from quantpick.core.choose.recommend import Advice, Recommendation
 from quantpick.core.choose.verdict import Choice
@@ -72,6 +72,7 @@ def recommend_data(answer: Recommendation) -> Json:
         "branches": [_choice(choice, answer.repo_id) for choice in answer.choices],
         "advice": _advice(answer.advice),
         "siblings": _siblings(answer.siblings),
+        "family": _family(answer.family),
         "warnings": _warnings(answer.warnings),
     }
 
@@ -238,7 +239,7 @@ def _rule(rule: Rule) -> Json:
 def _branch(branch: Branch, repo_id: str | None) -> Json:
     quant, files = branch.quant, branch.files
     return {
-        "repo_id": repo_id,
+        "repo_id": branch.repo_id(repo_id),
         "kind": branch.kind,
         "name": branch.name,
         "branch": branch.git_branch,
@@ -292,6 +293,14 @@ def _loader_choice(choice: LoaderAt | None) -> Json | None:
 
 def _siblings(siblings: Iterable[Sibling]) -> list[Json]:
     return [{"repo_id": sibling.repo_id, "method": sibling.method} for sibling in siblings]
+
+
+def _family(family: Family | None) -> Json | None:
+    """The repos of an answer about several; null where it is about one."""
+    if family is None:
+        return None
+    left_out = [{"repo_id": repo_id, "reason": reason} for repo_id, reason in family.left_out.items()]
+    return {"base_model": family.base_model, "repos": list(family.repos), "left_out": left_out}
 
 
 def _advice(advice: Iterable[Advice]) -> list[Json]:

@@ -50,6 +50,7 @@ def download(
     *,
     file: str | None = None,
     mmproj: bool = False,
+    family: bool = False,
     local_dir: StrPath | None = None,
     cache_dir: StrPath | None = None,
     options: TransferOptions | None = None,
@@ -70,6 +71,7 @@ def download(
         file: the set of GGUF files to take of the branch (``main`` where none is named): its name (``Q4_K_M``), or one
             of its files. Nothing but the set is fetched.
         mmproj: whether the mmproj file beside the set is fetched too.
+        family: whether to choose among the quantizations of the same model in other repos too, as `recommend` does.
         local_dir: a folder for the files; None is the Hub's cache.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
         options: which files, by which transport, how long to try; None makes them of `words`.
@@ -95,7 +97,10 @@ def download(
 
     options, asked = _judged(options, wish, words)
     gpus = None if gpus is None else check_gpus(gpus)
-    picked = pick(named_target(repo, revision, file), file, mmproj=mmproj, wish=asked, gpus=gpus, token=token)
+    named = named_target(repo, revision, file)
+    if family and named.revision is not None:
+        raise UsageError(f"`{named.revision}` is named already: --family chooses among repos", hint="leave one out")
+    picked = pick(named, file, mmproj=mmproj, family=family, wish=asked, gpus=gpus, token=token)
     if picked.answer is not None and announce is not None:
         announce(picked.answer)
     chosen = selection.select_files(picked.parts, include=options.include, exclude=options.exclude)

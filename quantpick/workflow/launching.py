@@ -32,7 +32,7 @@ def fetch_options(branch: Branch) -> list[str]:
     ['--file', 'Q4_K_M']
     """
     if branch.files is None:
-        return ["--revision", branch.name]
+        return ["--revision", branch.git_branch]
     revision = [] if branch.files.branch == "main" else ["--revision", branch.files.branch]
     return [*revision, "--file", branch.files.name]
 
@@ -51,7 +51,7 @@ def launch_on_disk(choice: Choice, placed: OnDisk, kv_dtype: str) -> tuple[str, 
 
 
 def _launch(answer: Recommendation, choice: Choice) -> tuple[str, ...] | None:
-    repo_id, commit = answer.repo_id, choice.branch.commit
+    repo_id, commit = choice.branch.repo_id(answer.repo_id), choice.branch.commit
     if not choice.fits or repo_id is None:
         return None
     folder = local_dir(answer, choice)

@@ -72,6 +72,7 @@ def pick(
     file: str | None,
     *,
     mmproj: bool,
+    family: bool,
     wish: Wish,
     gpus: Sequence[Gpu] | None,
     token: str | bool | None,
@@ -84,9 +85,9 @@ def pick(
     """
     answer, commit = None, None
     if named.revision is None:
-        answer = recommend(named.repo_id, wish=wish, gpus=gpus, token=token)
+        answer = recommend(named.repo_id, wish=wish, gpus=gpus, token=token, family=family)
         best = _best(answer).branch
-        named = replace(named, repo_id=answer.repo_id or named.repo_id, revision=best.git_branch)
+        named = replace(named, repo_id=best.repo_id(answer.repo_id) or named.repo_id, revision=best.git_branch)
         commit = best.commit
         file = best.files.name if best.files else None
     facts, found = find_facts(named, commit=commit, token=token)

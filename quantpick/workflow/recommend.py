@@ -1,7 +1,10 @@
 """Which branch, for this machine and this wish."""
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Unpack
 
 from quantpick.core import defaults
@@ -11,12 +14,14 @@ from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
-from quantpick.errors import UsageError
+from quantpick.core.quant import Branch
+from quantpick.errors import QuantpickError, UsageError
 from quantpick.hardware.ram import ram
 from quantpick.workflow.arguments import checked
 from quantpick.workflow.choice import WishWords, _detected, check_gpus, loader_table, make_wish, target
+from quantpick.workflow.family import seconds_left, with_family
 from quantpick.workflow.launching import with_launch
-from quantpick.workflow.survey import StrPath, list_branches
+from quantpick.workflow.survey import StrPath, read_table, shaped, with_rows
 
 
 @checked
@@ -30,9 +35,12 @@ def recommend(
     timeout_s: float = defaults.TIMEOUT_S,
     card: StrPath | None = None,
     config: StrPath | None = None,
+    family: bool = False,
     **words: Unpack[WishWords],
 ) -> Recommendation:
     """Which branch to run, and why not the others. A repo where nothing fits is an answer, not an error.
+
+    Where nothing fits, the advice says whether a quantization of the same model in another repo does.
 
     Args:
         repo: as in `list_branches`, and so are `token`, `offline`, `timeout_s`, `card` and `config`.
@@ -43,6 +51,8 @@ def recommend(
         timeout_s: see there.
         card: see there.
         config: see there.
+        family: whether to choose among the quantizations of the same model in other repos too: those that the card
+            names and those that the Hub lists, twelve repos at most. Each row is called ``owner/name:NAME`` then.
         words: what to run, where no wish is given. `loader`: ``NAME`` or ``NAME==VERSION``; unsaid or None, the
             maintained loaders judge. `context_tokens`: at least 1, 4096 unsaid; None is the model's own maximum.
             `kv_dtype`: ``fp16``, ``fp8``, ``q8``, ``q6``, ``q4``, or the loader's own spelling. `batch`: sequences at
@@ -62,7 +72,14 @@ def recommend(
     if repo is not None:
         target(repo)  # a malformed name is reported before a missing GPU
     machine, doubts = _detected() if gpus is None else (check_gpus(gpus), ())
-    table = list_branches(repo, token=token, offline=offline, timeout_s=timeout_s, card=card, config=config)
+    if family and card is not None:
+        raise UsageError("a saved card has no family: name the repo instead")
+    began = time.monotonic()
+    read = read_table(repo, token=token, offline=offline, timeout_s=timeout_s, card=card, config=config)
+    ask = partial(with_family, read, wish, token=token, offline=offline)
+    if family:
+        read = ask(timeout_s=seconds_left(timeout_s, began))
+    table = shaped(with_rows(read))
     answer = judge(table.branches, machine, wish, loader_table())
     held = foreign_process_warnings(answer, table.branches, loader_table())
     warnings = (*doubts, *table.warnings, *answer.warnings, *held)
@@ -70,7 +87,12 @@ def recommend(
         answer,
         repo_id=table.repo_id,
         siblings=table.siblings,
+        family=table.family,
         warnings=warnings,
         ram_free_bytes=ram().available_bytes if gpus is None else None,
     )
-    return with_launch(replace(named, advice=advise(named, loader_table())))
+    relatives: tuple[Branch, ...] = ()
+    if named.recommended is None and card is None and not family:
+        with suppress(QuantpickError):
+            relatives = shaped(ask(timeout_s=seconds_left(timeout_s, began))).branches
+    return with_launch(replace(named, advice=advise(named, loader_table(), relatives)))

@@ -59,12 +59,37 @@ def list_branches(
         AccessError: the repo is gated or private.
         HubError: the Hub cannot be reached; or offline, and something is not cached.
     """
+    table = read_table(repo, token=token, offline=offline, timeout_s=timeout_s, card=card, config=config)
+    return shaped(with_rows(table))
+
+
+def read_table(
+    repo: str | None,
+    *,
+    token: str | bool | None,
+    offline: bool,
+    timeout_s: float,
+    card: StrPath | None,
+    config: StrPath | None,
+) -> BranchTable:
+    """The table of `list_branches` as it was read: without a shape that is only assumed, perhaps without a row."""
     if not is_number(timeout_s, defaults.LONGEST_S):
         raise UsageError(f"a time of {shown(timeout_s)} s: it must be above 0")
-    table = (
-        _table_of_repo(repo, token, offline, timeout_s) if card is None else _table_of_card(repo, Path(card), config)
-    )
-    return shaped(table)
+    return _table_of_repo(repo, token, offline, timeout_s) if card is None else _table_of_card(repo, Path(card), config)
+
+
+def with_rows(table: BranchTable) -> BranchTable:
+    """The table, where it has a row.
+
+    Raises:
+        NotFoundError: it has none.
+    """
+    if not table.branches:
+        why = "; ".join(f"`{skipped.branch}`: {skipped.reason}" for skipped in table.skipped[:3])
+        elsewhere = f"quantpick recommend {table.repo_id} --family looks in other repos of the model"
+        hint = _where_else(table) or (elsewhere if table.family is None else None)
+        raise NotFoundError(f"nothing quantized in `{table.repo_id}` ({why})", hint=hint)
+    return table
 
 
 def shaped(table: BranchTable) -> BranchTable:
@@ -82,9 +107,6 @@ def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool, ti
         rows = [row for row in table.branches if wanted and row.files and row.files.paths == wanted.paths]
         skipped = [one for one in table.skipped if wanted and one.branch == wanted.name]
         table = replace(table, branches=tuple(rows), skipped=tuple(skipped))
-    if not table.branches:
-        why = "; ".join(f"`{skipped.branch}`: {skipped.reason}" for skipped in table.skipped[:3])
-        raise NotFoundError(f"nothing quantized in `{table.repo_id}` ({why})", hint=_where_else(table))
     return table
 
 

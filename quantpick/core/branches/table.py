@@ -32,6 +32,21 @@ class SkippedBranch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """The repos of one model, where an answer is about more than one.
+
+    Args:
+        base_model: the model that all are quantizations of; None where it is not one.
+        repos: those whose quantizations stand in the table, the one that was asked about first.
+        left_out: repos that were looked at and do not belong to it, or hold nothing that can be judged, and why.
+    """
+
+    base_model: str | None
+    repos: tuple[str, ...]
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BranchTable:
     """Everything known of one repo's quantizations.
 
@@ -43,6 +58,8 @@ class BranchTable:
         siblings: other repos of the same model.
         model_name: the model's name as the card gives it.
         base_models: the repos that the card says the model was made from.
+        base_relation: how, in the card's word: ``quantized``, ``merge``; None where it does not say.
+        family: the repos whose quantizations are in it, where it is about several.
     """
 
     repo_id: str | None
@@ -52,6 +69,8 @@ class BranchTable:
     siblings: tuple[Sibling, ...] = ()
     model_name: str | None = None
     base_models: tuple[str, ...] = ()
+    base_relation: str | None = None
+    family: Family | None = None
 
 
 def table_from_card(card: Card, config: ConfigFacts | None = None) -> BranchTable:
@@ -81,6 +100,7 @@ def table_from_card(card: Card, config: ConfigFacts | None = None) -> BranchTabl
         siblings=card.siblings,
         model_name=card.model_name,
         base_models=card.base_models,
+        base_relation=card.base_relation,
     )
 
 
@@ -124,6 +144,7 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
         siblings=card.siblings,
         model_name=card.model_name,
         base_models=card.base_models,
+        base_relation=card.base_relation,
     )
 
 

@@ -41,6 +41,7 @@ class Card:
         rows: in the card's order; one branch has two rows where the card gives it two bit widths.
         siblings: other repos of the same model.
         warnings: ``absurd-size`` and ``card-mismatch`` (a row that contradicts itself).
+        base_relation: how it was made from `base_models`: ``quantized``, ``finetune``, ``adapter``, ``merge``, or None.
     """
 
     repo_id: str | None
@@ -51,6 +52,7 @@ class Card:
     rows: tuple[CardRow, ...]
     siblings: tuple[Sibling, ...]
     warnings: tuple[BranchWarning, ...]
+    base_relation: str | None = None
 
 
 def read_card(text: str, *, repo_id: str | None = None) -> Card:
@@ -78,6 +80,7 @@ def read_card(text: str, *, repo_id: str | None = None) -> Card:
         model_name=about.model_name,
         model_type=next(iter(about.front.get("model_type", ())), None),
         base_models=about.base_models,
+        base_relation=next(iter(about.front.get("base_model_relation", ())), None),
         method=method,
         rows=tuple(_with_method(one.row, method) for one in found),
         siblings=find_siblings(about),

@@ -35,26 +35,29 @@ _SIZES: Final = (
 """Models as they are now made, the largest first: Mistral Large and Small, Llama 3 (70, 8, 3, 1), Qwen 2.5 (32, 14)."""
 
 
-def advise(answer: Recommendation, table: LoaderTable) -> tuple[Advice, ...]:
+def advise(answer: Recommendation, table: LoaderTable, relatives: Sequence[Branch] = ()) -> tuple[Advice, ...]:
     """What makes a branch fit, or a better one, the best first.
 
-    Where nothing fits: a smaller cache, less context, memory that others hold, a part in system RAM, another loader,
-    the siblings that the card names, the largest model that would fit. Where something does: what would make a better
+    Where nothing fits: a smaller cache, less context, memory that others hold, another repo of the same model, a part
+    in system RAM, another loader, the largest model that would fit. Where something does: what would make a better
     branch fit.
 
     Args:
         answer: the answer as it is.
         table: the loader rules it was found by.
+        relatives: the quantizations of the same model in all repos, where they are known.
     """
     asker = _Asker(answer, table)
+    elsewhere = tuple(asker.elsewhere(relatives))
     if answer.recommended is None:
         return (
             *asker.smaller_cache(),
             *asker.less_context(),
             *asker.freed(),
+            *elsewhere,
             *asker.partly(),
             *asker.other_loaders(),
-            *asker.gguf(),
+            *(() if elsewhere else asker.gguf()),
             *asker.size(),
             *asker.second_gpu(),
         )
@@ -202,6 +205,16 @@ class _Asker:
                 names = " and ".join(f"{one.name} ({format_gib(one.used_bytes or 0)})" for one in closed)
                 yield Advice("free-vram", f"close {names} and {_fits(better)}")
                 return
+
+    def elsewhere(self, relatives: Sequence[Branch]) -> Iterator[Advice]:
+        """The best quantization of the same model in another repo, by the wished loader or the best one for all."""
+        if not relatives:
+            return
+        found = recommend(relatives, self.answer.gpus, self.answer.wish, self.table)
+        if found.recommended is not None:
+            loader = "" if self.answer.wish.names_a_loader else f" with {found.loader.loader.name}"
+            message = f"{_fits(found.recommended)}{loader}: another repo of the same model"
+            yield Advice("sibling", message, ("--family",))
 
     def partly(self) -> Iterator[Advice]:
         """The best set of GGUF files of which half or more fits, the rest in system RAM."""

@@ -1,17 +1,18 @@
 """Which branch, for this machine, this loader and this context: rank what fits, reject the rest with a reason."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from quantpick.core.branches.table import Family
 from quantpick.core.card.siblings import Sibling
 from quantpick.core.choose.verdict import Choice, rule_on, weigh
 from quantpick.core.choose.wish import Prefer, Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.table import LoaderTable
 from quantpick.core.loaders.versions import LoaderAt
-from quantpick.core.methods import Method
+from quantpick.core.methods import METHODS, Method
 from quantpick.core.quant import RANKING_METRICS, Branch, BranchWarning
 
 SPEED_FLOOR_BITS: Final = 4
@@ -48,6 +49,7 @@ class Recommendation:
         siblings: other repos of the same model, to look at when nothing fits.
         advice: what would make a branch fit, or a better one, the best first.
         ram_free_bytes: of the machine that was asked about; None where that is not known.
+        family: the repos whose quantizations were judged, where it is about more than one.
         ranked_by: the card's metric that ranked the branches, a key of `RANKING_METRICS`; None where their bits did.
     """
 
@@ -61,6 +63,7 @@ class Recommendation:
     advice: tuple[Advice, ...] = ()
     ranked_by: str | None = None
     ram_free_bytes: int | None = None
+    family: Family | None = None
 
     @property
     def branches(self) -> tuple[Choice, ...]:
@@ -104,6 +107,7 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
     order = partial(by_quality, metric=metric) if metric else _ORDERS[wish.prefer]
     fitting = sorted(fits, key=lambda choice: (choice.is_tight and not wish.allow_tight, order(choice)))
     ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
+    doubts = (*loader.doubts, *_across_formats(ranked, wish, metric))
     rejected = sorted((choice for choice in choices if not choice.fits), key=by_quality)
     return Recommendation(
         choices=(*ranked, *rejected),
@@ -111,7 +115,7 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
         wish=wish,
         loader=loader,
         ranked_by=metric,
-        warnings=tuple(dict.fromkeys((*loader.doubts, *(warning for choice in ranked for warning in choice.warnings)))),
+        warnings=tuple(dict.fromkeys((*doubts, *(warning for choice in ranked for warning in choice.warnings)))),
     )
 
 
@@ -143,6 +147,17 @@ def _by_one_loader(
     return candidate, choices if merit[1] else [weigh(choice, gpus, wish) for choice in choices]
 
 
+def _across_formats(ranked: Sequence[Choice], wish: Wish, metric: str | None) -> Iterator[BranchWarning]:
+    """What the ranking of quantizations by several methods rests on, where nobody measured them side by side."""
+    methods = {choice.branch.quant.method for choice in ranked} - {None}
+    if len(methods) > 1 and wish.prefer == "quality" and metric is None:
+        titles = sorted(METHODS[method].title for method in methods if method is not None)
+        message = (
+            f"{', '.join(titles[:-1])} and {titles[-1]} are ranked by bits per weight: no card measures them alike"
+        )
+        yield BranchWarning("across-formats", None, message)
+
+
 def _common_metric(fitting: Sequence[Choice]) -> str | None:
     """The first metric that the card gives for each of several branches, measured against the same thing."""
     if len(fitting) < 2:
@@ -166,9 +181,10 @@ def by_quality(choice: Choice, metric: str | None = None) -> _Key:
     said = choice.branch.quality.get(metric) if metric else None
     return (
         RANKING_METRICS[metric] * said.value if metric and said and isinstance(said.value, int | float) else 0,
-        -(quant.effective_bpw or 0),
+        -round(quant.effective_bpw or 0, 2),
         _METHOD_RANK.get(quant.method, 2),
         not quant.desc_act,
+        choice.branch.home.place if choice.branch.home else 0,
         choice.fit.estimate.total_bytes if choice.fit else 0,
         choice.branch.name,
     )

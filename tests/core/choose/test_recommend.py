@@ -18,7 +18,7 @@ from quantpick.core.loaders.versions import UnknownVersion, at_version
 from quantpick.core.memory.engine import ServerSettings
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.methods import Method
-from quantpick.core.quant import Branch, Quality, QuantSpec
+from quantpick.core.quant import Branch, Home, Quality, QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import GIB
 
@@ -368,3 +368,25 @@ def test_largest_context_fits_and_one_token_more_does_not(
             assert not too_large(longest)
         if longest < 2**20:
             assert too_large(longest + 1)
+
+
+def test_ranking_across_formats_says_what_it_rests_on() -> None:
+    rows = [gptq(4, 128), gptq(4, 128, None, method="awq")]
+
+    def said(*branches: Branch, **others: object) -> set[str]:
+        answer = recommend(branches, [gpu(48)], wish("vllm", "0.29.0", **others), TABLE)
+        assert all(choice.fits for choice in answer.choices)
+        return {warning.code for warning in answer.warnings} & {"across-formats"}
+
+    measured = [replace(row, quality={"perplexity": Quality(at, "wikitext2")}) for at, row in enumerate(rows)]
+    assert said(*rows) == {"across-formats"}
+    assert said(*rows, prefer="speed") == said(*measured) == said(rows[0]) == set()
+
+
+def test_of_equal_rows_the_repo_that_was_asked_about_comes_first() -> None:
+    rows = [
+        replace(gptq(4, 32), name=f"{repo}:main", home=Home(repo, "main", True, place))
+        for place, repo in enumerate(("z/F-GPTQ", "a/F-GPTQ", "m/F-GPTQ"))
+    ]
+    answer = recommend(reversed(rows), [gpu(48)], wish("exllama"), TABLE)
+    assert [choice.branch.repo_id(None) for choice in answer.choices] == ["z/F-GPTQ", "a/F-GPTQ", "m/F-GPTQ"]

@@ -1,0 +1,239 @@
+"""Which repos hold quantizations of one and the same model, and their tables made one.
+
+Only what the Hub or a card says is a quantization of the one base model belongs to it: no merge, adapter or finetune of
+it, and none of a model that was made from several.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Final
+
+from quantpick.core.branches.table import BranchTable, Family
+from quantpick.core.card.names import alike, letters_of, stem_of
+from quantpick.core.methods import METHODS, Method, method_in, method_of_config
+from quantpick.core.quant import Branch, BranchWarning, Home
+from quantpick.core.shape import ModelShape
+
+MAX_REPOS: Final = 12
+"""Repos that are looked into beside the one that was asked about; chosen."""
+
+QUANTIZED: Final = "quantized"
+"""The Hub's word for what a quantization is to its base model (hub-docs, "Model cards", ``base_model_relation``)."""
+
+_OTHER_MODEL: Final = re.compile(
+    r"(?<![a-z])(?:abliterat\w*|uncensored|heretic|derestricted|lora|adapter|merged?|slerp|dpo|sft|rlhf|orpo"
+    r"|fine[-_]?tuned?|distill(?:ed)?|pruned?|reap|draft|eagle\d?|speculator|reward|roleplay|rp)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Words of a repo's name for something that was done to a model beside quantizing it, or for another model beside it.
+The Hub takes a GGUF file of a finetune for a quantization of what that was made from."""
+
+_OF_SCHEMES: Final = ("compressed-tensors", "modelopt")
+"""Methods that store weights by one of several schemes, after which repos are called: FP8, NVFP4."""
+
+_LAYERS_MORE: Final = 0.1
+"""Layers that two files of one model may differ by, as a share: some count those that predict further tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """From which repos a repo's model was made, and how.
+
+    Args:
+        relation: ``quantized``, ``finetune``, ``adapter``, ``merge``, or None where nobody says.
+        models: the repos.
+    """
+
+    relation: str | None = None
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relative:
+    """A repo that may hold quantizations of a model.
+
+    Args:
+        repo_id: ``owner/name``.
+        commit: of its main branch, 40 hex digits; None where the Hub did not say.
+        descent: what its model was made from, as the Hub says.
+        tags: the Hub's, in small letters.
+    """
+
+    repo_id: str
+    commit: str | None = None
+    descent: Descent = Descent()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> Method | None:
+        """How its weights are stored, by its name, else by the Hub's tags; None where neither says."""
+        named = method_in(self.repo_id.rpartition("/")[2], last=True)
+        return named or next(filter(None, map(method_of_config, self.tags)), None)
+
+
+def base_of(repo_id: str, said: Descent) -> str | None:
+    """The model of which a repo holds quantizations: what it was made from, or itself where it is no quantization.
+
+    None where it was made from several. The Hub takes many a repo of quantizations for a finetune: one that is called
+    like its only base model, and something about quantization more, is none.
+
+    >>> base_of("q/Finch-7B-GGUF", Descent("quantized", ("o/Finch-7B",))), base_of("o/Finch-7B", Descent())
+    ('o/Finch-7B', 'o/Finch-7B')
+    >>> base_of("o/Finch-7B-chat", Descent("finetune", ("o/Finch-7B",))), base_of("q/F-GGUF", Descent(None, ("a", "b")))
+    ('o/Finch-7B-chat', None)
+    """
+    name = repo_id.rpartition("/")[2]
+    is_quantized = said.relation == QUANTIZED or (
+        stem_of(name) != name and (said.relation is None or all(_is_named_like(repo_id, base) for base in said.models))
+    )
+    if not is_quantized or not said.models:
+        return repo_id
+    return said.models[0] if len(said.models) == 1 else None
+
+
+def why_not(one: Relative, base: str) -> str | None:
+    """Why a repo does not hold quantizations of just this model; None where it does.
+
+    >>> why_not(Relative(repo_id="q/F-GGUF", descent=Descent("merge", ("o/F",))), "o/F")
+    'a merge of o/F, not a quantization'
+    """
+    models = {model.casefold() for model in one.descent.models}
+    name = one.repo_id.rpartition("/")[2]
+    if not models:
+        return f"nobody says that it is made from {base}"
+    if len(models) > 1:
+        return f"made from {len(models)} models"
+    if models != {base.casefold()}:
+        return f"made from {one.descent.models[0]}, not from {base}"
+    if one.descent.relation not in (None, QUANTIZED):
+        return f"a {one.descent.relation} of {base}, not a quantization"
+    if one.descent.relation is None and stem_of(name) == name and one.method is None:
+        return "nobody says that it is a quantization"
+    return _why_another(name, base.rpartition("/")[2])
+
+
+def _why_another(name: str, base_name: str) -> str | None:
+    """The word in a repo's name that speaks of another model than the base; None where there is none."""
+    own = {match[0].casefold() for match in _OTHER_MODEL.finditer(base_name)}
+    word = next((match[0] for match in _OTHER_MODEL.finditer(name) if match[0].casefold() not in own), None)
+    return None if word is None else f"called `{word}`, which {base_name} is not"
+
+
+def choose(named: Sequence[Relative], listed: Sequence[Relative], wanted: Collection[Method]) -> tuple[Relative, ...]:
+    """`MAX_REPOS` of the repos: those that the card names, then one of each method in turn.
+
+    Args:
+        named: by the card, in its order.
+        listed: by the Hub, the most wanted first.
+        wanted: the methods that are worth a look; what says nothing of a method may be of one.
+    """
+    worth = [one for one in (*named, *listed) if _is_worth_a_look(one.method, wanted)]
+    first = [one for one in worth if any(one.repo_id == other.repo_id for other in named)]
+    by_method: dict[Method | None, list[Relative]] = {}
+    for one in worth:
+        by_method.setdefault(one.method, []).append(one)
+    known = [members for method, members in by_method.items() if method is not None]
+    in_turn = [one for round_ in zip_longest(*known) for one in round_ if one is not None]
+    once: dict[str, Relative] = {}
+    for one in (*first, *in_turn, *by_method.get(None, ())):
+        once.setdefault(one.repo_id.casefold(), one)
+    return tuple(once.values())[:MAX_REPOS]
+
+
+def _is_worth_a_look(method: Method | None, wanted: Collection[Method]) -> bool:
+    """Whether a repo named after a method may be read by what reads others: ``FP8`` is also a scheme of theirs."""
+    if method is None or method in wanted:
+        return True
+    known = METHODS[method]
+    in_others = known.scheme is not None and any(other in wanted for other in _OF_SCHEMES)
+    return in_others or any(other in wanted for other in known.writes)
+
+
+def join(own: BranchTable, others: Sequence[BranchTable], base: str | None, left_out: Mapping[str, str]) -> BranchTable:
+    """One table of all: each row is called ``owner/name:NAME`` and has its repo as its home.
+
+    What is of another shape than what was asked about is another model, whatever it is called.
+
+    Args:
+        own: of the repo that was asked about.
+        others: of its relatives, the most wanted first; those without a row are named among the left out.
+        base: the model that all are quantizations of.
+        left_out: repos that were not read, and why.
+    """
+    shape = next((row.shape for row in own.branches if row.shape is not None and row.shape_is_sure), None)
+    out = dict(left_out)
+    branches: list[Branch] = []
+    warnings: list[BranchWarning] = []
+    repos: list[str] = []
+    for place, table in enumerate((own, *others)):
+        repo_id = str(table.repo_id)
+        rows = table.branches
+        reason = _why_none(table, base, shape) if place else None
+        if reason is not None:
+            out[repo_id] = reason
+            continue
+        repos.append(repo_id)
+        alone = len(rows) == 1 and rows[0].name == "main"
+        branches += [
+            replace(
+                row,
+                name=f"{repo_id}:{row.name}",
+                shape=row.shape or shape,
+                shape_is_sure=row.shape_is_sure or (row.shape is None and shape is not None),
+                home=Home(repo_id, row.git_branch, alone, place),
+            )
+            for row in rows
+        ]
+        warnings += [_at_home(warning, repo_id) for warning in table.warnings if not place or _is_worth_saying(warning)]
+    return replace(
+        own,
+        branches=tuple(branches),
+        warnings=tuple(warnings),
+        family=Family(base_model=base, repos=tuple(repos), left_out=out),
+    )
+
+
+def _why_none(table: BranchTable, base: str | None, shape: ModelShape | None) -> str | None:
+    """Why nothing of a relative's table is taken, or None."""
+    if len(table.base_models) > 1:
+        return f"made from {len(table.base_models)} models, its card says"
+    if table.base_relation not in (None, QUANTIZED):
+        return f"its card calls it a {table.base_relation[:30]}"
+    for said in table.base_models:
+        # The Hub follows a model that was renamed, a card does not.
+        if base is not None and not alike(said.rpartition("/")[2], base.rpartition("/")[2]):
+            return f"its card says that it is made from {said[:100]}"
+    if not table.branches:
+        return table.skipped[0].reason if table.skipped else "no quantization in it"
+    if shape is not None:
+        for row in table.branches:
+            if row.shape is not None and row.shape_is_sure and not _is_same_model(row.shape, shape):
+                return (
+                    f"another model: {row.shape.num_hidden_layers} layers of {row.shape.hidden_size}, "
+                    f"not {shape.num_hidden_layers} of {shape.hidden_size}"
+                )
+    return None
+
+
+def _is_same_model(one: ModelShape, other: ModelShape) -> bool:
+    more = abs(one.num_hidden_layers - other.num_hidden_layers)
+    return one.hidden_size == other.hidden_size and more <= _LAYERS_MORE * other.num_hidden_layers
+
+
+def _is_worth_saying(warning: BranchWarning) -> bool:
+    """Whether a doubt about a relative can matter to who chooses a row of it."""
+    return warning.code not in ("missing-branch", "unlisted-branch", "renamed-repo", "assumed-shape")
+
+
+def _at_home(warning: BranchWarning, repo_id: str) -> BranchWarning:
+    if warning.branch is None:
+        return replace(warning, message=f"{repo_id}: {warning.message}")
+    return replace(warning, branch=f"{repo_id}:{warning.branch}")
+
+
+def _is_named_like(repo_id: str, base: str) -> bool:
+    """Whether a repo is called as the model, less what says how it is quantized; some put the owner before it."""
+    owner, _, name = base.partition("/")
+    return letters_of(stem_of(repo_id.rpartition("/")[2])) in (letters_of(name), letters_of(owner + name))

@@ -1,0 +1,66 @@
+"""The quantizations of one model in whichever repo they lie, as one table."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from quantpick.core.branches.table import BranchTable, table_from_repo
+from quantpick.core.choose.wish import Wish
+from quantpick.core.family import Descent, join
+from quantpick.core.loaders.table import Loader
+from quantpick.core.methods import Method
+from quantpick.core.quant import BranchWarning
+from quantpick.workflow.choice import loader_table
+
+
+def with_family(
+    table: BranchTable, wish: Wish, *, token: str | bool | None, offline: bool, timeout_s: float
+) -> BranchTable:
+    """The table of a repo with the quantizations of the same model in other repos that the wished loader may read.
+
+    Args:
+        table: what the repo holds.
+        wish: whose loader says which methods are worth a look; without one those of all maintained loaders are.
+        token: as in `list_branches`.
+        offline: as in `list_branches`.
+        timeout_s: seconds that the Hub may take for it.
+
+    Raises:
+        HubError, AccessError: as in `list_branches`.
+    """
+    from quantpick.hub.family import survey_family
+
+    found = survey_family(
+        str(table.repo_id),
+        Descent(table.base_relation, table.base_models),
+        [sibling.repo_id for sibling in table.siblings],
+        wanted=_wanted(wish),
+        token=token,
+        offline=offline,
+        timeout_s=timeout_s,
+    )
+    joined = join(table, [table_from_repo(facts) for facts in found.repos], found.base_model, found.left_out)
+    doubts = []
+    if found.base_model is None:
+        message = f"`{table.repo_id}` is made from several models: only its own quantizations are judged"
+        doubts.append(BranchWarning("no-family", None, message))
+    elif not found.is_listed:
+        message = f"the Hub does not list the quantizations of {found.base_model}: only those the card names are judged"
+        doubts.append(BranchWarning("no-family", None, message))
+    return replace(joined, warnings=(*doubts, *joined.warnings))
+
+
+def seconds_left(timeout_s: float, began: float) -> float:
+    """What is left of a time that began at a moment of `time.monotonic`; never nothing."""
+    return max(0.1, timeout_s - (time.monotonic() - began))
+
+
+def _wanted(wish: Wish) -> frozenset[Method]:
+    """The methods that a loader in question reads."""
+    if wish.loader is not None:
+        return _methods([wish.loader.loader])
+    return _methods([one.loader for one in wish.candidates] or loader_table().maintained())
+
+
+def _methods(loaders: Iterable[Loader]) -> frozenset[Method]:
+    return frozenset(rule.method for loader in loaders for rule in loader.rules)
