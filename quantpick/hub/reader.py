@@ -74,8 +74,12 @@ class Reader:
         """What reads the file lists of some commits and, before it is known what is in them, their usual configs."""
         jobs: list[Job] = []
         for commit in commits:
-            jobs.append(partial(self._read_tree, commit))
-            if self._cache.tree(commit) is None:
+            files = self._cache.tree(commit)
+            if files is not None:
+                self._trees[commit] = files
+                jobs += self.contents([commit])
+            else:
+                jobs.append(partial(self._read_tree, commit))
                 jobs += [partial(self._read_unlisted, commit, path) for path in (MODEL_CONFIG, QUANT_CONFIGS[0])]
         return jobs
 

@@ -83,10 +83,6 @@ def repos() -> dict[str, HubRepo]:
     }
 
 
-def rows(answer: Any) -> dict[str, str]:
-    return {choice.branch.name: choice.verdict for choice in answer.choices}
-
-
 def test_every_home_of_the_model_is_a_row_with_its_repo(serve: Serve) -> None:
     serve(repos())
     answer = recommend(OWN, family=True, loader="vllm", gpus=[GPU])
@@ -245,7 +241,8 @@ def test_family_is_known_offline_once_it_was_asked_for(serve: Serve, capsys: pyt
     first = recommend(OWN, family=True, gpus=[GPU])
     hub.requests.clear()
     again = recommend(OWN, family=True, gpus=[GPU], offline=True)
-    assert (rows(again), hub.requests) == (rows(first), [])
+    assert (again.choices, hub.requests) == (first.choices, [])
+    assert recommend(OWN, family=True, gpus=[GPU]).choices == first.choices
     assert main(["recommend", "pub/Finch-7B-AWQ", "--family", "--offline", "--vram", "24GiB"]) == 6
     assert "the family of `pub/Finch-7B-AWQ` is not cached" in capsys.readouterr().err
 

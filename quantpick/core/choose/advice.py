@@ -212,8 +212,8 @@ class _Asker:
             return
         found = recommend(relatives, self.answer.gpus, self.answer.wish, self.table)
         if found.recommended is not None:
-            loader = "" if self.answer.wish.names_a_loader else f" with {found.loader.loader.name}"
-            message = f"{_fits(found.recommended)}{loader}: another repo of the same model"
+            loader = "" if self.answer.wish.names_a_loader else f"with {found.loader.loader.name} "
+            message = f"{loader}{_fits(found.recommended)}: another repo of the same model"
             yield Advice("sibling", message, ("--family",))
 
     def partly(self) -> Iterator[Advice]:
