@@ -10,7 +10,7 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.shards import cuts_evenly
 from quantpick.core.loaders.table import MemoryFraction, Sharding, Split
 from quantpick.core.memory import estimate as memory
-from quantpick.core.memory.engine import Engine, ServerSettings
+from quantpick.core.memory.engine import UNMEASURED_BAND, Engine, ServerSettings
 from quantpick.core.memory.engines import engine_at
 from quantpick.core.memory.estimate import Spread, VramEstimate
 from quantpick.core.memory.servers import default_settings
@@ -30,6 +30,7 @@ class Job:
         size_bytes: bytes of the weight files; None has them computed.
         engine: the memory model, a key of `engines.ENGINES`.
         version: the engine's version, None for the newest.
+        engine_stands_in: whether the memory model is another engine's, for want of one.
         split: how the loader uses several GPUs.
         heads_divisible: whether a tensor split needs attention heads that divide by the number of GPUs.
         sharding: what a tensor split wants of the parts of a matrix, None for whole groups.
@@ -47,6 +48,7 @@ class Job:
     size_bytes: int | None
     engine: str
     version: str | None
+    engine_stands_in: bool
     split: Split
     heads_divisible: bool
     sharding: Sharding | None
@@ -193,7 +195,7 @@ def _sit(seat: _Seat, context_tokens: int) -> Fit:
         max_context_tokens=0,
         settings=seat.settings if engine.has_settings else None,
         utilization=_utilization(seat, estimate) if engine.has_settings else None,
-        band=engine.band,
+        band=max(engine.band_for(seat.job.shape), UNMEASURED_BAND if seat.job.engine_stands_in else 0.0),
     )
 
 

@@ -139,6 +139,7 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         size_bytes=None if unpacked else size_bytes,
         engine=engine,
         version=choice.loader.engine_version(engine),
+        engine_stands_in=loader.engine_stands_in and engine == loader.engine,
         split=(rule.split if rule else None) or loader.split,
         heads_divisible=loader.heads_divisible,
         sharding=choice.loader.sharding,

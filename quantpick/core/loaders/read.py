@@ -149,7 +149,10 @@ _LOADER: Final[dict[str, _Kind]] = {
     "programs": _WORDS,
     "extras": _map_to(("an extra", lambda value: isinstance(value, dict))),
     "split": _SPLIT,
-    **dict.fromkeys(("unequal_gpus", "heads_divisible", "architectures_strict", "card_column", "kv_pairs"), _FLAG),
+    **dict.fromkeys(
+        ("engine_stands_in", "unequal_gpus", "heads_divisible", "architectures_strict", "card_column", "kv_pairs"),
+        _FLAG,
+    ),
     "kv_dtypes": _map_to(_POSITIVE),
     "kv_aliases": _map_to(_TEXT),
     "launch": _COMMAND,

@@ -193,6 +193,7 @@ class Loader:
         programs: the names of its programs.
         extras: what it can be run with, by name.
         engine: its memory model; a rule may name another.
+        engine_stands_in: whether that is another engine's, for want of one.
         split: how it uses several GPUs.
         unequal_gpus: whether they may differ in size.
         heads_divisible: whether the attention heads must divide by the number of GPUs.
@@ -223,6 +224,7 @@ class Loader:
     rules: tuple[Rule, ...]
     source: str
     checked: str
+    engine_stands_in: bool = False
     aliases: tuple[str, ...] = ()
     releases: Mapping[str, str] = field(default_factory=dict)
     package: str | None = None

@@ -24,12 +24,13 @@ H100 the smallest memory in which ten models ran lies 0.3 to 4 % above context a
 GiB."""
 
 MEASURED_BAND: Final = 0.025
-"""The error band of ExLlamaV2, ExLlamaV3, vLLM and Transformers: one of 132 measured jobs needed more above its
-estimate."""
+"""The error band of the versions of ExLlamaV2, ExLlamaV3, vLLM and Transformers that were measured: one of 132 measured
+jobs needed more above its estimate."""
 
 PUBLISHED_BAND: Final = 0.05
 """The error band of an engine that is only known from what others published: nine of ten of their points lie no further
-above the estimate (``make bench``). Also of versions of vLLM near the one that was measured."""
+above the estimate (``make bench``). Also of versions beside the one that was measured, and of mixtures of experts where
+dense models were measured."""
 
 UNMEASURED_BAND: Final = 0.10
 """The error band of an engine whose need was read in its source or its users' reports, not measured: chosen, after the
@@ -96,6 +97,7 @@ class Engine:
         cuda_context_bytes: CUDA context and kernels on one H100, the largest that was measured.
         slack: what its allocator cannot use, as a share of what it allocates.
         band: how much more than the estimate it may need, as a share: measured, or wide where it was not.
+        mixtures_measured: whether mixtures of experts were among what the band was measured with.
         has_settings: whether it is started with `ServerSettings`.
         graphs_budgeted: for which models it counts a guess of its CUDA graphs into its budget.
         large_defaults: whether it takes larger settings on large GPUs.
@@ -113,9 +115,15 @@ class Engine:
     cuda_context_bytes: int = CUDA_CONTEXT_BYTES
     slack: float = ALLOCATOR_SLACK
     band: float = UNMEASURED_BAND
+    mixtures_measured: bool = False
     has_settings: bool = False
     graphs_budgeted: Literal["none", "mixtures", "all"] = "none"
     large_defaults: bool = False
+
+    def band_for(self, shape: ModelShape) -> float:
+        """How much more than the estimate a model may need, as a share."""
+        strange = shape.num_local_experts > 1 and not self.mixtures_measured
+        return max(self.band, PUBLISHED_BAND) if strange else self.band
 
     def budgets_graphs(self, shape: ModelShape) -> bool:
         """Whether a model's CUDA graphs count into the budget, not beside it."""

@@ -5,6 +5,7 @@ read or measured; ``benchmarks/vram_accuracy.py`` sets them beside measurements.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Final, Literal, TypedDict
 
@@ -301,27 +302,34 @@ def _vllm_with_windows(
     )
 
 
+_VLLM_0_26: Final = Engine(
+    scratch=vllm_scratch,
+    graphs=vllm_graphs,
+    graphs_budgeted="mixtures",
+    batches_in_flight=2,
+    band=MEASURED_BAND,
+    windowed=True,
+    latent=True,
+    large_defaults=True,
+    **_VLLM,
+)
+_TRANSFORMERS_5_17: Final = Engine(
+    scratch=_or_own_code(_transformers), windowed=True, band=MEASURED_BAND, mixtures_measured=True
+)
+_EXLLAMAV2: Final = Engine(scratch=_exllamav2, embedding_in_ram=True, cache_block_tokens=256, band=MEASURED_BAND)
+_EXLLAMAV3: Final = Engine(
+    scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True, band=MEASURED_BAND
+)
+
 ENGINES: Final[Mapping[str, Engine]] = {
     "exllama": Engine(scratch=_exllama, embedding_in_ram=True, band=PUBLISHED_BAND),
-    "exllamav2": Engine(scratch=_exllamav2, embedding_in_ram=True, cache_block_tokens=256, band=MEASURED_BAND),
-    "exllamav3": Engine(
-        scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True, band=MEASURED_BAND
-    ),
-    "transformers": Engine(scratch=_or_own_code(_transformers), windowed=True, band=MEASURED_BAND),
+    "exllamav2": _EXLLAMAV2,
+    "exllamav3": _EXLLAMAV3,
+    "transformers": Engine(scratch=_or_own_code(_transformers), windowed=True, band=PUBLISHED_BAND),
     "autogptq": Engine(scratch=_autogptq, band=PUBLISHED_BAND),
     "autoawq": Engine(scratch=_autoawq, cache_least_tokens=2048, band=PUBLISHED_BAND),
     "gptq-for-llama": Engine(scratch=_transformers_copied_cache),
-    "vllm": Engine(
-        scratch=vllm_scratch,
-        graphs=vllm_graphs,
-        graphs_budgeted="mixtures",
-        batches_in_flight=2,
-        band=MEASURED_BAND,
-        windowed=True,
-        latent=True,
-        large_defaults=True,
-        **_VLLM,
-    ),
+    "vllm": replace(_VLLM_0_26, band=PUBLISHED_BAND),
     "sglang": Engine(scratch=server_scratch, latent=True),
     "tgi": Engine(scratch=server_scratch),
     "lmdeploy": Engine(scratch=server_scratch, cache_block_tokens=64),
@@ -345,13 +353,17 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ),
         ("0.6", Engine(scratch=_old_autogptq, cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES)),
     ),
+    "exllamav2": (("0.3", replace(_EXLLAMAV2, band=PUBLISHED_BAND)),),
+    "exllamav3": (("1.6", replace(_EXLLAMAV3, band=PUBLISHED_BAND)),),
     "transformers": (
         (
             "4.36",
             Engine(scratch=_or_own_code(_transformers_copied_cache), cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES),
         ),
         ("4.45", Engine(scratch=_or_own_code(_transformers_all_logits), band=PUBLISHED_BAND)),
-        ("4.56", Engine(scratch=_or_own_code(_transformers), band=MEASURED_BAND)),
+        ("4.56", Engine(scratch=_or_own_code(_transformers), band=PUBLISHED_BAND)),
+        ("5.17", Engine(scratch=_or_own_code(_transformers), windowed=True, band=PUBLISHED_BAND)),
+        ("5.18", _TRANSFORMERS_5_17),
     ),
     "vllm": (
         ("0.8", Engine(scratch=vllm_v0_scratch, graphs=vllm_v0_graphs, **_VLLM)),
@@ -361,6 +373,7 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ("0.20", _vllm_with_windows(vllm_v1_scratch, vllm_graphs)),
         ("0.22", _vllm_with_windows(vllm_v1_scratch, vllm_graphs, "all")),
         ("0.26", _vllm_with_windows(vllm_scratch, vllm_graphs, "mixtures")),
+        ("0.27", _VLLM_0_26),
     ),
 }
 """Before which version an engine was another, the oldest first.
@@ -369,6 +382,8 @@ Transformers: cache classes, last-token logits (huggingface/transformers #31292)
 (docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older), windows in the hybrid cache manager (docs.vllm.ai,
 ``design/hybrid_kv_cache_manager``; 0.9.2 may have had it), whole graphs (0.11), the second runner (0.22,
 ``use_v2_model_runner``), graphs that count into the budget (0.20, ``VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS``, which
-the second runner, for dense models, leaves out) and windows that hold two steps (0.26, ``max_in_flight_tokens``);
-only the last was measured.
+the second runner, for dense models, leaves out) and windows that hold two steps (0.26, ``max_in_flight_tokens``).
+
+Measured were ExLlamaV2 0.3.2, ExLlamaV3 1.6.5, Transformers 5.17.0 and vLLM 0.26.0. What lies beside, later versions
+too, has a wider band.
 """

@@ -15,7 +15,7 @@ from quantpick.core.loaders import table as loaders_module
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable
 from quantpick.core.loaders.versions import UnknownVersion, at_version
-from quantpick.core.memory.engine import ServerSettings
+from quantpick.core.memory.engine import MEASURED_BAND, PUBLISHED_BAND, UNMEASURED_BAND, ServerSettings
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.methods import Method
 from quantpick.core.quant import Branch, Home, Quality, QuantSpec
@@ -194,7 +194,7 @@ def test_server_is_started_with_the_largest_settings_that_fit(
 ) -> None:
     card = gpu(gib)
     busy = replace(card, free_bytes=card.total_bytes - round(busy_gib * GIB))
-    (choice,) = recommend([gptq(4, None, False)], [busy], wish("vllm", headroom=NOTHING), TABLE).choices
+    (choice,) = recommend([gptq(4, None, False)], [busy], wish("vllm", "0.26.0", headroom=NOTHING), TABLE).choices
     assert choice.fit is not None
     assert choice.fits
     assert choice.fit.settings == settings
@@ -203,6 +203,25 @@ def test_server_is_started_with_the_largest_settings_that_fit(
     need, taken = choice.fit.estimate, choice.fit.utilization * card.total_bytes
     beside = need.graph_bytes + need.cuda_context_bytes
     assert need.total_bytes - beside <= taken <= busy.free_bytes - beside
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "band"),
+    [
+        ("vllm", "0.26.0", MEASURED_BAND),
+        ("vllm", None, PUBLISHED_BAND),
+        ("vllm", "0.9.2", UNMEASURED_BAND),
+        ("aphrodite", None, UNMEASURED_BAND),
+        ("tensorrt-llm", None, UNMEASURED_BAND),
+        ("exllamav2", None, MEASURED_BAND),
+        ("tabbyapi", None, MEASURED_BAND),
+        ("exllamav2", "0.0.21", PUBLISHED_BAND),
+    ],
+)
+def test_promise_is_as_wide_as_the_measurement_allows(name: str, version: str | None, band: float) -> None:
+    (choice,) = recommend([gptq(4, 128, False)], [gpu(48)], wish(name, version), TABLE).choices
+    assert choice.fit is not None
+    assert choice.fit.band == band
 
 
 def test_branch_that_fits_tightly_ranks_behind_those_that_surely_fit_unless_it_is_allowed() -> None:

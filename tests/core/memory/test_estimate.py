@@ -78,9 +78,9 @@ def test_family_with_code_of_its_own_holds_the_cache_twice_whatever_the_version(
 
 def test_what_is_no_version_is_the_newest() -> None:
     newest = engine_at("transformers", None)
-    assert engine_at("transformers", "main") is engine_at("transformers", "5.17.0") is newest
+    assert engine_at("transformers", "main") is engine_at("transformers", "5.24.0") is newest
     assert engine_at("transformers", "4.44.2") is not newest
-    assert engine_at("exllamav2", "0.0.1") is engine_at("exllamav2", None)
+    assert engine_at("llama.cpp", "1") is engine_at("llama.cpp", None)
 
 
 def test_old_vllm_saves_neither_by_windows_nor_by_latent_caches() -> None:

@@ -1,0 +1,53 @@
+"""How far an estimate is trusted: by what was measured, and in which version."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from quantpick.core.loaders import read as loaders_module
+from quantpick.core.loaders.read import parse_loaders
+from quantpick.core.loaders.table import Loader
+from quantpick.core.memory.engine import MEASURED_BAND, PUBLISHED_BAND
+from quantpick.core.memory.engines import EARLIER, ENGINES, engine_at
+from quantpick.core.shape import ModelShape
+
+TABLE = parse_loaders(Path(loaders_module.__file__).with_name("loaders.toml").read_text(encoding="utf-8"))
+VRAM = Path(__file__).resolve().parents[3] / "benchmarks" / "vram"
+MEASURED = dict(json.loads(file.read_text())["loader"].split() for file in VRAM.glob("*_h100.json"))
+"""Each engine that was measured for quantpick, with its version."""
+
+DENSE = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
+MIXTURE = replace(DENSE, num_local_experts=8, num_experts_per_tok=2)
+
+
+def test_measured_band_is_that_of_the_versions_that_were_measured_and_of_no_others() -> None:
+    assert {"exllamav2", "exllamav3", "transformers", "vllm"} <= MEASURED.keys()
+    for name in ENGINES:
+        bounds = [before for before, _ in EARLIER.get(name, ())]
+        versions = {"0.0.1", *bounds, *(f"{bound}.9" for bound in bounds)}
+        narrow = {one for one in versions if engine_at(name, one).band <= MEASURED_BAND}
+        if name not in MEASURED:
+            assert not narrow | ({name} if ENGINES[name].band <= MEASURED_BAND else set()), name
+            continue
+        measured = Version(MEASURED[name])
+        assert engine_at(name, str(measured)).band == MEASURED_BAND
+        assert all(Version(one).release[:2] == measured.release[:2] for one in narrow), name
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED.keys() & ENGINES.keys()))
+def test_newest_known_version_has_the_measured_band_only_where_it_was_measured(name: str) -> None:
+    loader = TABLE.find(name)
+    assert isinstance(loader, Loader)
+    newest, measured = Version(loader.newest), Version(MEASURED[name])
+    assert (ENGINES[name].band == MEASURED_BAND) == (newest.release[:2] == measured.release[:2])
+
+
+def test_mixture_of_experts_is_trusted_less_where_dense_models_were_measured() -> None:
+    assert engine_at("vllm", "0.26.0").band_for(DENSE) == MEASURED_BAND
+    assert engine_at("vllm", "0.26.0").band_for(MIXTURE) == PUBLISHED_BAND
+    assert engine_at("transformers", "5.17.0").band_for(MIXTURE) == MEASURED_BAND
+    for engine in ENGINES.values():
+        assert engine.band_for(MIXTURE) >= engine.band_for(DENSE) == engine.band
