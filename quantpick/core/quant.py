@@ -195,6 +195,7 @@ class FileSet(NamedTuple):
         paths: the weights, the one first that a loader is given.
         projectors: the files that add sight or hearing to the model (mmproj), the one to take first.
         imatrix: whether an importance matrix was used; None when nobody says.
+        file_type: ``Q4_K_M`` as its name or header has it; None where neither does.
     """
 
     branch: str
@@ -202,6 +203,7 @@ class FileSet(NamedTuple):
     paths: tuple[str, ...]
     projectors: tuple[str, ...] = ()
     imatrix: bool | None = None
+    file_type: str | None = None
 
 
 class Home(NamedTuple):
@@ -239,6 +241,8 @@ class Branch:
         shape_is_sure: whether the shape was read from a config or explains the sizes of the repo's files.
         sources: for each field that is known, who said so.
         files: the files of it that are this quantization; None means the whole branch.
+        type_loss: what a GGUF file of its type was measured to lose on another model, in nats of KL divergence; None
+            where nobody measured it. It orders types, and says nothing about this model.
         home: where it lies, in an answer about several repos; None is the repo that was asked about.
     """
 
@@ -257,6 +261,7 @@ class Branch:
     quality: Mapping[str, Quality] = field(default_factory=dict)
     sources: Mapping[str, Provenance] = field(default_factory=dict)
     files: FileSet | None = None
+    type_loss: float | None = None
     home: Home | None = None
 
     @property

@@ -11,9 +11,10 @@ from typing import Final
 from quantpick.core import defaults
 from quantpick.core.branches import table as branch_table
 from quantpick.core.branches.config import ConfigFacts, read_config
-from quantpick.core.branches.shaped import with_shapes
+from quantpick.core.branches.shaped import with_losses, with_shapes
 from quantpick.core.branches.table import BranchTable
 from quantpick.core.card.read import read_card
+from quantpick.core.gguf.losses import parse_losses
 from quantpick.core.gguf.sets import find_set, find_sets
 from quantpick.core.memory.assume import parse_shapes
 from quantpick.core.repo import RepoFacts
@@ -93,7 +94,9 @@ def with_rows(table: BranchTable) -> BranchTable:
 
 
 def shaped(table: BranchTable) -> BranchTable:
-    """The table, with a shape assumed for the branches whose config gave none."""
+    """The table, with a shape assumed for the branches whose config gave none, and the losses of GGUF types."""
+    if any(row.files is not None for row in table.branches):
+        table = with_losses(table, parse_losses(_core_data("gguf/losses.toml")))
     return with_shapes(table, parse_shapes(_core_data("memory/known_shapes.toml")))
 
 

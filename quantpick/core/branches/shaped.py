@@ -1,11 +1,23 @@
-"""A shape for the branches whose config gave none."""
+"""What is known of a branch from other models: a shape where its config gave none, the loss of its type."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from quantpick.core.branches.table import BranchTable
+from quantpick.core.gguf.losses import Losses, loss_of
 from quantpick.core.memory.assume import KnownShape, assume_shape
 from quantpick.core.quant import BranchWarning
+
+
+def with_losses(table: BranchTable, losses: Losses) -> BranchTable:
+    """The table, with the published loss of each GGUF file's type."""
+    rows = (
+        row
+        if row.files is None
+        else replace(row, type_loss=loss_of(losses, row.files.file_type, imatrix=row.files.imatrix))
+        for row in table.branches
+    )
+    return replace(table, branches=tuple(rows))
 
 
 def with_shapes(table: BranchTable, known: Sequence[KnownShape]) -> BranchTable:

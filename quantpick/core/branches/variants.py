@@ -160,6 +160,8 @@ def _row(one: GgufSet, known: _Model, files: BranchFiles, *, alone: bool) -> Bra
         model_type=known.shape.model_type if known.shape else None,
         shape=known.shape,
         shape_is_sure=known.shape is not None,
-        files=FileSet(files.name, one.name, one.paths, tuple(file.path for file in one.projectors), one.imatrix),
+        files=FileSet(
+            files.name, one.name, one.paths, tuple(file.path for file in one.projectors), one.imatrix, kind or None
+        ),
         sources=said,
     )

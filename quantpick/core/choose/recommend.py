@@ -9,6 +9,7 @@ from quantpick.core.branches.table import Family
 from quantpick.core.card.siblings import Sibling
 from quantpick.core.choose.verdict import Choice, rule_on, weigh
 from quantpick.core.choose.wish import Prefer, Wish
+from quantpick.core.gguf.losses import Measured, worth_bpw
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.table import LoaderTable
 from quantpick.core.loaders.versions import LoaderAt
@@ -96,18 +97,21 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
        turboderp-org/exllamav3 at 4f8ad01, ``doc/``).
     3. act order before none (13B 128g: 4.601 against 4.660; oobabooga's blog).
 
+    Between GGUF types of near bits the losses that somebody measured on one model decide (`worth_bpw`).
+
     Where the card measured every fitting branch by one metric against the same thing, that metric decides instead.
 
     The trap in it: 128g *without* act order can be worse than no group at all (7B: 6.545 against 6.478, and 6.288 with
     act order; same blog). Perplexities of different tables are not comparable; EXL2 below 3 bits is not monotonic.
     """
-    loader, choices = _by_one_loader(tuple(branches), gpus, wish, table)
+    loader, judged = _by_one_loader(tuple(branches), gpus, wish, table)
+    choices = _with_rank_bpw(judged)
     fits = [choice for choice in choices if choice.fits]
     metric = _common_metric(fits) if wish.prefer == "quality" else None
     order = partial(by_quality, metric=metric) if metric else _ORDERS[wish.prefer]
     fitting = sorted(fits, key=lambda choice: (choice.is_tight and not wish.allow_tight, order(choice)))
     ranked = [replace(choice, rank=rank) for rank, choice in enumerate(fitting, start=1)]
-    doubts = (*loader.doubts, *_across_formats(ranked, wish, metric))
+    doubts = (*loader.doubts, *_across_formats(ranked, wish, metric), *_by_type(ranked, wish, metric))
     rejected = sorted((choice for choice in choices if not choice.fits), key=by_quality)
     return Recommendation(
         choices=(*ranked, *rejected),
@@ -147,6 +151,35 @@ def _by_one_loader(
     return candidate, choices if merit[1] else [weigh(choice, gpus, wish) for choice in choices]
 
 
+def _with_rank_bpw(choices: Sequence[Choice]) -> list[Choice]:
+    """The choices; where GGUF types of near bits were measured, ranked by what they lose, and not by their bits."""
+    models: dict[object, dict[int, Measured]] = {}
+    for at, choice in enumerate(choices):
+        shape, loss = choice.branch.shape, choice.branch.type_loss
+        if loss is not None and choice.rank_bpw:
+            model = None if shape is None else (shape.num_hidden_layers, shape.hidden_size)
+            models.setdefault(model, {})[at] = Measured(choice.rank_bpw, loss)
+    worth: dict[int, float] = {}
+    for files in models.values():
+        worth |= zip(files, worth_bpw(tuple(files.values())), strict=True)
+    return [replace(choice, rank_bpw=worth.get(at, choice.rank_bpw)) for at, choice in enumerate(choices)]
+
+
+def _by_type(ranked: Sequence[Choice], wish: Wish, metric: str | None) -> Iterator[BranchWarning]:
+    """Why the best is not the one of the most bits, where the measured losses of GGUF types say so."""
+    if not ranked or wish.prefer != "quality" or metric is not None or ranked[0].branch.type_loss is None:
+        return
+    best, loss = ranked[0].branch, ranked[0].branch.type_loss
+    for other in (choice.branch for choice in ranked[1:]):
+        if other.type_loss is not None and other.type_loss > loss and (other.bpw or 0) > (best.bpw or 0):
+            message = (
+                f"before {other.name}, which has more bits: types of GGUF files are ranked by the KL divergence that "
+                "llama.cpp published for Llama 3 8B, which may be another for this model"
+            )
+            yield BranchWarning("by-type", best.name, message)
+            return
+
+
 def _across_formats(ranked: Sequence[Choice], wish: Wish, metric: str | None) -> Iterator[BranchWarning]:
     """What the ranking of quantizations by several methods rests on, where nobody measured them side by side."""
     methods = {choice.branch.quant.method for choice in ranked} - {None}
@@ -181,7 +214,8 @@ def by_quality(choice: Choice, metric: str | None = None) -> _Key:
     said = choice.branch.quality.get(metric) if metric else None
     return (
         RANKING_METRICS[metric] * said.value if metric and said and isinstance(said.value, int | float) else 0,
-        -round(quant.effective_bpw or 0, 2),
+        -round(choice.rank_bpw, 2),
+        choice.branch.type_loss or 0,
         _METHOD_RANK.get(quant.method, 2),
         not quant.desc_act,
         choice.branch.home.place if choice.branch.home else 0,

@@ -36,6 +36,8 @@ class Choice:
         fit: how it sits in the memory; None when that could not be estimated.
         rank: 1 for the best that fits, None when rejected.
         rule: the loader's rule that took it or came nearest, or None.
+        rank_bpw: bits per weight by which its quality is ranked; those of its weights, but where the types of GGUF
+            files were measured to be better or worse than their bits.
         slow: whether that kernel is known to be slow.
         warnings: doubts about this verdict.
         launch: the command that starts the loader on it, as arguments, or None where none is known.
@@ -48,6 +50,7 @@ class Choice:
     fit: Fit | None = None
     rank: int | None = None
     rule: Rule | None = None
+    rank_bpw: float = 0
     slow: bool = False
     warnings: tuple[BranchWarning, ...] = ()
     launch: tuple[str, ...] | None = None
@@ -106,6 +109,7 @@ def rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -
         reasons=(*verdict.reasons, *_on_kv_dtype(chosen.loader, wish.kv_dtype)),
         context_tokens=context_tokens,
         rule=verdict.rule,
+        rank_bpw=branch.bpw or 0,
         slow=verdict.slow,
         warnings=(*verdict.warnings, *context_doubts),
     )

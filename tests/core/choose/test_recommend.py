@@ -18,7 +18,7 @@ from quantpick.core.loaders.versions import UnknownVersion, at_version
 from quantpick.core.memory.engine import MEASURED_BAND, PUBLISHED_BAND, UNMEASURED_BAND, ServerSettings
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.methods import Method
-from quantpick.core.quant import Branch, Home, Quality, QuantSpec
+from quantpick.core.quant import Branch, FileSet, Home, Quality, QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import GIB
 
@@ -409,3 +409,43 @@ def test_of_equal_rows_the_repo_that_was_asked_about_comes_first() -> None:
     ]
     answer = recommend(reversed(rows), [gpu(48)], wish("exllama"), TABLE)
     assert [choice.branch.repo_id(None) for choice in answer.choices] == ["z/F-GPTQ", "a/F-GPTQ", "m/F-GPTQ"]
+
+
+def gguf(name: str, bpw: float, loss: float | None, *, shape: ModelShape = LLAMA2_13B) -> Branch:
+    quant = QuantSpec("gguf", round(bpw), bpw=bpw)
+    files = FileSet("main", name, (f"F-{name}.gguf",), file_type=name)
+    size_bytes = weights_file_size(quant, shape)
+    return Branch(name=name, quant=quant, size_bytes=size_bytes, shape=shape, files=files, type_loss=loss)
+
+
+def ranking(*rows: Branch, prefer: Prefer = "quality") -> list[str]:
+    answer = recommend(rows, [gpu(80)], wish("llama.cpp", prefer=prefer), TABLE)
+    return [choice.branch.name for choice in answer.choices if choice.fits]
+
+
+def test_gguf_types_of_near_bits_are_ranked_by_what_they_lose() -> None:
+    rows = [
+        gguf("Q4_1", 5.11, 0.0717),
+        gguf("IQ4_XS", 4.46, 0.0363),
+        gguf("Q3_K_L", 4.30, 0.0731),
+        gguf("X_L", 4.9, None),
+    ]
+    assert ranking(*rows) == ["X_L", "IQ4_XS", "Q4_1", "Q3_K_L"]
+    assert ranking(*reversed(rows)) == ranking(*rows)
+    answer = recommend(rows[:3], [gpu(80)], wish("llama.cpp"), TABLE)
+    (warning,) = [one for one in answer.warnings if one.code == "by-type"]
+    assert (warning.branch, "before Q4_1" in warning.message) == ("IQ4_XS", True)
+    assert "by-type" not in {one.code for one in recommend(rows, [gpu(80)], wish("llama.cpp"), TABLE).warnings}
+    assert ranking(*rows, prefer="context") == ["Q3_K_L", "IQ4_XS", "X_L", "Q4_1"]
+
+
+def test_losses_order_the_types_of_one_model_and_never_two_models() -> None:
+    small = replace(LLAMA2_13B, num_hidden_layers=20)
+    assert ranking(gguf("Q4_1", 5.11, 0.0717), gguf("IQ4_XS", 4.46, 0.0363, shape=small)) == ["Q4_1", "IQ4_XS"]
+
+
+def test_what_a_card_measured_of_this_model_goes_before_what_was_measured_of_another() -> None:
+    said = {"IQ4_XS": 5.3, "Q4_1": 5.2}
+    rows = [gguf("Q4_1", 5.11, 0.0717), gguf("IQ4_XS", 4.46, 0.0363)]
+    rows = [replace(row, quality={"perplexity": Quality(said[row.name], "wikitext2")}) for row in rows]
+    assert ranking(*rows) == ["Q4_1", "IQ4_XS"]
