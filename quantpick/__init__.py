@@ -10,15 +10,9 @@ that the command line starts without those it does not need.
 3355443200
 """
 
-import sys
+from quantpick import _program  # noqa: F401 - before all others: it looks after their names, and after signals
 
-if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
-    # `python -m quantpick` has put the current folder first. A json.py that lies there, perhaps downloaded, is not
-    # ours: only a checkout, where the folder holds this package, stays on the path, behind everything else.
-    _current = sys.path.pop(0)
-    if __file__.startswith(_current.rstrip("/") + "/quantpick/"):
-        sys.path.append(_current)
-
+# isort: split
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -6,6 +6,7 @@ try:
     import sys
     from collections.abc import Sequence
 
+    from quantpick._program import leave
     from quantpick.errors import DiskError, QuantpickError
 except KeyboardInterrupt:
     # Before there is anything to end: the shell is told, and no traceback shown.
@@ -13,6 +14,8 @@ except KeyboardInterrupt:
 
 _READER_LEFT = 141
 """As a shell reports a program that SIGPIPE ended."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 _OBJECTS_PER_COLLECTION = 100_000
 """Chosen: no command that only answers makes so many, and a long download still has its cycles collected. The default
@@ -94,21 +97,43 @@ def _as_failure(error: BaseException) -> QuantpickError:
 def run() -> None:
     """The console script: `main` in a process of its own."""
     try:
-        signal.signal(signal.SIGTERM, _terminate)
+        _catch_signals()
         _leave_folder_to_data()
         _hold_streams()
         import gc
 
         gc.set_threshold(_OBJECTS_PER_COLLECTION)
         code = _flushed(main())
+        # What comes from here on could only end in a traceback of the interpreter's own end.
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
     except KeyboardInterrupt:
         code = 130
     except Terminated:
         code = 143
-    # What comes from here on could only end in a traceback of the interpreter's own end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _catch_signals() -> None:
+    """Have the first signal end the command in good order, and a second one at once."""
+    sys.unraisablehook = _unraisable
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> None:
+    for other in _ENDING:
+        signal.signal(other, leave)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+
+def _unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """A signal that came where Python lets no exception out (a finalizer) would be shown and forgotten: it ends us."""
+    for kind, number in ((KeyboardInterrupt, signal.SIGINT), (Terminated, signal.SIGTERM)):
+        if isinstance(what.exc_value, kind):
+            leave(number, None)
+    sys.__unraisablehook__(what)
 
 
 def _leave_folder_to_data() -> None:
@@ -150,10 +175,6 @@ def _hold_streams() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-
-
-def _terminate(*_: object) -> None:
-    raise Terminated
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from tests.attacks.arena import (
     started_and_seen,
 )
 
+CARD = str(Path(__file__).parent.parent / "fixtures" / "cards" / "airoboros-c34b-gptq.md")
+
 
 @attack("kills", rounds=12)
 def kill(arena: Arena) -> None:
@@ -61,25 +63,39 @@ def kill_and_count(arena: Arena) -> None:
     require(again <= 4 * 7 * MIB, f"{again / MIB:.0f} MiB were fetched again")
 
 
-@attack("signals", rounds=10, quick=True)
+@attack("signals", rounds=20, quick=True)
 def early_signal(arena: Arena) -> None:
-    """SIGINT or SIGTERM while the program starts."""
-    one = arena.world()
-    signum, code = arena.dice.choice([(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-    program = str(Path(sys.executable).parent / "quantpick")
-    process = subprocess.Popen(
-        [program, *download(arena.folder / "model")],
-        env=one.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(arena.dice.uniform(0.0, 0.6))
-    process.send_signal(signum)
-    done = ended(process, 10)
-    if "quantpick/" not in done.stderr.partition("Traceback")[2]:
-        done.stderr = ""  # What the interpreter says before it has read a line of ours is not ours to mend.
-    plain(done, 0, code, -signum)
+    """SIGINT or SIGTERM while the program starts, ten times, by each of its names."""
+    folder = Path(sys.executable).parent
+    for how in ([str(folder / "quantpick")], [sys.executable, "-m", "quantpick"], [str(folder / "hf-quantpick")]) * 3:
+        signum, code = arena.dice.choice([(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+        argv = [*how, "recommend", "--card", CARD, "--vram", "24", "-l", "exllama"]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(arena.dice.uniform(0.0, 0.4))
+        process.send_signal(signum)
+        done = ended(process, 20)
+        if "quantpick/" in done.stderr.partition("Traceback")[2] or not done.stderr:
+            plain(done, 0, code, -signum)
+        # Else the interpreter spoke, before it had read a line of ours: that is not ours to mend.
+
+
+@attack("signals", rounds=6)
+def signals_again(arena: Arena) -> None:
+    """SIGINT and SIGTERM one after the other while a download runs and ends: the first one's code, and no traceback."""
+    one = arena.world(bytes_per_s=8e6)
+    argv = download(arena.folder / "model", "--transport", arena.dice.choice(["range", "hf_transfer", "auto"]))
+    process = started_and_seen(one, argv, arena.dice.randint(0, 20) * MIB)
+    first = arena.dice.choice([signal.SIGINT, signal.SIGTERM])
+    process.send_signal(first)
+    for _ in range(arena.dice.randint(1, 5)):
+        time.sleep(arena.dice.uniform(0, 0.05))
+        process.send_signal(arena.dice.choice([signal.SIGINT, signal.SIGTERM]))
+    done = ended(process, 20)
+    plain(done, 130, 143)
+    one.cdn.bytes_per_s = None
+    plain(ran(one, *argv), 0)
+    right(one, arena.folder / "model")
+    nothing_left(arena.folder / "model")
 
 
 @attack("powerloss", rounds=6)
