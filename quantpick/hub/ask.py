@@ -56,17 +56,14 @@ class Reply:
         url: who gave it.
         headers: its headers, whose names are looked up in any case.
         body: of a success; None where it was too large.
+        is_success: whether it is the answer that was asked for: 200, or a part where one was asked for.
     """
 
     status: int
     url: str
     headers: Mapping[str, str]
     body: bytes | None
-
-    @property
-    def is_success(self) -> bool:
-        """Whether it is the answer that was asked for."""
-        return 200 <= self.status < 300
+    is_success: bool
 
     @property
     def next_url(self) -> str | None:
@@ -201,8 +198,9 @@ def _follow(
             response = session.send(request, stream=True, follow_redirects=False)
             try:
                 if not response.has_redirect_location:
-                    body = _body(response, limit, meter) if response.is_success else None
-                    return Reply(response.status_code, str(response.url), response.headers, body)
+                    is_success = response.status_code in ((200, 206) if limit.beginning else (200,))
+                    body = _body(response, limit, meter) if is_success else None
+                    return Reply(response.status_code, str(response.url), response.headers, body, is_success)
             finally:
                 response.close()
             if response.next_request is None:

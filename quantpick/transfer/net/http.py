@@ -92,6 +92,9 @@ class Connection:
             self._tempo.expect_head(head_s)
             self._open.request(method, target, headers={**usual, **extra, **headers})
             answer = self._open.getresponse()
+            if answer.status < 200:
+                # Only 100 is read over; after another the right answer may still come, and be taken for the next one's.
+                raise http.client.BadStatusLine(f"an interim answer, {answer.status}")
         except UnicodeError as error:
             self.close()
             raise OSError(f"no such host ({error})") from error

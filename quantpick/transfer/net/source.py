@@ -11,7 +11,7 @@ from quantpick.core.refusal import BUSY, asked_pause_s
 from quantpick.errors import AccessError, HubError, NotFoundError, TransferError
 from quantpick.transfer.net.http import Connection, drain
 from quantpick.transfer.net.patience import Patience
-from quantpick.transfer.net.redirects import ask
+from quantpick.transfer.net.redirects import Answer, ask
 
 _FRESH_S: Final = 1.0
 _WORTH_ANOTHER_S: Final = 10.0
@@ -131,19 +131,20 @@ class Source:
         """Follow the Hub's redirects inside its own origin; the first that leads elsewhere is the link."""
         answer = ask(connection, self._url, self._login, method="HEAD", leave_origin=False)
         drain(connection, answer.response)
-        check_answer(answer.response, self._size_bytes)
+        check_answer(answer, self._size_bytes)
         if answer.leads_to is not None:
             return Link(answer.leads_to, {}, time.monotonic())
         return Link(answer.url, self._login, time.monotonic(), is_the_hubs=True)
 
 
-def check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
-    """Turn a refusal of the Hub into what the user can do about it.
+def check_answer(answer: Answer, size_bytes: int) -> None:
+    """Turn a refusal of the Hub, and whatever else is neither the file nor a link to it, into what the user can do.
 
     Raises:
         NotNow: it is for now.
         AccessError, NotFoundError, HubError: it is for good.
     """
+    response = answer.response
     status = response.status
     code = response.headers.get("X-Error-Code", "")
     if status in BUSY:
@@ -153,13 +154,18 @@ def check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
         raise AccessError(f"access to the file is {gated}", hint="hf auth login")
     if status == 404:
         raise NotFoundError("the Hub has no such file any more")
-    if status >= 400:
-        raise HubError(f"the Hub answers {status} about the file")
+    if status >= 400 or (answer.leads_to is None and not is_whole(response)):
+        raise HubError(f"the Hub answers {status} instead of sending the file")
     stated = response.headers.get("X-Linked-Size") or (
         response.headers.get("Content-Length") if status == 200 else None
     )
     if stated is not None and stated != str(size_bytes):
         raise HubError(f"the Hub states {stated} bytes where it listed {size_bytes}")
+
+
+def is_whole(response: http.client.HTTPResponse) -> bool:
+    """Whether an answer is a whole file: 200, and no part of one. 204 or 206 where nobody asked for a range is none."""
+    return response.status == 200 and "Content-Range" not in response.headers
 
 
 class NotNow(Exception):

@@ -13,7 +13,7 @@ from quantpick.transfer.disk.trouble import disk_errors
 from quantpick.transfer.net.http import Answer, Connection, drain
 from quantpick.transfer.net.line import Line
 from quantpick.transfer.net.redirects import ask, same_origin
-from quantpick.transfer.net.source import NotNow, check_answer
+from quantpick.transfer.net.source import NotNow, check_answer, is_whole
 from quantpick.transfer.net.tally import Tally
 from quantpick.transfer.transports.fetch import Fetched
 
@@ -76,17 +76,22 @@ def _ask(file: RepoFile, connection: Connection, line: Line) -> bytes:
     hub = line.address(file)
     answer = ask(connection, hub, line.login, leave_origin=True)
     response = answer.response
-    if response.status >= 300:
+    if same_origin(answer.url, hub):
+        if not is_whole(response):
+            drain(connection, response)
+        check_answer(answer, file.size_bytes)
+    elif not is_whole(response):
         drain(connection, response)
-        if not same_origin(answer.url, hub):
-            pause = asked_pause_s(response.headers, now_s=time.time())
-            raise NotNow(f"the link answers {response.status}", pause)
-        check_answer(response, file.size_bytes)
+        raise NotNow(f"the link answers {response.status}", asked_pause_s(response.headers, now_s=time.time()))
     return _body(response, file.size_bytes, connection, line)
 
 
 def _body(response: Answer, size_bytes: int, connection: Connection, line: Line) -> bytes:
-    """The body, a byte more than the file has at most; what is longer or shorter than it should be is hung up on."""
+    """The body, a byte more than the file has at most; what is longer than it should be is hung up on.
+
+    Raises:
+        OSError: it is shorter.
+    """
     body = memoryview(bytearray(size_bytes + 1))
     at, piece = 0, line.pace.read_bytes(size_bytes + 1)
     while at <= size_bytes and (count := response.read_some(body[at : at + piece])):
@@ -96,4 +101,6 @@ def _body(response: Answer, size_bytes: int, connection: Connection, line: Line)
             break
     if at != size_bytes or not response.isclosed():
         connection.close()
+    if at < size_bytes:
+        raise OSError(f"it was closed after {at} of {size_bytes} bytes")
     return bytes(body[:at])
