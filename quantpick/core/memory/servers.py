@@ -69,7 +69,43 @@ def _step(load: Load, *, bytes_per_logit: int, compiled: bool = True) -> int:
     copied = shape.vocab_size * shape.hidden_size * _FP16 // load.ways + 2 * states
     logits = min(settings.max_num_seqs, tokens) * shape.vocab_size * bytes_per_logit
     compiling = copied if compiled and not settings.enforce_eager else 0
-    return max(compiling, tokens * _mlp_bytes(load) + 4 * states, logits) + _beside_weights(load) + _NON_TORCH
+    step = max(tokens * _mlp_bytes(load), _unpacked_bytes(load)) + 4 * states
+    return max(compiling, step, logits) + _beside_weights(load) + _NON_TORCH
+
+
+_LATENT_TOKENS: Final = 64 * 1024
+_LATENT_BLOCK: Final = 64
+"""Tokens of a block of MLA's cache on Hopper (FlashMLA); 16 with Triton's kernel, which takes less."""
+
+
+def _latent_tokens(load: Load) -> int:
+    """Tokens of context that MLA unpacks at once: 8 whole contexts or 4 blocks a sequence, at most 65,536.
+
+    vllm ``layers/attention/mla_attention.py``, ``determine_chunked_prefill_workspace_size``; read, not measured.
+    """
+    asked = max(8 * load.context_tokens, 4 * load.settings.max_num_seqs * _LATENT_BLOCK)
+    return min(asked, _LATENT_TOKENS) if load.shape.kv_lora_rank else 0
+
+
+def _value_dims(load: Load) -> int:
+    """Elements of a head that MLA's latent vector is unpacked to: keys without their rotated part, and values."""
+    shape = load.shape
+    return shape.head_dim - shape.qk_rope_head_dim + (shape.v_head_dim or shape.head_dim)
+
+
+def _unpacked_bytes(load: Load) -> int:
+    """Keys and values of the context that MLA unpacks at once: the profile run holds room for them."""
+    return _latent_tokens(load) * (load.shape.num_attention_heads // load.ways) * _value_dims(load) * _FP16
+
+
+def _latent_bytes(load: Load) -> int:
+    """What MLA holds besides: the matrix that unpacks once more in 16 bits, for decoding, and the buffer of a context.
+
+    ``process_weights_after_loading`` (``W_UK_T``, ``W_UV``) and ``chunked_prefill_workspace`` of the same file.
+    """
+    shape = load.shape
+    absorbed = shape.num_attention_heads // load.ways * _value_dims(load) * shape.kv_lora_rank * shape.num_hidden_layers
+    return (absorbed + _latent_tokens(load) * (shape.kv_lora_rank + shape.qk_rope_head_dim)) * _FP16
 
 
 def _beside_weights(load: Load) -> int:
@@ -87,7 +123,7 @@ def _beside_weights(load: Load) -> int:
     if quant.method == "awq" and quant.bits and quant.group_size:
         weights = sum(rows * columns * count for rows, columns, count in fused)
         zeros = round(weights / quant.group_size * (_FP16 - quant.bits / 8))
-    return tables + zeros + rounded_up(quant, fused)
+    return tables + zeros + rounded_up(quant, fused) + (_latent_bytes(load) if shape.kv_lora_rank else 0)
 
 
 def _fused(load: Load) -> tuple[tuple[int, int, int], ...]:

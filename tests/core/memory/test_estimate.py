@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantpick.core.memory.engine import ALLOCATOR_SLACK
+from quantpick.core.memory.engine import ALLOCATOR_SLACK, ServerSettings
 from quantpick.core.memory.engines import ENGINES, engine_at
 from quantpick.core.memory.estimate import Spread, VramEstimate, estimate
 from quantpick.core.memory.weights import embedding_bytes
@@ -106,6 +106,25 @@ def test_exllama_and_llama_cpp_keep_the_embedding_in_ram_and_the_others_do_not()
         "llama.cpp",
     }
     assert set(weights.values()) == {10**10, 10**10 - embedding_bytes(MISTRAL_7B)}
+
+
+def test_vllm_holds_what_latent_attention_unpacks_and_the_matrix_for_it_in_16_bits() -> None:
+    # DeepSeek V3 on eight GPUs, 65,536 tokens of 16 heads of 256 elements: 0.5 GiB each; 61 x 16 x 256 x 512: 0.24 GiB.
+    deepseek = ModelShape(
+        61, 7168, 128, 128, 192, 2048, 129280, num_local_experts=256, num_experts_per_tok=8, kv_lora_rank=512,
+        q_lora_rank=1536, qk_rope_head_dim=64, v_head_dim=128, num_dense_layers=3, dense_intermediate_size=18432,
+    )  # fmt: skip
+    eager = ServerSettings(enforce_eager=True)
+
+    def scratch(shape: ModelShape) -> float:
+        spread = Spread(gpus=8, splits_tensors=True)
+        need = estimate(
+            QuantSpec("awq", 4, 128), shape, engine="vllm", context_tokens=32768, spread=spread, settings=eager
+        )
+        return need.scratch_bytes / 8 / GIB
+
+    plain = replace(deepseek, kv_lora_rank=0, num_key_value_heads=8)
+    assert 0.24 + 0.07 < scratch(deepseek) - scratch(plain) < 0.5 + 0.24 + 0.07 + 0.1
 
 
 questions = st.fixed_dictionaries(
