@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
+from quantpick.core.layer_kinds import MAX_DIMENSION, MAX_LAYERS, layer_kinds, number, state_elements
 from quantpick.core.units import is_whole
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -20,28 +21,6 @@ _UNGATED: Final = frozenset(
     | {"starcoder2", "phi-msft", "codegen"}
 )
 """Families whose MLP is two matrices, without a gate."""
-
-_MAX_DIMENSION: Final = 2**24
-_MAX_LAYERS: Final = 4096
-
-LayerKind = Literal["full", "sliding", "state", "none"]
-"""What a block keeps per sequence: a cache of the whole context or of a window, a state of fixed size, or nothing."""
-
-_LAYER_KINDS: Final[Mapping[str, LayerKind]] = {
-    **dict.fromkeys(("full_attention", "attention", "global", "global_attention", "*", "1"), "full"),
-    **dict.fromkeys(("sliding_attention", "chunked_attention", "local", "local_attention"), "sliding"),
-    **dict.fromkeys(("linear_attention", "lightning_attention", "mamba", "mamba2", "recurrent", "conv", "M"), "state"),
-    "0": "state",
-    **dict.fromkeys(("mlp", "moe", "-", "E"), "none"),
-}
-"""The words of ``layer_types`` (Transformers), ``layers_block_type`` (Jamba, Bamba), ``block_types`` (RecurrentGemma),
-the letters of ``hybrid_override_pattern`` (Nemotron-H), the numbers of ``attn_type_list`` (MiniMax)."""
-
-_WINDOW_EVERYWHERE: Final = frozenset({"mistral", "mixtral", "phi3", "starcoder2"})
-"""Families in which every layer has the config's ``sliding_window``."""
-
-_FULL_EVERY: Final[Mapping[str, int]] = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4}
-"""Families in which one layer in every few sees the whole context, where ``sliding_window_pattern`` does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +94,7 @@ class ModelShape:
         'hidden_size is -4096: a whole number from 1 to 16777216 is needed'
         """
         for one in fields(self):
-            value, most = getattr(self, one.name), _MAX_LAYERS if "layers" in one.name else _MAX_DIMENSION
+            value, most = getattr(self, one.name), MAX_LAYERS if "layers" in one.name else MAX_DIMENSION
             least = 1 if one.default is MISSING or one.default == 1 else 0
             if one.name in ("model_type", "tie_word_embeddings", "doubts") or (value is None and one.default is None):
                 continue
@@ -149,24 +128,24 @@ class ModelShape:
         if missing:
             raise ValueError(f"the config does not say {', '.join(missing)}")
         layers, hidden, heads, vocab = (value for value in found.values() if value is not None)
-        if layers > _MAX_LAYERS:
+        if layers > MAX_LAYERS:
             raise ValueError(f"the config says {layers} layers")
         model_type = config.get("model_type")
-        kinds, doubts = _layer_kinds(config, layers)
-        window = _number(config, "sliding_window", "sliding_window_size", "attention_chunk_size")
+        kinds, doubts = layer_kinds(config, layers)
+        window = number(config, "sliding_window", "sliding_window_size", "attention_chunk_size")
         sliding = kinds.count("sliding") if window else 0
-        states, state_doubts = _state_elements(config, kinds.count("state"), hidden)
-        latent = _number(config, "kv_lora_rank") or 0
-        rope = (_number(config, "qk_rope_head_dim") or 0) if latent else 0
-        head_dim = _number(config, "head_dim", "kv_channels", "attention_head_dim") or max(1, hidden // heads)
-        experts = _number(config, "num_local_experts", "num_experts", "n_routed_experts") or 1
+        states, state_doubts = state_elements(config, kinds.count("state"), hidden)
+        latent = number(config, "kv_lora_rank") or 0
+        rope = (number(config, "qk_rope_head_dim") or 0) if latent else 0
+        head_dim = number(config, "head_dim", "kv_channels", "attention_head_dim") or max(1, hidden // heads)
+        experts = number(config, "num_local_experts", "num_experts", "n_routed_experts") or 1
         width = _intermediate_size(config, hidden)
         return cls(
             num_hidden_layers=layers,
             hidden_size=hidden,
             num_attention_heads=heads,
             num_key_value_heads=_key_value_heads(config, heads),
-            head_dim=(_number(config, "qk_nope_head_dim") or 0) + rope if latent else head_dim,
+            head_dim=(number(config, "qk_nope_head_dim") or 0) + rope if latent else head_dim,
             intermediate_size=width,
             vocab_size=vocab,
             tie_word_embeddings=config.get("tie_word_embeddings") is True,
@@ -174,18 +153,18 @@ class ModelShape:
             max_position_embeddings=longest,
             model_type=model_type if isinstance(model_type, str) else None,
             mlp_matrices=2 if isinstance(model_type, str) and model_type in _UNGATED else 3,
-            num_experts_per_tok=_number(config, "num_experts_per_tok", "num_experts_per_token", "moe_topk") or 1,
+            num_experts_per_tok=number(config, "num_experts_per_tok", "num_experts_per_token", "moe_topk") or 1,
             shared_intermediate_size=_shared_width(config, width) if experts > 1 else 0,
-            num_dense_layers=min(layers, _number(config, "first_k_dense_replace") or 0) if experts > 1 else 0,
-            dense_intermediate_size=_number(config, "intermediate_size") or width if experts > 1 else 0,
+            num_dense_layers=min(layers, number(config, "first_k_dense_replace") or 0) if experts > 1 else 0,
+            dense_intermediate_size=number(config, "intermediate_size") or width if experts > 1 else 0,
             sliding_window=window if sliding else None,
             num_sliding_layers=sliding,
             num_state_layers=kinds.count("state") + kinds.count("none"),
             state_elements=states,
             kv_lora_rank=latent,
-            q_lora_rank=(_number(config, "q_lora_rank") or 0) if latent else 0,
+            q_lora_rank=(number(config, "q_lora_rank") or 0) if latent else 0,
             qk_rope_head_dim=rope,
-            v_head_dim=(_number(config, "v_head_dim") or 0) if latent else 0,
+            v_head_dim=(number(config, "v_head_dim") or 0) if latent else 0,
             doubts=(*doubts, *state_doubts),
         )
 
@@ -200,105 +179,14 @@ def _language_model(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return config
 
 
-def _layer_kinds(config: Mapping[str, Any], layers: int) -> tuple[list[LayerKind], tuple[str, ...]]:
-    """What each block keeps, and a sentence for what is not understood."""
-    words = _layer_words(config, layers)
-    if words is None:
-        return _kinds_by_window(config, layers), ()
-    if len(words) != layers:
-        return ["full"] * layers, (f"it names the kinds of {len(words)} of {layers} layers: all count as attention",)
-    strange = sorted({word for word in words if word not in _LAYER_KINDS})
-    doubts = tuple(f"`{word[:40]}` is not a known kind of layer: counted as attention" for word in strange)
-    return [_LAYER_KINDS.get(word, "full") for word in words], doubts
-
-
-def _layer_words(config: Mapping[str, Any], layers: int) -> list[str] | None:
-    """The kind of each block in the config's own words, or None where it has none."""
-    for name in ("layer_types", "layers_block_type", "attn_type_list"):
-        listed = config.get(name)
-        if isinstance(listed, list):
-            return [str(one) for one in listed]
-    cycle = config.get("block_types")
-    if isinstance(cycle, list) and cycle:
-        return [str(cycle[layer % len(cycle)]) for layer in range(layers)]
-    letters = config.get("hybrid_override_pattern")
-    if isinstance(letters, str):
-        return list(letters)
-    blocks = config.get("block_configs")
-    if isinstance(blocks, list):
-        return ["mlp" if _has_no_attention(block) else "attention" for block in blocks]
-    indices = config.get("attn_layer_indices")
-    if isinstance(indices, list):
-        return ["attention" if layer in indices else "mamba" for layer in range(layers)]
-    period = _number(config, "attn_layer_period")
-    if period is not None:
-        offset = _number(config, "attn_layer_offset") or 0
-        return ["attention" if layer % period == offset else "mamba" for layer in range(layers)]
-    interval = _number(config, "full_attention_interval")
-    if interval is not None:
-        return ["linear_attention" if (layer + 1) % interval else "attention" for layer in range(layers)]
-    return None
-
-
-def _has_no_attention(block: object) -> bool:
-    """Whether a block of ``block_configs`` (DeciLM, Nemotron) leaves attention out or replaces it."""
-    attention = block.get("attention") if isinstance(block, Mapping) else None
-    return isinstance(attention, Mapping) and bool(attention.get("no_op") or attention.get("replace_with_linear"))
-
-
-def _kinds_by_window(config: Mapping[str, Any], layers: int) -> list[LayerKind]:
-    """The kinds where no list gives them: by the family's habit with its window."""
-    family = str(config.get("model_type"))
-    if config.get("use_sliding_window") is False:
-        return ["full"] * layers
-    if config.get("use_sliding_window") is True:
-        first = _number(config, "max_window_layers") or 0
-        return ["sliding" if layer >= first else "full" for layer in range(layers)]
-    if family in _WINDOW_EVERYWHERE:
-        return ["sliding"] * layers
-    every = _number(config, "sliding_window_pattern") or _FULL_EVERY.get(family)
-    return ["sliding" if every and (layer + 1) % every else "full" for layer in range(layers)]
-
-
-def _state_elements(config: Mapping[str, Any], count: int, hidden: int) -> tuple[int, tuple[str, ...]]:
-    """Elements of the states of `count` blocks: gated delta net, Mamba 2, Mamba 1 (their modules in Transformers)."""
-    if not count:
-        return 0, ()
-
-    def get(*names: str) -> int:
-        return _number(config, *names) or 0
-
-    heads = get("linear_num_value_heads")
-    if heads:
-        keys, values = get("linear_key_head_dim"), get("linear_value_head_dim")
-        channels = 2 * get("linear_num_key_heads") * keys + heads * values
-        one = heads * keys * values + channels * get("linear_conv_kernel_dim")
-    else:
-        inner = get("mamba_n_heads", "mamba_num_heads") * get("mamba_d_head", "mamba_head_dim")
-        inner = inner or get("mamba_expand") * hidden
-        one = inner * (get("mamba_d_state", "ssm_state_size", "state_size") + get("mamba_d_conv", "conv_kernel"))
-    return one * count, () if one else (
-        "it does not say how large the states of its recurrent layers are: 0 is assumed",
-    )
-
-
 def _shared_width(config: Mapping[str, Any], width: int) -> int:
     """Width of the MLP that every token passes in a mixture of experts: Qwen names it, DeepSeek counts experts."""
-    named = _number(config, "shared_expert_intermediate_size", "shared_intermediate_size")
-    return named or width * (_number(config, "n_shared_experts", "num_shared_experts") or 0)
+    named = number(config, "shared_expert_intermediate_size", "shared_intermediate_size")
+    return named or width * (number(config, "n_shared_experts", "num_shared_experts") or 0)
 
 
 def _first(config: Mapping[str, Any], name: str) -> int | None:
-    return _number(config, *_NAMES[name])
-
-
-def _number(config: Mapping[str, Any], *names: str) -> int | None:
-    """The first of these keys that holds a whole number above zero."""
-    for name in names:
-        value = config.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_DIMENSION:
-            return value
-    return None
+    return number(config, *_NAMES[name])
 
 
 def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
@@ -306,16 +194,16 @@ def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
 
     In MLA every query head has keys and values of its own.
     """
-    if _number(config, "kv_lora_rank"):
+    if number(config, "kv_lora_rank"):
         return heads
     blocks = config.get("block_configs")
     if isinstance(blocks, list):
         attentions = [block.get("attention") for block in blocks if isinstance(block, Mapping)]
-        groups = [_number(one, "n_heads_in_group") for one in attentions if isinstance(one, Mapping)]
+        groups = [number(one, "n_heads_in_group") for one in attentions if isinstance(one, Mapping)]
         return max(1, heads // min((group for group in groups if group), default=1))
-    named = _number(config, "num_key_value_heads", "n_head_kv", "multi_query_group_num")
+    named = number(config, "num_key_value_heads", "n_head_kv", "multi_query_group_num")
     if named is None and config.get("new_decoder_architecture") is True:
-        named = _number(config, "num_kv_heads")
+        named = number(config, "num_kv_heads")
     if named is not None:
         return named
     many = config.get("multi_query") is True or config.get("model_type") == "gpt_bigcode"
@@ -324,7 +212,7 @@ def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
 
 def _intermediate_size(config: Mapping[str, Any], hidden: int) -> int:
     """Width of one MLP. Qwen v1 states gate and up together; GPT-2's default is four times the hidden size."""
-    named = _number(config, "moe_intermediate_size", "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim")
+    named = number(config, "moe_intermediate_size", "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim")
     if named is None:
         ratio = config.get("expansion_ratio")
         return hidden * ratio if isinstance(ratio, int) and 0 < ratio <= 64 else 4 * hidden
