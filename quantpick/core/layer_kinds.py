@@ -1,6 +1,7 @@
 """What each block of a model keeps per sequence, as its config says it: a cache, a window of one, a state, nothing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 MAX_DIMENSION: Final = 2**24
@@ -10,7 +11,9 @@ LayerKind = Literal["full", "sliding", "state", "none"]
 """What a block keeps per sequence: a cache of the whole context or of a window, a state of fixed size, or nothing."""
 
 _LAYER_KINDS: Final[Mapping[str, LayerKind]] = {
-    **dict.fromkeys(("full_attention", "attention", "global", "global_attention", "*", "1"), "full"),
+    **dict.fromkeys(
+        ("full_attention", "attention", "global", "global_attention", "indexed_attention", "*", "1"), "full"
+    ),
     **dict.fromkeys(("sliding_attention", "chunked_attention", "local", "local_attention"), "sliding"),
     **dict.fromkeys(("linear_attention", "lightning_attention", "mamba", "mamba2", "recurrent", "conv", "M"), "state"),
     "0": "state",
@@ -25,17 +28,45 @@ _WINDOW_EVERYWHERE: Final = frozenset({"mistral", "mixtral", "phi3", "starcoder2
 _FULL_EVERY: Final[Mapping[str, int]] = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4}
 """Families in which one layer in every few sees the whole context, where ``sliding_window_pattern`` does not say."""
 
+_BESIDE_ATTENTION: Final = frozenset({"falcon_h1"})
+"""Families whose every layer has a recurrent part beside its attention (``modeling_falcon_h1.py``)."""
+
 
 def layer_kinds(config: Mapping[str, Any], layers: int) -> tuple[list[LayerKind], tuple[str, ...]]:
     """What each block keeps, and a sentence for what is not understood."""
     words = _layer_words(config, layers)
+    shared = min(layers, number(config, "num_kv_shared_layers") or 0)
     if words is None:
-        return _kinds_by_window(config, layers), ()
+        return _without_own_cache(_kinds_by_window(config, layers), shared), ()
     if len(words) != layers:
         return ["full"] * layers, (f"it names the kinds of {len(words)} of {layers} layers: all count as attention",)
     strange = sorted({word for word in words if word not in _LAYER_KINDS})
     doubts = tuple(f"`{word[:40]}` is not a known kind of layer: counted as attention" for word in strange)
-    return [_LAYER_KINDS.get(word, "full") for word in words], doubts
+    return _without_own_cache([_LAYER_KINDS.get(word, "full") for word in words], shared), doubts
+
+
+def _without_own_cache(kinds: list[LayerKind], shared: int) -> list[LayerKind]:
+    """The kinds where the last layers read the cache of earlier ones (Gemma 3n and 4, ``num_kv_shared_layers``)."""
+    return kinds[: len(kinds) - shared] + ["none"] * shared
+
+
+def number_of_layers(config: Mapping[str, Any]) -> int | None:
+    """How many blocks there are where only the list of their kinds says it."""
+    listed = config.get("layers_block_type")
+    return len(listed) if isinstance(listed, list) and listed else None
+
+
+def blocks_of_one_part(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Blocks that have no attention or state, and blocks that have an MLP, where each block is one or the other.
+
+    Nemotron-H names them; (0, 0) means that every block has both. DeciLM's blocks without attention keep their MLP.
+    """
+    layers = number(config, "num_hidden_layers") or number_of_layers(config) or 0
+    words = _layer_words(config, layers) or []
+    alone = sum(_LAYER_KINDS.get(word) == "none" for word in words)
+    if isinstance(config.get("block_configs"), list):
+        return alone, 0
+    return alone, alone
 
 
 def _layer_words(config: Mapping[str, Any], layers: int) -> list[str] | None:
@@ -44,18 +75,28 @@ def _layer_words(config: Mapping[str, Any], layers: int) -> list[str] | None:
         listed = config.get(name)
         if isinstance(listed, list):
             return [str(one) for one in listed]
-    cycle = config.get("block_types")
+    windowed, cycle = config.get("hybrid_layer_pattern"), config.get("block_types")
+    if isinstance(windowed, list):
+        return ["sliding_attention" if one == 1 else "attention" for one in windowed]
     if isinstance(cycle, list) and cycle:
         return [str(cycle[layer % len(cycle)]) for layer in range(layers)]
-    letters = config.get("hybrid_override_pattern")
+    letters, blocks = config.get("hybrid_override_pattern"), config.get("block_configs")
     if isinstance(letters, str):
         return list(letters)
-    blocks = config.get("block_configs")
     if isinstance(blocks, list):
         return ["mlp" if _has_no_attention(block) else "attention" for block in blocks]
-    indices = config.get("attn_layer_indices")
-    if isinstance(indices, list):
-        return ["attention" if layer in indices else "mamba" for layer in range(layers)]
+    return _words_by_place(config, layers)
+
+
+def _words_by_place(config: Mapping[str, Any], layers: int) -> list[str] | None:
+    """The same where the config says which blocks attend: by their numbers, or one in every few."""
+    linear = config.get("linear_attn_config")
+    if isinstance(linear, Mapping) and isinstance(linear.get("kda_layers"), list):
+        return ["linear_attention" if layer + 1 in linear["kda_layers"] else "attention" for layer in range(layers)]
+    for name, other in (("attn_layer_indices", "mamba"), ("full_attn_idxs", "conv")):
+        indices = config.get(name)
+        if isinstance(indices, list):
+            return ["attention" if layer in indices else other for layer in range(layers)]
     period = number(config, "attn_layer_period")
     if period is not None:
         offset = number(config, "attn_layer_offset") or 0
@@ -86,26 +127,80 @@ def _kinds_by_window(config: Mapping[str, Any], layers: int) -> list[LayerKind]:
     return ["sliding" if every and (layer + 1) % every else "full" for layer in range(layers)]
 
 
-def state_elements(config: Mapping[str, Any], count: int, hidden: int) -> tuple[int, tuple[str, ...]]:
-    """Elements of the states of `count` blocks: gated delta net, Mamba 2, Mamba 1 (their modules in Transformers)."""
+@dataclass(frozen=True, slots=True)
+class Recurrent:
+    """What the recurrent blocks of a model are, all of them together.
+
+    Args:
+        state_elements: elements of their states, per sequence.
+        weights: elements of their matrices; 0 where they count as attention.
+        doubts: what the config does not say, in sentences.
+    """
+
+    state_elements: int = 0
+    weights: int = 0
+    doubts: tuple[str, ...] = ()
+
+
+def recurrent_blocks(config: Mapping[str, Any], count: int, hidden: int) -> Recurrent:
+    """The states and matrices of `count` blocks, or of every block where they stand beside attention."""
+    family = config.get("model_type")
+    if isinstance(family, str) and family in _BESIDE_ATTENTION:
+        count = number(config, "num_hidden_layers") or 0
     if not count:
-        return 0, ()
+        return Recurrent()
+    state, weights = _recurrent_block(config, hidden)
+    doubt = "it does not say how large the states of its recurrent layers are: 0 is assumed"
+    return Recurrent(state * count, weights * count, () if state else (doubt,))
+
+
+def _recurrent_block(config: Mapping[str, Any], hidden: int) -> tuple[int, int]:
+    """Elements of one block's state and of its matrices, as the modules in Transformers have them; 0 is not said.
+
+    Gated delta net (Qwen3-Next), Kimi's delta attention, short convolutions (LFM2), Griffin (RecurrentGemma), lightning
+    attention (MiniMax), Mamba 2 and Mamba 1.
+    """
 
     def get(*names: str) -> int:
         return number(config, *names) or 0
 
-    heads = get("linear_num_value_heads")
-    if heads:
-        keys, values = get("linear_key_head_dim"), get("linear_value_head_dim")
-        channels = 2 * get("linear_num_key_heads") * keys + heads * values
-        one = heads * keys * values + channels * get("linear_conv_kernel_dim")
-    else:
-        inner = get("mamba_n_heads", "mamba_num_heads") * get("mamba_d_head", "mamba_head_dim")
-        inner = inner or get("mamba_expand") * hidden
-        one = inner * (get("mamba_d_state", "ssm_state_size", "state_size") + get("mamba_d_conv", "conv_kernel"))
-    return one * count, () if one else (
-        "it does not say how large the states of its recurrent layers are: 0 is assumed",
-    )
+    linear = config.get("linear_attn_config")
+    if isinstance(linear, Mapping) or get("linear_num_heads"):
+        named = linear if isinstance(linear, Mapping) else {}
+        heads = number(named, "num_heads") or get("linear_num_heads")
+        size = number(named, "head_dim") or get("linear_head_dim")
+        kernel = number(named, "short_conv_kernel_size") or get("linear_conv_kernel_dim")
+        return heads * size * (size + 3 * kernel), 4 * hidden * heads * size + 2 * size * (hidden + heads * size)
+    if heads := get("linear_num_value_heads"):
+        keys, values = get("linear_num_key_heads") * get("linear_key_head_dim"), heads * get("linear_value_head_dim")
+        state = values * get("linear_key_head_dim") + (2 * keys + values) * get("linear_conv_kernel_dim")
+        return state, hidden * (2 * keys + 3 * values + 2 * heads)
+    if get("conv_L_cache"):
+        width = get("conv_dim") or hidden
+        return get("conv_L_cache") * width, 4 * hidden * width
+    if get("lru_width"):
+        return get("lru_width") * (1 + get("conv1d_width")), 3 * hidden * get("lru_width")
+    if config.get("attn_type_list") is not None or str(config.get("model_type")).startswith("minimax"):
+        heads = get("num_attention_heads")
+        size = get("head_dim") or hidden // max(1, heads)
+        return heads * size**2, 5 * hidden * heads * size
+    return _mamba(config, hidden)
+
+
+def _mamba(config: Mapping[str, Any], hidden: int) -> tuple[int, int]:
+    """The same of Mamba: the second has heads and groups that share B and C, the first a low rank for its steps."""
+
+    def get(*names: str) -> int:
+        return number(config, *names) or 0
+
+    heads, state = get("mamba_n_heads", "mamba_num_heads"), get("mamba_d_state", "ssm_state_size", "state_size")
+    kernel = get("mamba_d_conv", "conv_kernel")
+    inner = heads * get("mamba_d_head", "mamba_head_dim")
+    shared = 2 * get("mamba_n_groups", "n_groups", "mamba_ngroups") * state
+    if inner:
+        return inner * state + (inner + shared) * kernel, hidden * (3 * inner + shared + heads)
+    inner, rank = get("mamba_expand") * hidden, get("mamba_dt_rank")
+    return inner * (state + kernel), inner * (3 * hidden + 2 * rank + 2 * state)
 
 
 def number(config: Mapping[str, Any], *names: str) -> int | None:

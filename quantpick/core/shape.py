@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Self
 
-from quantpick.core.layer_kinds import MAX_DIMENSION, MAX_LAYERS, layer_kinds, number, state_elements
+from quantpick.core.layer_kinds import (
+    MAX_DIMENSION,
+    MAX_LAYERS,
+    blocks_of_one_part,
+    layer_kinds,
+    number,
+    number_of_layers,
+    recurrent_blocks,
+)
 from quantpick.core.units import is_whole
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -18,9 +26,30 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 
 _UNGATED: Final = frozenset(
     {"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "falcon", "RefinedWeb", "RefinedWebModel", "mpt", "opt", "phi", "bloom"}
-    | {"starcoder2", "phi-msft", "codegen"}
+    | {
+        "starcoder2",
+        "phi-msft",
+        "codegen",
+        "gpt_neo",
+        "nemotron",
+        "nemotron_h",
+        "apertus",
+        "arcee",
+        "persimmon",
+        "jais2",
+    }
 )
-"""Families whose MLP is two matrices, without a gate."""
+"""Families whose MLP is two matrices, without a gate (their modules in Transformers)."""
+
+_TIED: Final = frozenset(
+    {"gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n_text", "gemma4_text", "cohere", "cohere2", "recurrent_gemma"}
+    | {"lfm2", "lfm2_moe"}
+)
+"""Families with large vocabularies whose head is the embedding unless the config says otherwise: the default of their
+configuration classes in Transformers 5.23, which a config leaves out."""
+
+_COUNTS: Final = frozenset({"state_elements", "recurrent_weights", "per_layer_embedding"})
+"""Fields that count elements, not a dimension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +81,15 @@ class ModelShape:
         q_lora_rank: width of MLA's compressed queries, or 0.
         qk_rope_head_dim: elements that MLA caches uncompressed.
         v_head_dim: elements of a value head where they are not `head_dim`, or 0.
+        full_kv_elements: keys and values that a layer caches per token which sees the whole context; 0 is what the
+            heads come to.
+        sliding_kv_elements: the same for a layer that sees only the window.
+        num_bare_layers: blocks without attention or a state.
+        num_mlp_layers: blocks with an MLP; 0 is all.
+        recurrent_weights: weights of all recurrent blocks' matrices; 0 counts those blocks as attention.
+        query_matrices: 2 where a gate as wide as the queries closes the attention's output.
+        expert_hidden_size: width of what an expert takes, where that is not the residual stream; or 0.
+        per_layer_embedding: elements of the embeddings that each layer has of its own, or 0.
         doubts: what the config does not say clearly, and what is taken instead, in sentences.
     """
 
@@ -79,6 +117,14 @@ class ModelShape:
     q_lora_rank: int = 0
     qk_rope_head_dim: int = 0
     v_head_dim: int = 0
+    full_kv_elements: int = 0
+    sliding_kv_elements: int = 0
+    num_bare_layers: int = 0
+    num_mlp_layers: int = 0
+    recurrent_weights: int = 0
+    query_matrices: int = 1
+    expert_hidden_size: int = 0
+    per_layer_embedding: int = 0
     doubts: tuple[str, ...] = ()
 
     @property
@@ -98,10 +144,12 @@ class ModelShape:
             least = 1 if one.default is MISSING or one.default == 1 else 0
             if one.name in ("model_type", "tie_word_embeddings", "doubts") or (value is None and one.default is None):
                 continue
-            if not is_whole(value, least, 2**60 if one.name == "state_elements" else most):
+            if not is_whole(value, least, 2**60 if one.name in _COUNTS else most):
                 return f"{one.name} is {str(value)[:30]}: a whole number from {least} to {most} is needed"
         if self.num_sliding_layers + self.num_state_layers > self.num_hidden_layers:
             return f"more layers of a kind than the {self.num_hidden_layers} there are"
+        if max(self.num_bare_layers, self.num_mlp_layers, self.num_dense_layers) > self.num_hidden_layers:
+            return f"more layers of a part than the {self.num_hidden_layers} there are"
         return None
 
     @classmethod
@@ -123,6 +171,7 @@ class ModelShape:
         """
         config = _language_model(config)
         found = {name: _first(config, name) for name in _NAMES}
+        found["num_hidden_layers"] = found["num_hidden_layers"] or number_of_layers(config)
         longest = found.pop("max_position_embeddings")
         missing = [name for name, value in found.items() if value is None]
         if missing:
@@ -130,59 +179,147 @@ class ModelShape:
         layers, hidden, heads, vocab = (value for value in found.values() if value is not None)
         if layers > MAX_LAYERS:
             raise ValueError(f"the config says {layers} layers")
-        model_type = config.get("model_type")
+        family = config.get("model_type") if isinstance(config.get("model_type"), str) else None
         kinds, doubts = layer_kinds(config, layers)
         window = number(config, "sliding_window", "sliding_window_size", "attention_chunk_size")
         sliding = kinds.count("sliding") if window else 0
-        states, state_doubts = state_elements(config, kinds.count("state"), hidden)
+        recurrent = recurrent_blocks(config, kinds.count("state"), hidden)
         latent = number(config, "kv_lora_rank") or 0
         rope = (number(config, "qk_rope_head_dim") or 0) if latent else 0
         head_dim = number(config, "head_dim", "kv_channels", "attention_head_dim") or max(1, hidden // heads)
-        experts = number(config, "num_local_experts", "num_experts", "n_routed_experts") or 1
-        width = _intermediate_size(config, hidden)
+        head_dim = (number(config, "qk_nope_head_dim") or 0) + rope if latent else head_dim
+        value_dim = number(config, "v_head_dim") or 0
+        experts = _largest(config, *_EXPERTS) or 1
+        width = _intermediate_size(config, hidden, experts)
+        bare, with_mlp = blocks_of_one_part(config)
         return cls(
             num_hidden_layers=layers,
             hidden_size=hidden,
             num_attention_heads=heads,
             num_key_value_heads=_key_value_heads(config, heads),
-            head_dim=(number(config, "qk_nope_head_dim") or 0) + rope if latent else head_dim,
+            head_dim=head_dim,
             intermediate_size=width,
             vocab_size=vocab,
-            tie_word_embeddings=config.get("tie_word_embeddings") is True,
+            tie_word_embeddings=config.get("tie_word_embeddings", family in _TIED) is True,
             num_local_experts=experts,
             max_position_embeddings=longest,
-            model_type=model_type if isinstance(model_type, str) else None,
-            mlp_matrices=2 if isinstance(model_type, str) and model_type in _UNGATED else 3,
-            num_experts_per_tok=number(config, "num_experts_per_tok", "num_experts_per_token", "moe_topk") or 1,
+            model_type=family,
+            mlp_matrices=2 if family in _UNGATED else 3,
+            num_experts_per_tok=_largest(config, *_ACTIVE_EXPERTS) or 1,
             shared_intermediate_size=_shared_width(config, width) if experts > 1 else 0,
-            num_dense_layers=min(layers, number(config, "first_k_dense_replace") or 0) if experts > 1 else 0,
-            dense_intermediate_size=number(config, "intermediate_size") or width if experts > 1 else 0,
+            num_dense_layers=_dense_layers(config, layers) if experts > 1 else 0,
+            dense_intermediate_size=_dense_width(config) or width if experts > 1 else 0,
             sliding_window=window if sliding else None,
             num_sliding_layers=sliding,
             num_state_layers=kinds.count("state") + kinds.count("none"),
-            state_elements=states,
+            state_elements=recurrent.state_elements,
             kv_lora_rank=latent,
             q_lora_rank=(number(config, "q_lora_rank") or 0) if latent else 0,
             qk_rope_head_dim=rope,
-            v_head_dim=(number(config, "v_head_dim") or 0) if latent else 0,
-            doubts=(*doubts, *state_doubts),
+            v_head_dim=value_dim if latent or value_dim != head_dim else 0,
+            full_kv_elements=_kv_elements(config, "global_head_dim", "num_global_key_value_heads", head_dim),
+            sliding_kv_elements=_kv_elements(config, "swa_head_dim", "swa_num_key_value_heads", head_dim),
+            num_bare_layers=bare,
+            num_mlp_layers=with_mlp,
+            recurrent_weights=recurrent.weights,
+            query_matrices=2 if _has_output_gate(config) else 1,
+            expert_hidden_size=(number(config, "moe_latent_size", "routed_expert_hidden_size") or 0)
+            if experts > 1
+            else 0,
+            per_layer_embedding=_per_layer_embedding(config, layers),
+            doubts=(*doubts, *recurrent.doubts),
         )
 
 
 def _language_model(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The config that holds the dimensions: itself, or the language model's within a multimodal one."""
+    """The config that holds the dimensions: itself, or the language model's within a multimodal one.
+
+    DBRX keeps those of attention and experts in sections of their own.
+    """
     for name in ("text_config", "llm_config", "language_config", "thinker_config"):
         nested = config.get(name)
         if isinstance(nested, Mapping) and _first(config, "hidden_size") is None:
             rest = {key: value for key, value in config.items() if key != name}
             return _language_model({**rest, **nested})
+    if config.get("model_type") == "dbrx":
+        parts = [config.get(name) for name in ("attn_config", "ffn_config")]
+        inner = {key: value for part in parts if isinstance(part, Mapping) for key, value in part.items()}
+        return {**inner, **config}
     return config
 
 
+_EXPERTS: Final = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_ACTIVE_EXPERTS: Final = (
+    "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k", "top_k_experts"
+)  # fmt: skip
+_SHARED_WIDTHS: Final = (
+    "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size",
+    "share_expert_dim"
+)  # fmt: skip
+_SHARED_EXPERTS: Final = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert")
+"""The same under each family's name: Mixtral and Qwen, Kimi, DeepSeek, ERNIE, Hunyuan, DBRX, Gemma 4, Step."""
+
+
 def _shared_width(config: Mapping[str, Any], width: int) -> int:
-    """Width of the MLP that every token passes in a mixture of experts: Qwen names it, DeepSeek counts experts."""
-    named = number(config, "shared_expert_intermediate_size", "shared_intermediate_size")
-    return named or width * (number(config, "n_shared_experts", "num_shared_experts") or 0)
+    """Width of the MLP that every token passes in a mixture of experts: Qwen names it, DeepSeek counts experts.
+
+    Llama 4's is as wide as an expert, Gemma 4's as its dense MLP.
+    """
+    family = config.get("model_type")
+    if family == "llama4_text":
+        return width
+    if family == "gemma4_text":
+        return number(config, "intermediate_size") or 0
+    return number(config, *_SHARED_WIDTHS) or width * (_largest(config, *_SHARED_EXPERTS) or 0)
+
+
+def _dense_layers(config: Mapping[str, Any], layers: int) -> int:
+    """Blocks of a mixture of experts with one MLP: the first ones, those in a list, or all but every n-th."""
+    for name, dense in (("mlp_layer_types", "dense"), ("moe_layer_freq", 0)):
+        listed = config.get(name)
+        if isinstance(listed, list):
+            return min(layers, listed.count(dense))
+    first = number(config, "first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
+    if first is not None:
+        return min(layers, first)
+    step = number(config, "interleave_moe_layer_step", "expert_layer_period", "decoder_sparse_step") or 1
+    only = config.get("mlp_only_layers")
+    return min(layers, layers - layers // step + (len(only) if isinstance(only, list) else 0))
+
+
+def _has_output_gate(config: Mapping[str, Any]) -> bool:
+    """Whether attention has a gate for its output: said, or by family (``modeling_qwen3_next.py``, ``_qwen3_5``)."""
+    return config.get("attn_output_gate") is True or str(config.get("model_type")).startswith(("qwen3_5", "qwen3_next"))
+
+
+def _per_layer_embedding(config: Mapping[str, Any], layers: int) -> int:
+    """Gemma 3n and small Gemma 4: each layer has an embedding of its own."""
+    vocab, width = number(config, "vocab_size_per_layer_input"), number(config, "hidden_size_per_layer_input")
+    return (vocab or 0) * (width or 0) * layers
+
+
+def _dense_width(config: Mapping[str, Any]) -> int | None:
+    return number(config, "intermediate_size_mlp", "dense_intermediate_size") or _largest(config, "intermediate_size")
+
+
+def _kv_elements(config: Mapping[str, Any], head_dim_name: str, heads_name: str, head_dim: int) -> int:
+    """Keys and values per token of the layers that have heads of their own kind (Gemma 4, MiMo V2); 0 where none do."""
+    size, heads = number(config, head_dim_name), number(config, heads_name)
+    if size is None and heads is None:
+        return 0
+    size = size or head_dim
+    values = number(config, "swa_v_head_dim") if head_dim_name.startswith("swa") else None
+    return (heads or _key_value_heads(config, number(config, "num_attention_heads") or 1)) * (size + (values or size))
+
+
+def _largest(config: Mapping[str, Any], *names: str) -> int | None:
+    """The first of these keys that holds a whole number above zero, or a list of them: the largest."""
+    for name in names:
+        listed = config.get(name)
+        found = [number({name: one}, name) for one in (listed if isinstance(listed, list) else [listed])]
+        if any(found):
+            return max(one for one in found if one)
+    return None
 
 
 def _first(config: Mapping[str, Any], name: str) -> int | None:
@@ -201,7 +338,7 @@ def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
         attentions = [block.get("attention") for block in blocks if isinstance(block, Mapping)]
         groups = [number(one, "n_heads_in_group") for one in attentions if isinstance(one, Mapping)]
         return max(1, heads // min((group for group in groups if group), default=1))
-    named = number(config, "num_key_value_heads", "n_head_kv", "multi_query_group_num")
+    named = number(config, "num_key_value_heads", "n_head_kv", "kv_n_heads", "multi_query_group_num")
     if named is None and config.get("new_decoder_architecture") is True:
         named = number(config, "num_kv_heads")
     if named is not None:
@@ -210,9 +347,17 @@ def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
     return 1 if many else heads
 
 
-def _intermediate_size(config: Mapping[str, Any], hidden: int) -> int:
-    """Width of one MLP. Qwen v1 states gate and up together; GPT-2's default is four times the hidden size."""
-    named = number(config, "moe_intermediate_size", "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim")
+def _intermediate_size(config: Mapping[str, Any], hidden: int, experts: int) -> int:
+    """Width of one MLP. Qwen v1 states gate and up together; GPT-2's default is four times the hidden size.
+
+    LFM2 states what two thirds of are taken, in whole multiples (``Lfm2MLP`` in ``modeling_lfm2.py``).
+    """
+    of_experts = _largest(config, "moe_intermediate_size", "expert_ffn_hidden_size") if experts > 1 else None
+    named = of_experts or _largest(config, "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim")
+    if of_experts is None and config.get("block_auto_adjust_ff_dim") is True and named is not None:
+        multiple, factor = number(config, "block_multiple_of") or 256, config.get("block_ffn_dim_multiplier")
+        kept = int(2 * named / 3) * (factor if isinstance(factor, int | float) and 0 < factor < 16 else 1)
+        return max(1, -(-int(kept) // multiple)) * multiple
     if named is None:
         ratio = config.get("expansion_ratio")
         return hidden * ratio if isinstance(ratio, int) and 0 < ratio <= 64 else 4 * hidden

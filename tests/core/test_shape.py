@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantpick.core.memory.kv_cache import kv_cache_bytes
+from quantpick.core.memory.weights import weights_file_size
+from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
 # The fields of each family's published config.json that decide its shape.
@@ -192,6 +195,18 @@ KEPT: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
 }
 
 
+KEPT |= {
+    "MiMo V2, 1 is the window": ({"hybrid_layer_pattern": [0, 1, 1] * 16, "sliding_window": 128}, (16, 32, 0)),
+    "Kimi Linear, layers counted from 1": ({"linear_attn_config": {"kda_layers": [1, 2, 3] * 12}}, (45, 0, 3)),
+    "LFM2": ({"full_attn_idxs": [2, 5, 8]}, (3, 0, 45)),
+    "Gemma 3n, the last layers read the cache of others": (
+        {"layer_types": [SLIDING, FULL] * 24, "sliding_window": 512, "num_kv_shared_layers": 20},
+        (14, 14, 20),
+    ),
+    "Falcon-H1, a state beside attention": ({"model_type": "falcon_h1", "mamba_d_state": 256}, (48, 0, 0)),
+}
+
+
 @pytest.mark.parametrize(("config", "kept"), KEPT.values(), ids=KEPT)
 def test_config_says_which_layers_keep_a_cache(config: dict[str, Any], kept: tuple[int, int, int]) -> None:
     shape = ModelShape.from_config(SIZES | config)
@@ -231,3 +246,125 @@ def test_states_of_linear_attention_are_counted() -> None:
     }
     shape = ModelShape.from_config(SIZES | linear | {"full_attention_interval": 4})
     assert shape.state_elements == 36 * (32 * 128 * 128 + 8192 * 4)
+
+
+def config_of(**dimensions: Any) -> dict[str, Any]:
+    """A config with the common dimensions in short."""
+    names = {"layers": "num_hidden_layers", "hidden": "hidden_size", "heads": "num_attention_heads"}
+    names |= {"kv": "num_key_value_heads", "width": "intermediate_size", "vocab": "vocab_size"}
+    return {names.get(key, key): value for key, value in dimensions.items()}
+
+
+LINEAR_HEADS = {
+    "full_attention_interval": 4,
+    "linear_num_key_heads": 16,
+    "linear_key_head_dim": 128,
+    "linear_value_head_dim": 128,
+    "linear_conv_kernel_dim": 4,
+}
+MAMBA = {"mamba_head_dim": 64, "n_groups": 8, "ssm_state_size": 128, "conv_kernel": 4}
+PUBLISHED: dict[str, tuple[dict[str, Any], float]] = {
+    # The dimensions of published configs, and the billions of weights that their makers state.
+    "Qwen3.5-27B": (
+        config_of(model_type="qwen3_5_text", layers=64, hidden=5120, heads=24, kv=4, head_dim=256, width=17408)
+        | config_of(vocab=248320, linear_num_value_heads=48, **LINEAR_HEADS),
+        27,
+    ),
+    "Qwen3.5-122B-A10B": (
+        config_of(model_type="qwen3_5_moe_text", layers=48, hidden=3072, heads=32, kv=2, head_dim=256, vocab=248320)
+        | config_of(num_experts=256, num_experts_per_tok=8, moe_intermediate_size=1024, linear_num_value_heads=64)
+        | {"shared_expert_intermediate_size": 1024, **LINEAR_HEADS},
+        122,
+    ),
+    "MiniMax-M2.5": (
+        config_of(layers=62, hidden=3072, heads=48, kv=8, head_dim=128, width=1536, vocab=200064)
+        | {"num_local_experts": 256, "num_experts_per_tok": 8, "shared_intermediate_size": 0},
+        229,
+    ),
+    "MiMo-V2-Flash": (
+        config_of(layers=48, hidden=4096, heads=64, kv=4, head_dim=192, v_head_dim=128, width=16384, vocab=152576)
+        | {"n_routed_experts": 256, "moe_intermediate_size": 2048, "moe_layer_freq": [0] + [1] * 47}
+        | {"hybrid_layer_pattern": [0, 1, 1, 1, 1, 0] * 8, "swa_num_key_value_heads": 8, "sliding_window": 128},
+        309,
+    ),
+    "gemma-4-26B-A4B": (
+        config_of(model_type="gemma4_text", layers=30, hidden=2816, heads=16, kv=8, head_dim=256, width=2112)
+        | config_of(vocab=262144, num_experts=128, top_k_experts=8, moe_intermediate_size=704),
+        25.2,
+    ),
+    "Llama-4-Maverick": (
+        config_of(model_type="llama4_text", layers=48, hidden=5120, heads=40, kv=8, width=8192, vocab=202048)
+        | {"num_local_experts": 128, "interleave_moe_layer_step": 2, "intermediate_size_mlp": 16384},
+        400,
+    ),
+    "Nemotron-3-Nano-30B-A3B": (
+        config_of(model_type="nemotron_h", layers=52, hidden=2688, heads=32, kv=2, head_dim=128, vocab=131072)
+        | {"hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME", "mamba_num_heads": 64}
+        | {"n_routed_experts": 128, "moe_intermediate_size": 1856, "moe_shared_expert_intermediate_size": 3712}
+        | MAMBA,
+        31.6,
+    ),
+    "Nemotron-3-Super-120B-A12B, experts in a narrower space": (
+        config_of(model_type="nemotron_h", hidden=4096, heads=32, kv=2, head_dim=128, vocab=131072)
+        | {"layers_block_type": ["mamba", "moe"] * 40 + ["attention"] * 8, "mamba_num_heads": 128}
+        | {"n_routed_experts": 512, "moe_intermediate_size": 2688, "moe_shared_expert_intermediate_size": 5376}
+        | {"moe_latent_size": 1024, **MAMBA},
+        120,
+    ),
+    "ERNIE-4.5-21B-A3B": (
+        config_of(layers=28, hidden=2560, heads=20, kv=4, head_dim=128, width=12288, vocab=103424)
+        | {"moe_num_experts": 64, "moe_k": 6, "moe_intermediate_size": 1536, "moe_num_shared_experts": 2}
+        | {"moe_layer_start_index": 1, "tie_word_embeddings": True},
+        21.8,
+    ),
+    "Jamba, experts in every other block": (
+        config_of(model_type="jamba", layers=32, hidden=4096, heads=32, kv=8, width=14336, vocab=65536)
+        | {"num_experts": 16, "num_experts_per_tok": 2, "expert_layer_period": 2, "attn_layer_period": 8}
+        | {"attn_layer_offset": 4, "mamba_expand": 2, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_dt_rank": 256},
+        52,
+    ),
+    "DBRX, sections for attention and experts": (
+        {"model_type": "dbrx", "d_model": 6144, "n_heads": 48, "n_layers": 40, "vocab_size": 100352}
+        | {"attn_config": {"kv_n_heads": 8}}
+        | {"ffn_config": {"ffn_hidden_size": 10752, "moe_num_experts": 16, "moe_top_k": 4}},
+        132,
+    ),
+    "Hunyuan-A13B, a number for each layer": (
+        config_of(layers=32, hidden=4096, heads=32, kv=8, width=3072, vocab=128167, moe_topk=[8] * 32)
+        | {"num_experts": 64, "moe_intermediate_size": [3072] * 32, "num_shared_expert": [1] * 32},
+        80,
+    ),
+    "Gemma 3n E4B, an embedding in each layer": (
+        config_of(model_type="gemma3n_text", layers=35, hidden=2048, heads=8, kv=2, head_dim=256, vocab=262400)
+        | {"intermediate_size": [16384] * 35, "vocab_size_per_layer_input": 262144, "num_kv_shared_layers": 15}
+        | {"hidden_size_per_layer_input": 256},
+        6.9,
+    ),
+    "GLM-5, latent attention": (
+        config_of(layers=78, hidden=6144, heads=64, kv=64, width=12288, vocab=154880, first_k_dense_replace=3)
+        | {"n_routed_experts": 256, "n_shared_experts": 1, "moe_intermediate_size": 2048, "kv_lora_rank": 512}
+        | {"q_lora_rank": 2048, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64, "v_head_dim": 256},
+        744,
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "billions"), PUBLISHED.values(), ids=PUBLISHED)
+def test_dimensions_come_to_the_weights_that_are_published(config: dict[str, Any], billions: float) -> None:
+    shape = ModelShape.from_config(config)
+    assert shape.problem is None
+    assert weights_file_size(QuantSpec("none", 16), shape) / 2e9 == pytest.approx(billions, rel=0.025)
+    assert shape.num_experts_per_tok <= shape.num_local_experts
+
+
+def test_layers_with_heads_of_their_own_kind_cache_as_much_as_those() -> None:
+    # Gemma 4 31B: 50 layers of 16 heads of 256 in a window of 1024, 10 of 4 heads of 512 over everything.
+    gemma = ModelShape.from_config(
+        config_of(model_type="gemma4_text", layers=60, hidden=5376, heads=32, kv=16, head_dim=256, width=21504)
+        | {"vocab_size": 262144, "layer_types": ([SLIDING] * 5 + [FULL]) * 10, "sliding_window": 1024}
+        | {"global_head_dim": 512, "num_global_key_value_heads": 4}
+    )
+    cached = kv_cache_bytes(gemma, 100_000, 2.0, windowed=True, in_flight=0)
+    assert cached == 2 * (50 * 2 * 16 * 256 * 1024 + 10 * 2 * 4 * 512 * 100_000)
+    mimo = ModelShape.from_config(PUBLISHED["MiMo-V2-Flash"][0])
+    assert (mimo.sliding_kv_elements, mimo.v_head_dim) == (8 * 2 * 192, 128)

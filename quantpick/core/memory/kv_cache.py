@@ -39,6 +39,7 @@ def kv_cache_bytes(
         per_token = shape.kv_lora_rank + shape.qk_rope_head_dim
     else:
         per_token = shape.num_key_value_heads * (shape.head_dim + (shape.v_head_dim or shape.head_dim))
+    full, sliding = shape.full_kv_elements or per_token, shape.sliding_kv_elements or per_token
     seen = min(tokens, shape.sliding_window + in_flight) if windowed and shape.sliding_window else tokens
-    cached = per_token * (shape.num_full_layers * tokens + shape.num_sliding_layers * seen)
+    cached = full * shape.num_full_layers * tokens + sliding * shape.num_sliding_layers * seen
     return round(cached * bytes_per_element) + shape.state_elements * _FP32

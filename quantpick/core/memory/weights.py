@@ -59,9 +59,14 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
         return round(weights_file_size(QuantSpec("none", 16), shape) / _FP16 * (quant.effective_bpw or quant.bits) / 8)
     layers = linears(shape)
     norms = (2 * shape.num_hidden_layers + 1) * shape.hidden_size * _FP16
-    sparse = shape.num_hidden_layers - shape.num_dense_layers
+    sparse = (shape.num_mlp_layers or shape.num_hidden_layers) - shape.num_dense_layers
     routers = sparse * shape.hidden_size * shape.num_local_experts * _FP16
-    rest = embedding_bytes(shape) + norms + (routers if shape.num_local_experts > 1 else 0)
+    rest = (
+        embedding_bytes(shape)
+        + shape.per_layer_embedding * _FP16
+        + norms
+        + (routers if shape.num_local_experts > 1 else 0)
+    )
     if quant.method and METHODS[quant.method].states_bpw:
         head_bits = quant.head_bits or _DEFAULT_HEAD_BITS
         body = sum(rows * columns * count for rows, columns, count in layers) * (quant.bpw or quant.bits) / 8
@@ -81,29 +86,43 @@ def _head_bytes(quant: QuantSpec, shape: ModelShape) -> int:
 
 def linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
     """Every kind of linear layer as (inputs, outputs, how many)."""
-    hidden, layers = shape.hidden_size, shape.num_hidden_layers
-    sparse = layers - shape.num_dense_layers
+    hidden = shape.hidden_size
+    sparse = (shape.num_mlp_layers or shape.num_hidden_layers) - shape.num_dense_layers
     widths = (
-        (shape.intermediate_size, sparse * shape.num_local_experts),
-        (shape.shared_intermediate_size, sparse),
-        (shape.dense_intermediate_size, shape.num_dense_layers),
+        (shape.expert_hidden_size or hidden, shape.intermediate_size, sparse * shape.num_local_experts),
+        (hidden, shape.shared_intermediate_size, sparse),
+        (hidden, shape.dense_intermediate_size, shape.num_dense_layers),
     )
     mlps = tuple(
         linear
-        for width, count in widths
+        for taken, width, count in widths
         if width and count
-        for linear in ((hidden, width, (shape.mlp_matrices - 1) * count), (width, hidden, count))
+        for linear in ((taken, width, (shape.mlp_matrices - 1) * count), (width, taken, count))
     )
-    return (*_attention_linears(shape), *mlps)
+    latent = ((hidden, shape.expert_hidden_size, 2 * sparse),) if shape.expert_hidden_size else ()
+    return (*_attention_linears(shape), *_recurrent_linears(shape), *mlps, *latent)
+
+
+def _recurrent_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
+    """The matrices of recurrent blocks as one of each block, all of whose inputs are the hidden state."""
+    count = (shape.num_state_layers - shape.num_bare_layers) or shape.num_hidden_layers
+    columns = shape.recurrent_weights // count // shape.hidden_size
+    return ((shape.hidden_size, columns, count),) if columns else ()
 
 
 def _attention_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
-    """Queries, keys, values and output; with MLA the down and up projections. Recurrent layers count as attention."""
-    hidden, layers, heads = shape.hidden_size, shape.num_hidden_layers, shape.num_attention_heads
+    """Queries, keys, values and output; with MLA the down and up projections.
+
+    Recurrent layers whose matrices are not known count as attention.
+    """
+    hidden, heads = shape.hidden_size, shape.num_attention_heads
+    layers = shape.num_hidden_layers - shape.num_bare_layers
+    if shape.recurrent_weights and shape.num_state_layers:
+        layers -= shape.num_state_layers - shape.num_bare_layers
     queries = heads * shape.head_dim
     if not shape.kv_lora_rank:
         keys = shape.num_key_value_heads * shape.head_dim
-        return ((hidden, queries, layers), (hidden, keys, 2 * layers), (queries, hidden, layers))
+        return ((hidden, queries, shape.query_matrices * layers), (hidden, keys, 2 * layers), (queries, hidden, layers))
     values = heads * (shape.v_head_dim or shape.head_dim)
     unrotated = heads * (shape.head_dim - shape.qk_rope_head_dim)
     low = shape.q_lora_rank
