@@ -14,11 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from quantpick import ModelShape, QuantSpec, ServerSettings, VramEstimate, estimate_vram
-from quantpick.core.memory.engine import ALLOCATOR_SLACK, UNMEASURED_BAND
+from quantpick.core.gguf.header import GgufHeader
+from quantpick.core.gguf.shape import read_shape
+from quantpick.core.gguf.types import embedding_bits, nominal_bits, nominal_bpw
+from quantpick.core.memory.engine import ALLOCATOR_SLACK, UNMEASURED_BAND, Load
 from quantpick.core.memory.engines import ENGINES
+from quantpick.core.memory.estimate import estimate
+from quantpick.core.memory.llama_cpp import beside_the_buffers
 from quantpick.core.units import GIB, MIB
 
 HERE = Path(__file__).resolve().parent
@@ -129,10 +134,77 @@ def vllm_points() -> Iterator[Point]:
         yield Point(("vllm, with its CUDA graphs", point["method"]), point["name"], budget + graphs, inside)
 
 
+def gguf_quant(file_type: str) -> QuantSpec:
+    """What a name like ``Q4_K_M`` says."""
+    bits = nominal_bits(file_type)
+    return QuantSpec("gguf", bits, bpw=nominal_bpw(file_type), embedding_bits=embedding_bits(file_type))
+
+
+def gguf_shape(model: dict[str, Any], layers: int | None = None, slots: int = 1) -> ModelShape:
+    """The shape in a header's keys; windows and states for several slots that share one cache."""
+    keys = {key: tuple(value) if isinstance(value, list) else value for key, value in model.items()}
+    keys |= {"block_count": layers} if layers else {}
+    values = {"general.architecture": model["arch"], **{f"{model['arch']}.{key}": value for key, value in keys.items()}}
+    shape = read_shape(GgufHeader(values=values, lengths={"tokenizer.ggml.tokens": model["vocab"]}))
+    assert isinstance(shape, ModelShape), shape
+    window = shape.sliding_window * slots if shape.sliding_window else None
+    return replace(
+        shape,
+        tie_word_embeddings=model["tied"],
+        sliding_window=window,
+        state_elements=shape.state_elements * slots,
+    )
+
+
+_LLAMA_CPP: Final = json.loads((HERE / "vram" / "llamacpp_h100.json").read_text())
+_KV_BYTES: Final = {"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625, "q5_1": 0.75}
+
+
+def llama_cpp_points() -> Iterator[Point]:
+    """Runs of llama.cpp's server; not those of which quantpick reckons otherwise, with options or a part in RAM."""
+    for point in _LLAMA_CPP["runs"]:
+        if {"layers", "ngl", "ncmoe", "slots"} & point.keys() or point["ub"] != 512 or not point["fa"]:
+            continue
+        need = estimate(
+            gguf_quant(point["type"]),
+            gguf_shape(_LLAMA_CPP["models"][point["model"]], slots=4),
+            engine="llama.cpp",
+            context_tokens=point["ctx"],
+            kv_bytes_per_element=_KV_BYTES[point["kv"]],
+            weights_file_bytes=point["file_bytes"],
+        )
+        label = f"{point['model']} {point['type']} {point['ctx']} {point['kv']}"
+        yield Point(("llama.cpp, server", "gguf"), label, point["run_bytes"], need.total_bytes)
+
+
+def llama_cpp_buffers() -> Iterator[Point]:
+    """The buffers that llama.cpp's log names, with the weights as they are estimated, of settings that did not run."""
+    files = {point["model"]: point for point in _LLAMA_CPP["runs"] if "layers" not in point}
+    for row in _LLAMA_CPP["logs"]:
+        point = dict(zip(_LLAMA_CPP["log_columns"], row, strict=True))
+        slots = point["slots"]
+        if point["ngl"] or point["ncmoe"] or not point["fa"] or point["ub"] != 512 or (slots > 1 and point["unified"]):
+            continue
+        job = {
+            "quant": gguf_quant(files[point["model"]]["type"]),
+            "shape": gguf_shape(_LLAMA_CPP["models"][point["model"]]),
+            "context_tokens": point["ctx"] // slots,
+            "prompt_tokens": 1,
+            "kv_bytes_per_element": _KV_BYTES[point["kv"]],
+            "batch": slots,
+        }
+        engine = "llama.cpp" if point["outputs"] == "slots" else "llama.cpp-library"
+        need = estimate(engine=engine, weights_file_bytes=files[point["model"]]["file_bytes"], **job)
+        measured = (point["cache_mib"] + point["state_mib"] + point["compute_mib"]) * MIB + need.weights_bytes
+        named = need.total_bytes - need.cuda_context_bytes - beside_the_buffers(Load(**job))
+        label = f"{point['model']} {point['ctx']} {point['kv']} x {slots}"
+        yield Point((f"llama.cpp, logits of {point['outputs']}", "gguf"), label, measured, named)
+
+
 def own_points() -> list[Point]:
     """What was measured for quantpick."""
     exllama = (*exllama_points("exllamav2"), *exllama_points("exllamav3"))
-    return [*exllama, *vllm_points(), *transformers_points()]
+    return [*exllama, *vllm_points(), *transformers_points(), *llama_cpp_points()]
 
 
 def public_points(*, plenty: bool) -> Iterator[Point]:
@@ -226,6 +298,8 @@ def unmeasured() -> str:
 def main() -> None:
     each = "--points" in sys.argv
     show("VRAM estimate against own measurements", own_points(), each=each)
+    print()
+    show("VRAM estimate against the buffers of llama.cpp's log", list(llama_cpp_buffers()), each=each)
     print()
     published = list(public_points(plenty=False))
     show("VRAM estimate against public measurements", published, each=each)

@@ -225,4 +225,4 @@ def _launch(answer: Recommendation | None, placed: OnDisk) -> tuple[str, ...] | 
         return None
     if choice.branch.files is not None:
         placed = replace(placed, files=choice.branch.files.paths[:1])
-    return launch_on_disk(choice, placed, answer.wish.kv_dtype)
+    return launch_on_disk(choice, placed, answer.wish)

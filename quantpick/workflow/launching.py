@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.verdict import Choice
+from quantpick.core.choose.wish import Wish
 from quantpick.core.loaders.launch import OnDisk, launch_argv
 from quantpick.core.quant import Branch
 
@@ -37,14 +38,15 @@ def fetch_options(branch: Branch) -> list[str]:
     return [*revision, "--file", branch.files.name]
 
 
-def launch_on_disk(choice: Choice, placed: OnDisk, kv_dtype: str) -> tuple[str, ...] | None:
-    """The command for a branch that was judged, at a place."""
+def launch_on_disk(choice: Choice, placed: OnDisk, wish: Wish) -> tuple[str, ...] | None:
+    """The command for a branch that was judged by a wish, at a place."""
     return launch_argv(
         choice.loader,
         choice.branch.quant,
         placed,
-        kv_dtype=kv_dtype,
+        kv_dtype=wish.kv_dtype,
         context_tokens=choice.context_tokens,
+        batch=wish.batch,
         gpus=choice.fit.gpus_used if choice.fit else 1,
         settings=choice.fit.launch_values if choice.fit else {},
     )
@@ -64,7 +66,7 @@ def _launch(answer: Recommendation, choice: Choice) -> tuple[str, ...] | None:
         placed = OnDisk(
             repo_id=repo_id, branch=choice.branch.git_branch, path=path, hub_cache=hub_cache, files=files[:1]
         )
-    return launch_on_disk(choice, placed, answer.wish.kv_dtype)
+    return launch_on_disk(choice, placed, answer.wish)
 
 
 def _in_cache(repo_id: str, commit: str) -> Sequence[str]:

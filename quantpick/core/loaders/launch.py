@@ -18,7 +18,7 @@ _ANSWER_TOKENS: Final = 400
 
 PLACEHOLDERS: Final = frozenset(
     {"path", "parent", "folder", "hub_cache", "gguf", "mmproj", "repo_id", "branch"}
-    | {"context", "prompt", "gpus", "method", "bits", "group_size", "kv"}
+    | {"context", "cells", "batch", "prompt", "gpus", "method", "bits", "group_size", "kv"}
     | {"utilization", "max_num_seqs", "max_num_batched_tokens", "eager"}
 )
 """What may stand between braces in a command of the table."""
@@ -51,6 +51,7 @@ def launch_argv(
     placed: OnDisk,
     *,
     context_tokens: int,
+    batch: int = 1,
     gpus: int = 1,
     kv_dtype: str = "fp16",
     settings: Mapping[str, str] = MappingProxyType({}),
@@ -63,7 +64,8 @@ def launch_argv(
         chosen: which, with the options that its extras want.
         quant: what the branch holds.
         placed: where it lies.
-        context_tokens: tokens of context.
+        context_tokens: tokens of context, per sequence.
+        batch: sequences at once.
         gpus: how many.
         kv_dtype: type of the KV cache, in the common or the loader's own spelling.
         settings: what the memory was judged with, by placeholder; what is not in it is left out of the command.
@@ -87,6 +89,8 @@ def launch_argv(
         "repo_id": placed.repo_id,
         "branch": placed.branch,
         "context": str(context_tokens),
+        "cells": str(context_tokens * batch),
+        "batch": str(batch),
         "prompt": str(max(1, context_tokens - _ANSWER_TOKENS)),
         "gpus": str(gpus),
         "method": "" if quant.method in (None, "none") else str(quant.method),

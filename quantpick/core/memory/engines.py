@@ -9,8 +9,22 @@ from dataclasses import replace
 from functools import cache
 from typing import Final, Literal, TypedDict
 
-from quantpick.core.memory.engine import MEASURED_BAND, OLD_CUDA_CONTEXT_BYTES, PUBLISHED_BAND, Engine, Load
+from quantpick.core.memory.engine import (
+    MEASURED_BAND,
+    OLD_CUDA_CONTEXT_BYTES,
+    PUBLISHED_BAND,
+    UNMEASURED_BAND,
+    Engine,
+    Load,
+)
 from quantpick.core.memory.kv_cache import CHUNK_TOKENS, kv_cache_bytes
+from quantpick.core.memory.llama_cpp import (
+    CELLS,
+    LLAMA_CPP_CONTEXT_BYTES,
+    MICRO_BATCH,
+    library_scratch_of_llama_cpp,
+    server_scratch_of_llama_cpp,
+)
 from quantpick.core.memory.servers import (
     VLLM_CONTEXT_BYTES,
     server_scratch,
@@ -245,30 +259,6 @@ def _autoawq(load: Load) -> int:
     return max(scores, logits, _activations(load)) + _beside_matrices(load)
 
 
-_MICRO_BATCH: Final = 512
-"""llama.cpp's default of ``-ub``."""
-_CUDA_POOL: Final = 64 * MIB
-"""Chosen, not measured: what llama.cpp's CUDA pool takes beside the buffers that its log names (activations rounded for
-quantized products, flash attention's partial results)."""
-
-
-def _llama_cpp(load: Load) -> int:
-    """llama.cpp with flash attention: the compute buffer of one micro-batch, the largest of three moments.
-
-    The logits of every token with the last state, in fp32; the attention mask in fp32 and its copy in fp16 with five
-    states; an MLP with the fp16 mask. Not measured here; the logs of its users say for a Llama 3 8B 258.50 MiB (this
-    gives 258.50), a Qwen 2.5 7B 304.00 (304.00), a Qwen 3.5 9B at 262,144 tokens 808.02 (808.00).
-    """
-    shape, tokens = load.shape, min(_MICRO_BATCH, load.context_tokens)
-    width = shape.num_experts_per_tok * shape.intermediate_size + shape.shared_intermediate_size
-    width = max(width, shape.dense_intermediate_size)
-    cells = load.batch * load.context_tokens
-    logits = (shape.vocab_size + shape.hidden_size) * _FP32
-    masked = (_FP32 + _FP16) * cells + 5 * shape.hidden_size * _FP32
-    mlp = _FP16 * cells + (2 * width + 2 * shape.hidden_size) * _FP32
-    return tokens * max(logits, masked, mlp) + _CUDA_POOL
-
-
 class _Vllm(TypedDict):
     cache_block_tokens: int
     cuda_context_bytes: int
@@ -320,6 +310,19 @@ _EXLLAMAV2: Final = Engine(scratch=_exllamav2, embedding_in_ram=True, cache_bloc
 _EXLLAMAV3: Final = Engine(
     scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True, band=MEASURED_BAND
 )
+_LLAMA_CPP: Final = Engine(
+    scratch=server_scratch_of_llama_cpp,
+    embedding_in_ram=True,
+    cache_block_tokens=CELLS,
+    windowed=True,
+    step_tokens=MICRO_BATCH,
+    latent=True,
+    cuda_context_bytes=LLAMA_CPP_CONTEXT_BYTES,
+    slack=0.0,
+    band=PUBLISHED_BAND,
+    mixtures_measured=True,
+)
+_OLD_LLAMA_CPP: Final = replace(_LLAMA_CPP, scratch=library_scratch_of_llama_cpp)
 
 ENGINES: Final[Mapping[str, Engine]] = {
     "exllama": Engine(scratch=_exllama, embedding_in_ram=True, band=PUBLISHED_BAND),
@@ -333,15 +336,8 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "sglang": Engine(scratch=server_scratch, latent=True),
     "tgi": Engine(scratch=server_scratch),
     "lmdeploy": Engine(scratch=server_scratch, cache_block_tokens=64),
-    "llama.cpp": Engine(
-        scratch=_llama_cpp,
-        embedding_in_ram=True,
-        cache_block_tokens=256,
-        windowed=True,
-        step_tokens=_MICRO_BATCH,
-        latent=True,
-        slack=0.0,
-    ),
+    "llama.cpp": _LLAMA_CPP,
+    "llama.cpp-library": replace(_LLAMA_CPP, scratch=library_scratch_of_llama_cpp, band=UNMEASURED_BAND),
 }
 """One row per engine in its newest version. To add one: write its scratch formula and name it here."""
 
@@ -355,6 +351,11 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
     ),
     "exllamav2": (("0.3", replace(_EXLLAMAV2, band=PUBLISHED_BAND)),),
     "exllamav3": (("1.6", replace(_EXLLAMAV3, band=PUBLISHED_BAND)),),
+    "llama.cpp": (
+        ("0.3.36", _OLD_LLAMA_CPP),
+        ("0.3.37", replace(_OLD_LLAMA_CPP, band=MEASURED_BAND)),
+        ("2026.6.2", _OLD_LLAMA_CPP),
+    ),
     "transformers": (
         (
             "4.36",

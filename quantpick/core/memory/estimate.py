@@ -117,12 +117,14 @@ def estimate(
     )
     weights = max(0, file_bytes - in_ram - twice)
     least = -(-model.cache_least_tokens // batch)
+    window = shape.sliding_window or 0
+    in_flight = model.batches_in_flight * (model.step_tokens or settings.max_num_batched_tokens)
     each = kv_cache_bytes(
         shape,
         _in_blocks(max(context_tokens, least), model.cache_block_tokens),
         kv_bytes_per_element,
         windowed=model.windowed,
-        in_flight=model.batches_in_flight * (model.step_tokens or settings.max_num_batched_tokens),
+        in_flight=_in_blocks(window + in_flight, model.cache_block_tokens) - window,
         latent=model.latent,
     )
     cache = round(batch * each * spread.kv_copies(shape))

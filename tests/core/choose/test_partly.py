@@ -43,7 +43,9 @@ def test_layers_that_fit_are_counted_with_the_head() -> None:
     need = choice.fit.estimate
     head = 128256 * 4096 * 4.9 / 8
     each = (need.weights_bytes - head + need.kv_cache_bytes) / 32
-    beside = need.scratch_bytes + need.cuda_context_bytes
+    matrices = 2 * 4096 * (4096 + 1024) + 3 * 4096 * 14336
+    copied = (need.weights_bytes - head) / 32 * 4096 * 14336 / matrices
+    beside = need.scratch_bytes + need.cuda_context_bytes + copied
     assert (beside + head + layers * each) * (1 + choice.fit.band) <= choice.fit.budget_bytes
     assert (beside + head + (layers + 1) * each) * (1 + choice.fit.band) > choice.fit.budget_bytes
     assert part.ram_bytes == pytest.approx((32 - layers) * each + 128256 * 4096 * 4.5 / 8, rel=0.001)

@@ -100,6 +100,12 @@ def test_a_projector_is_named_where_one_was_fetched() -> None:
     assert "--mmproj" not in argv("llama.cpp", files=["a.gguf"])
 
 
+def test_llama_cpp_is_given_a_slot_for_each_sequence_and_the_cache_of_all() -> None:
+    words = argv("llama.cpp", files=["a.gguf"], batch=3)
+    assert "-c 12288 -np 3" in " ".join(words)
+    assert "-c 4096 -np 1" in " ".join(argv("llama.cpp", files=["a.gguf"]))
+
+
 def test_a_loader_that_is_started_by_hand_has_no_command() -> None:
     known = TABLE.find("koboldai")
     assert isinstance(known, Loader)

@@ -15,6 +15,7 @@ PROMISED = {
     "exllamav2, smallest that runs": (-0.01, 0.08),
     "exllamav3, peak allocated": (-0.01, 0.02),
     "exllamav3, smallest that runs": (-0.01, 0.08),
+    "llama.cpp, server": (-0.01, 0.02),
     "transformers, peak allocated": (-0.04, 0.03),
     "vllm, held against its budget": (-0.02, 0.03),
     "vllm, its cache": (-0.01, 0.01),
@@ -28,6 +29,13 @@ def test_what_was_measured_here_is_met(point: Any) -> None:
     under, over = PROMISED.get(point.row[0], (-0.02, 0.06))
     assert under <= point.error <= over
     assert point.estimated > point.failed, "a memory in which it did not run"
+
+
+def test_buffers_that_llama_cpp_names_are_met() -> None:
+    points = list(BENCH["llama_cpp_buffers"]())
+    assert len(points) > 250
+    assert min(point.error for point in points) >= -0.01
+    assert max(point.error for point in points) <= 0.03
 
 
 def shares(points: list[Any]) -> tuple[float, float, float]:

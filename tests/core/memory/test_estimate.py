@@ -80,7 +80,8 @@ def test_what_is_no_version_is_the_newest() -> None:
     newest = engine_at("transformers", None)
     assert engine_at("transformers", "main") is engine_at("transformers", "5.24.0") is newest
     assert engine_at("transformers", "4.44.2") is not newest
-    assert engine_at("llama.cpp", "1") is engine_at("llama.cpp", None)
+    assert engine_at("llama.cpp", "b9137") is engine_at("llama.cpp", None)
+    assert engine_at("sglang", "0.4") is engine_at("sglang", None)
 
 
 def test_old_vllm_saves_neither_by_windows_nor_by_latent_caches() -> None:
@@ -104,6 +105,7 @@ def test_exllama_and_llama_cpp_keep_the_embedding_in_ram_and_the_others_do_not()
         "exllamav2",
         "exllamav3",
         "llama.cpp",
+        "llama.cpp-library",
     }
     assert set(weights.values()) == {10**10, 10**10 - embedding_bytes(MISTRAL_7B)}
 

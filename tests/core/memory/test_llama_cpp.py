@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantpick.core.memory.engine import Load
 from quantpick.core.memory.estimate import estimate
 from quantpick.core.memory.kv_cache import kv_cache_bytes
+from quantpick.core.memory.llama_cpp import beside_the_buffers
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
@@ -15,18 +17,42 @@ LLAMA_3_8B = ModelShape(32, 4096, 32, 8, 128, 14336, 128256)
 QWEN_25_7B = ModelShape(28, 3584, 28, 4, 128, 18944, 152064)
 QWEN_35_9B = ModelShape(32, 4096, 16, 4, 256, 12288, 248320, num_state_layers=24, state_elements=24 * 548864)
 """24 of 32 layers are gated delta nets: 3 x (4096 + 2 x 16 x 128) + 128 x 4096 elements each."""
-POOL = 64
-"""The part that no log names, see `engines`."""
 Q4_K_M = QuantSpec("gguf", 4, bpw=4.9, embedding_bits=4.5)
+
+
+def buffer_mib(engine: str, shape: ModelShape, context: int, kv: float = 2.0, version: str | None = None) -> float:
+    """The compute buffer: the scratch without what no log names."""
+    found = estimate(
+        Q4_K_M, shape, engine=engine, context_tokens=context, kv_bytes_per_element=kv, version=version
+    ).scratch_bytes
+    load = Load(quant=Q4_K_M, shape=shape, context_tokens=context, prompt_tokens=1, batch=1, kv_bytes_per_element=kv)
+    return (found - beside_the_buffers(load)) / MIB
 
 
 @pytest.mark.parametrize(
     ("shape", "context", "logged"),
-    [(LLAMA_3_8B, 512, 258.50), (QWEN_25_7B, 65536, 304.00), (QWEN_35_9B, 262144, 808.02)],
+    [(LLAMA_3_8B, 512, 258.50), (QWEN_25_7B, 65536, 304.00)],
 )
-def test_compute_buffer_is_what_the_log_says(shape: ModelShape, context: int, logged: float) -> None:
-    found = estimate(Q4_K_M, shape, engine="llama.cpp", context_tokens=context)
-    assert found.scratch_bytes / MIB - POOL == pytest.approx(logged, rel=0.01)
+def test_library_has_room_for_the_logits_of_a_micro_batch(shape: ModelShape, context: int, logged: float) -> None:
+    assert buffer_mib("llama.cpp-library", shape, context) == pytest.approx(logged, rel=0.001)
+    assert buffer_mib("llama.cpp", shape, context, version="2026.5") == pytest.approx(logged, rel=0.001)
+    assert buffer_mib("llama.cpp", shape, context, version="0.3.36") == pytest.approx(logged, rel=0.001)
+    assert buffer_mib("llama.cpp", shape, context, version="2026.7") < logged
+
+
+@pytest.mark.parametrize(
+    ("shape", "context", "kv", "logged"),
+    [
+        (LLAMA_3_8B, 8192, 2.0, 116.01),
+        (LLAMA_3_8B, 131072, 2.0, 236.01),
+        (LLAMA_3_8B, 131072, 1.0625, 672.09),
+        (QWEN_25_7B, 32768, 2.0, 164.01),
+    ],
+)
+def test_compute_buffer_of_the_server_is_what_the_log_says(
+    shape: ModelShape, context: int, kv: float, logged: float
+) -> None:
+    assert buffer_mib("llama.cpp", shape, context, kv) == pytest.approx(logged, rel=0.001)
 
 
 def test_weights_are_the_file_without_the_embedding() -> None:
