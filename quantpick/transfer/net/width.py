@@ -1,4 +1,4 @@
-"""How many connections a line is worth: few at first, more while the total grows, half when it collapses."""
+"""How many connections a line is worth: few at first, then all at once, and fewer where those bring no more."""
 
 from typing import Final
 
@@ -14,6 +14,11 @@ _SETTLE_S: Final = 0.15
 _MEASURE_S: Final = 0.25
 """Chosen: how long new connections are given to start, and how long they are measured; the time to the first byte where
 that is longer."""
+_FIRST_SETTLE_S: Final = 0.05
+_FIRST_MEASURE_S: Final = 0.1
+"""Chosen: the same for the first ones. Measured so soon they seem slower than they are, and more are tried."""
+_FINEST_STEP: Final = 1.25
+"""Chosen: between numbers that are closer than this no better one is looked for."""
 _STEADY_S: Final = 1.0
 """Chosen: over how long a settled line is measured."""
 _HOLD_S: Final = 20.0
@@ -40,6 +45,9 @@ class Width:
         self._proven: tuple[int, float] | None = None
         """The last number that was worth its connections, with its rate."""
         self._collapsed_at = ceiling + 1
+        """So many broke the line down."""
+        self._useless_at = ceiling + 1
+        """So many brought no more than fewer, of late."""
         self._hold_until = 0.0
         self._from: tuple[float, int] | None = None
         self._changed_at: float | None = None
@@ -58,13 +66,14 @@ class Width:
         """
         if self._changed_at is None:
             self._changed_at = now_s
-        if now_s < self._changed_at + max(_SETTLE_S, self.first_byte_s):
+        is_first = self._proven is None and self._hold_until == 0.0
+        if now_s < self._changed_at + max(_FIRST_SETTLE_S if is_first else _SETTLE_S, self.first_byte_s):
             return
         if self._from is None:
             self._from = (now_s, received_bytes)
             return
         span = now_s - self._from[0]
-        if span < (_STEADY_S if self.is_settled else max(_MEASURE_S, self.first_byte_s)):
+        if span < self._measure_s(is_first=is_first):
             return
         self.rate = (received_bytes - self._from[1]) / span
         self._from = (now_s, received_bytes)
@@ -76,26 +85,35 @@ class Width:
             self._proven = None
             self._shrink(now_s, max(1, self.count // 2), hold_s=_HOLD_S / 4)
 
+    def _measure_s(self, *, is_first: bool) -> float:
+        if self.is_settled:
+            return _STEADY_S
+        return max(_FIRST_MEASURE_S if is_first else _MEASURE_S, self.first_byte_s)
+
     @property
     def _goal(self) -> int:
         """The most that is worth trying."""
-        return min(self.ceiling, self._collapsed_at - 1)
+        return min(self.ceiling, self._collapsed_at - 1, self._useless_at - 1)
 
     def _judge(self, now_s: float) -> None:
         proven, rate = self._proven, self.rate
         if proven is None or self._is_gain(*proven) or (self.count == proven[0] and rate >= proven[1] * _LOSS):
             self._proven = (self.count, rate)
             self._grow(now_s)
-        elif rate < proven[1] * _LOSS:
-            if self.count > proven[0]:
+        elif self.count > proven[0]:
+            between = (proven[0] + self.count) // 2
+            if rate < proven[1] * _LOSS:
                 self._collapsed_at = self.count
                 self._shrink(now_s, proven[0])
+            elif between < proven[0] * _FINEST_STEP:
+                self._shrink(now_s, proven[0])
             else:
-                # The line itself became slower. Fewer connections are tried once, and the new rate is what counts.
-                self._proven = None
-                self._shrink(now_s, max(1, self.count // 2), hold_s=0.0)
-        elif self.count > proven[0]:
-            self._shrink(now_s, proven[0])
+                self._useless_at = self.count
+                self._change(now_s, between)
+        elif rate < proven[1] * _LOSS:
+            # The line itself became slower. Fewer connections are tried once, and the new rate is what counts.
+            self._proven = None
+            self._shrink(now_s, max(1, self.count // 2), hold_s=0.0)
 
     def _is_gain(self, count: int, rate: float) -> bool:
         """Whether more connections than so many were worth it, which brought so much."""
@@ -105,12 +123,12 @@ class Width:
     def _grow(self, now_s: float) -> None:
         if now_s < self._hold_until:
             return
-        self._hold_until = 0.0
+        if self._hold_until:
+            self._hold_until, self._useless_at = 0.0, self.ceiling + 1
         if self.count < self._goal:
-            # Doubled, but never further than half of the way to where it collapsed.
+            # All at once; but no further than half of the way to where they were too many.
             room = self._goal - self.count
-            step = min(self.count, room) if self._collapsed_at > self.ceiling else max(1, room // 2)
-            self._change(now_s, self.count + step)
+            self._change(now_s, self.count + (room if self._goal == self.ceiling else max(1, room // 2)))
 
     def _shrink(self, now_s: float, count: int, *, hold_s: float = _HOLD_S) -> None:
         self._hold_until = now_s + hold_s if hold_s else 0.0

@@ -43,13 +43,15 @@ class Gate:
         job: the file, whose journal says what is missing, and where signed links come from.
         chunk_bytes: hf_transfer's chunk size, whole blocks.
         connections: hf_transfer's ``max_files``.
+        end: chunks that reach beyond this byte are left to ranges.
     """
 
-    def __init__(self, job: Job, *, chunk_bytes: int, connections: int) -> None:
+    def __init__(self, job: Job, *, chunk_bytes: int, connections: int, end: int) -> None:
         self.error: QuantpickError | None = None
         """Why no link can be had any more."""
         self._job = job
         self._chunk_bytes = chunk_bytes
+        self._end = end
         self._most = 2 * connections + _STRANGERS
         self._asked: Counter[int] = Counter()
         self._given: dict[int, Link] = {}
@@ -143,7 +145,7 @@ class Gate:
         if (start, end) == (0, 0):
             return _response("206 Partial Content", f"Content-Range: bytes 0-0/{size_bytes}", b"x")
         chunk = start // self._chunk_bytes
-        if self._is_there(chunk):
+        if end >= self._end or self._is_there(chunk):
             return _response("206 Partial Content")
         self._count(1)
         try:

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from quantpick.core.units import MIB
@@ -44,6 +44,10 @@ _NO_SLOWER: Final = 0.9
 be under way."""
 _MEASURE_CHUNKS: Final = 4
 """Chosen: over so many rounds of chunks a rate is measured."""
+_TAIL_S: Final = 1.0
+_TAIL_SHARE: Final = 0.25
+"""Chosen: the end of a file, a second of the line and no more than this share, is left to ranges. Chunks come in rounds
+and end far apart; meanwhile the hash catches up with them."""
 _MAX_RETRIES: Final = 30
 """Chosen: the gate paces them, so that they last for minutes."""
 
@@ -117,6 +121,7 @@ class HfTransfer:
         self.connections = connections
         self.chunk_s = min(LONGEST_CHUNK_S, self.chunk_bytes / max(1.0, rate))
         """How long a chunk should take."""
+        self._tail_bytes = int(rate * connections * _TAIL_S)
         self.is_late = False
         """Whether the first chunk is not there when it should have been twice over."""
         self.rate: float | None = None
@@ -138,7 +143,13 @@ class HfTransfer:
         if home is None:
             return
         size_bytes = self._job.partial.file.size_bytes
-        gate = Gate(self._job, chunk_bytes=self.chunk_bytes, connections=self.connections)
+        tail_bytes = min(self._tail_bytes, int(self._job.missing_bytes * _TAIL_SHARE))
+        gate = Gate(
+            self._job,
+            chunk_bytes=self.chunk_bytes,
+            connections=self.connections,
+            end=_start_of_last(self._job.partial.journal.missing(), tail_bytes),
+        )
         with scratch.Scratch(size_bytes) as memory, gate:
             task = {
                 "url": gate.url,
@@ -217,3 +228,12 @@ class HfTransfer:
         elif now - self._since[0] >= max(2 * CHUNK_S, _MEASURE_CHUNKS * self.chunk_s):
             self.rate = (self._came_bytes - self._since[1]) / (now - self._since[0])
             self._since = (now, self._came_bytes)
+
+
+def _start_of_last(missing: Iterable[tuple[int, int]], count: int) -> int:
+    """Where the last so many of the missing bytes begin."""
+    for start, end in reversed(list(missing)):
+        if end - start >= count:
+            return end - count
+        count -= end - start
+    return 0

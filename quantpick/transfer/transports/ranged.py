@@ -1,6 +1,6 @@
 """The `range` transport: connections that stream large ranges straight to their place in the file.
 
-A range is one request of 8 to 64 MiB, so that the time to the first byte is paid seldom; what arrives is on its way to
+A range is one request of up to 64 MiB, so that the time to the first byte is paid seldom; what arrives is on its way to
 the disk as it comes and marked in the journal by the MiB, so that little is lost with the process. There are as many
 connections as the line is worth; one that falls behind the others is dropped, and what it left goes to them.
 """
@@ -27,13 +27,12 @@ from quantpick.transfer.transports.stretches import Stretch, Stretches
 from quantpick.transfer.transports.whole import fetch_whole
 
 _BUFFER_BYTES: Final = 256 * 1024
-_SMALLEST_RANGE: Final = 8 * MIB
-_LARGEST_RANGE: Final = 64 * MIB
+_WORTH_S: Final = 0.25
+_WORTH_WAITS: Final = 8
+"""Chosen: a range is to last so long at least, and so many times as long as its first byte is waited for."""
 _MIRROR_RANGE: Final = 64 * MIB
 """olah 0.5.4 fetches blocks of so many (``olah/constants.py``, ``LFS_FILE_BLOCK``) and drops one whose reader leaves: a
 range of another block's, or one that is cut, has it fetch the same bytes again."""
-_RANGES_PER_CONNECTION: Final = 8
-"""Enough that no connection idles for long at the end."""
 _REFUSED: Final = frozenset({401, 403, 404, 410})
 """How servers answer a link that has expired."""
 _IDLE_S: Final = 0.1
@@ -92,13 +91,16 @@ class _Ranges:
         self._crew = Crew(self._patience, is_limited=is_limited)
         self.width = Width(job.line.connections, job.line.found.connections)
         missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
-        total = sum(end - start for start, end in missing)
         self._is_mirror = bool(missing) and self._first_link().is_the_hubs
-        step = min(_LARGEST_RANGE, max(_SMALLEST_RANGE, total // (_RANGES_PER_CONNECTION * job.line.connections)))
-        step = _MIRROR_RANGE if self._is_mirror else step - step % BLOCK_BYTES
-        self.stretches = Stretches(missing, step, may_split=not (is_limited or self._is_mirror))
+        self.stretches = Stretches(
+            missing,
+            job.line.connections,
+            aligned_bytes=_MIRROR_RANGE if self._is_mirror else None,
+            may_split=not (is_limited or self._is_mirror),
+        )
         self._received = 0
-        self._reading_s = 0.0
+        self._read_bytes, self._read_s = 0, 0.0
+        """What came in answers that are over, and how long they were read."""
         self._busy: dict[Stretch, Connection] = {}
         """Which connection fetches what."""
         self._active = 0
@@ -220,12 +222,15 @@ class _Ranges:
             raise _Failed(f"no connection ({str(error) or type(error).__name__})") from error
         self.width.first_byte_s = time.monotonic() - began
         self._check(connection, answer, link, asked)
-        began = time.monotonic()
+        began, before = time.monotonic(), stretch.got
         try:
             self._receive(connection, answer, buffer, stretch)
         finally:
-            self._reading_s += time.monotonic() - began
-            self.width.per_connection = self._received / max(1e-3, self._reading_s)
+            self._read_bytes += stretch.got - before
+            self._read_s += time.monotonic() - began
+            self.width.per_connection = self._read_bytes / max(1e-3, self._read_s)
+            worth_s = max(_WORTH_S, _WORTH_WAITS * self.width.first_byte_s)
+            self.stretches.least_bytes = int(self.width.per_connection * worth_s)
 
     def _check(self, connection: Connection, answer: Answer, link: Link, asked: tuple[int, int]) -> None:
         """See that an answer is the range that was asked for."""

@@ -11,11 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from quantpick.core.units import MIB
 from quantpick.transfer.disk.journal import BLOCK_BYTES
 
 _WORTH_S: Final = 1.0
 """Chosen: what lasts no longer is not split, because what the server has sent of it would come twice."""
 _SMALLEST: Final = 2 * BLOCK_BYTES
+_LARGEST: Final = 64 * MIB
+_PER_CONNECTION: Final = 2
+"""Chosen: of what is left a connection gets one part in twice their number; parts shrink, and all end together."""
 _TICKS: Final = 4
 
 
@@ -58,14 +62,26 @@ class Stretches:
 
     Args:
         missing: first byte and the one after the last, of each.
-        step_bytes: the most to hand out at once, whole blocks.
+        connections: the most that fetch at once.
+        aligned_bytes: whole blocks; no part crosses a multiple of it, and parts are as large as that allows.
         may_split: whether a part that lasts is split: not where the rate is limited, because it makes nothing faster.
     """
 
-    def __init__(self, missing: Iterable[tuple[int, int]], step_bytes: int, *, may_split: bool = True) -> None:
+    def __init__(
+        self,
+        missing: Iterable[tuple[int, int]],
+        connections: int,
+        *,
+        aligned_bytes: int | None = None,
+        may_split: bool = True,
+    ) -> None:
+        self.least_bytes = 0
+        """A part smaller than this is not worth its request; none is smaller than a block, or what is left of one."""
         self._may_split = may_split
+        self._aligned = aligned_bytes
+        self._parts = _PER_CONNECTION * connections
         self._waiting = deque(missing)
-        self._step = step_bytes
+        self._waiting_bytes = sum(end - start for start, end in self._waiting)
         self._taken: list[Stretch] = []
         self._writing = 0
         self._is_closed = False
@@ -109,13 +125,14 @@ class Stretches:
         with self._changed:
             self._taken.remove(stretch)
             if stretch.at < stretch.end:
-                self._waiting.appendleft((stretch.at, stretch.end))
+                self._put_back(stretch.at, stretch.end)
             self._changed.notify_all()
 
     def end_at_blocks(self) -> None:
         """Hand out no more, and let each stretch end with the block it is at."""
         with self._changed:
             self._waiting.clear()
+            self._waiting_bytes = 0
             for stretch in self._taken:
                 stretch.end = min(stretch.end, -(-max(stretch.at, stretch.reserved) // BLOCK_BYTES) * BLOCK_BYTES)
 
@@ -137,11 +154,21 @@ class Stretches:
         if not self._waiting or self._is_closed:
             return None
         start, end = self._waiting.popleft()
-        # Steps end at whole steps of the file, so that they are whole blocks and the same after every start.
-        step_end = min(end, (start // self._step + 1) * self._step)
-        if step_end < end:
-            self._waiting.appendleft((step_end, end))
-        return Stretch(start, step_end, reserved=start)
+        self._waiting_bytes -= end - start
+        part_end = min(end, self._part_end(start, self._waiting_bytes + end - start))
+        if part_end < end:
+            self._put_back(part_end, end)
+        return Stretch(start, part_end, reserved=start)
+
+    def _part_end(self, start: int, left_bytes: int) -> int:
+        if self._aligned is not None:
+            return (start // self._aligned + 1) * self._aligned
+        size = min(_LARGEST, max(self.least_bytes, left_bytes // self._parts))
+        return (start // BLOCK_BYTES + max(1, size // BLOCK_BYTES)) * BLOCK_BYTES
+
+    def _put_back(self, start: int, end: int) -> None:
+        self._waiting.appendleft((start, end))
+        self._waiting_bytes += end - start
 
     def _half_of_the_longest(self) -> Stretch | None:
         if self._is_closed or self._waiting or not self._may_split:

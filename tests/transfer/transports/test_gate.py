@@ -25,7 +25,7 @@ def gate_of(one: conftest.Line) -> Iterator[tuple[Gate, PartialFile]]:
     line = Line(lambda file: f"{one.hub.url}/{REPO}/resolve/main/{file.path}", connections=4)
     with PartialFile(one.partial, one.file) as partial:
         job = Job(partial, line.source(one.file), line, Tally(FileProgress(one.file.path, one.file.size_bytes)))
-        with Gate(job, chunk_bytes=4 * MIB, connections=4) as gate:
+        with Gate(job, chunk_bytes=4 * MIB, connections=4, end=one.file.size_bytes) as gate:
             yield gate, partial
 
 

@@ -13,7 +13,7 @@ from quantpick.transfer.transports.stretches import Stretches
 @pytest.mark.parametrize("seed", range(5))
 def test_every_byte_is_written_once_by_threads_that_fail_now_and_then(seed: int) -> None:
     missing = [(0, 5 * MIB), (9 * MIB, 40 * MIB + 77)]
-    stretches = Stretches(missing, 8 * MIB)
+    stretches = Stretches(missing, 6)
     written = bytearray(41 * MIB)
     lock = threading.Lock()
 
@@ -44,7 +44,7 @@ def test_every_byte_is_written_once_by_threads_that_fail_now_and_then(seed: int)
 
 
 def test_nothing_is_handed_out_after_it_is_closed() -> None:
-    stretches = Stretches([(0, 20 * MIB)], 8 * MIB)
+    stretches = Stretches([(0, 20 * MIB)], 2)
     stretch = stretches.take(0)
     assert stretch is not None
     stretches.close()
@@ -54,7 +54,7 @@ def test_nothing_is_handed_out_after_it_is_closed() -> None:
 
 
 def test_closing_waits_for_who_writes() -> None:
-    stretches = Stretches([(0, 20 * MIB)], 8 * MIB)
+    stretches = Stretches([(0, 20 * MIB)], 2)
     stretch = stretches.take(0)
     assert stretch is not None
     stretches.reserve(stretch, 100)
@@ -65,7 +65,7 @@ def test_closing_waits_for_who_writes() -> None:
 
 
 def test_half_of_what_lasts_goes_to_who_is_idle_and_what_is_quick_is_left_alone() -> None:
-    stretches = Stretches([(0, 8 * MIB)], 8 * MIB)
+    stretches = Stretches([(0, 8 * MIB)], 1, aligned_bytes=8 * MIB)
     first = stretches.take(0)
     assert first is not None
     assert stretches.take(0) is None
@@ -74,3 +74,37 @@ def test_half_of_what_lasts_goes_to_who_is_idle_and_what_is_quick_is_left_alone(
     second = stretches.take(0)
     assert second is not None
     assert (first.end, second.at, second.end) == (4 * MIB, 4 * MIB, 8 * MIB)
+
+
+def test_parts_shrink_towards_the_end_but_not_below_what_is_worth_a_request() -> None:
+    stretches = Stretches([(0, 64 * MIB)], 4)
+    stretches.least_bytes = 3 * MIB
+    sizes = []
+    while (stretch := stretches.take(0)) is not None and stretch.got == 0:
+        sizes.append((stretch.end - stretch.at) // MIB)
+        stretches.wrote(stretch, stretches.reserve(stretch, stretch.end - stretch.at))
+        stretches.give_back(stretch)
+    assert sum(sizes) == 64
+    assert sizes[0] == 8
+    assert sizes == sorted(sizes, reverse=True)
+    assert set(sizes[-4:-1]) == {3}
+
+
+def test_no_part_crosses_a_boundary_that_it_is_aligned_to() -> None:
+    stretches = Stretches([(5 * MIB, 40 * MIB)], 4, aligned_bytes=16 * MIB)
+    parts = []
+    while (stretch := stretches.take(0)) is not None:
+        parts.append((stretch.at // MIB, stretch.end // MIB))
+        stretches.wrote(stretch, stretches.reserve(stretch, stretch.end - stretch.at))
+        stretches.give_back(stretch)
+    assert parts == [(5, 16), (16, 32), (32, 40)]
+
+
+@pytest.mark.parametrize("least_bytes", [0, 1, MIB - 1])
+@pytest.mark.parametrize("start", [0, MIB, MIB + 7])
+def test_no_part_is_empty_however_little_is_worth_a_request(least_bytes: int, start: int) -> None:
+    stretches = Stretches([(start, 3 * MIB)], 16)
+    stretches.least_bytes = least_bytes
+    stretch = stretches.take(0)
+    assert stretch is not None
+    assert (stretch.at, stretch.end) == (start, (start // MIB + 1) * MIB)
