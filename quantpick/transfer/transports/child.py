@@ -11,6 +11,9 @@ from typing import Any, Final
 
 _SECRETS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
 _PACKAGE: Final = "hf_transfer"
+_MAPPED_BYTES: Final = 256 * 1024
+"""glibc gives blocks larger than this back as soon as they are freed (mallopt(3), ``M_MMAP_THRESHOLD``); left alone it
+keeps hf_transfer's chunks for later ones."""
 
 _PROGRAM: Final = """
 import json, os, signal, sys
@@ -59,6 +62,7 @@ def start(task: dict[str, Any], home: str, descriptor: int) -> "subprocess.Popen
     environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     direct = [environment.get("NO_PROXY") or environment.get("no_proxy"), "127.0.0.1"]
     environment["NO_PROXY"] = environment["no_proxy"] = ",".join(filter(None, direct))
+    environment["MALLOC_MMAP_THRESHOLD_"] = str(_MAPPED_BYTES)
     child = subprocess.Popen(  # noqa: S603 - this interpreter, on the program above
         [sys.executable, "-I", "-c", _PROGRAM],
         stdin=subprocess.PIPE,

@@ -84,7 +84,7 @@ def test_interruption_costs_two_seconds_of_line_and_a_mebibyte_a_connection(line
 
 def test_chunks_are_as_large_as_the_line_brings_in_a_second() -> None:
     sizes = [HfTransfer(None, rate, 16).chunk_bytes // MIB for rate in (1e3, 1.5e6, 4e6, 1e8)]  # type: ignore[arg-type]
-    assert sizes == [1, 1, 3, 6]
+    assert sizes == [1, 1, 3, 8]
 
 
 def test_every_name_of_a_transport_has_its_row() -> None:
