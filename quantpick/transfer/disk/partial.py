@@ -1,11 +1,12 @@
 """The partial file: bytes at their final place, a journal of which are there, and the way to the final name."""
 
-import errno
+import contextlib
 import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,8 @@ class PartialFile:
         self.path = path
         self.file = file
         self._syncing = threading.Lock()
+        self._sums: dict[int, int] = {}
+        """The checksums of the blocks that are being written, as far as they are."""
         self._since_sync = 0
         self._synced_at = time.monotonic()
         with disk_errors(path):
@@ -44,7 +47,7 @@ class PartialFile:
             _remove_stale_links(path)
             self._fd, existed = open_own(path)
             try:
-                existed = existed and os.fstat(self._fd).st_size == file.size_bytes
+                there_bytes = os.fstat(self._fd).st_size
                 os.ftruncate(self._fd, file.size_bytes)
                 self.journal = Journal(
                     journal_path(path), identity=file.identity, size_bytes=file.size_bytes, trusted=existed
@@ -52,7 +55,11 @@ class PartialFile:
             except BaseException:
                 os.close(self._fd)
                 raise
-            self.journal.doubt(lambda: _filled(self._fd, self.journal))
+            if there_bytes != file.size_bytes:
+                # Somebody cut it off, or wrote more to it.
+                self.journal.forget(one for one in self.journal.held() if self.journal.span(one)[1] > there_bytes)
+                self.drop_damaged()
+            self.drop_damaged(self.journal.unsynced())
             os.fsync(self._fd)
             sync_folder(path.parent)
 
@@ -76,12 +83,41 @@ class PartialFile:
             written = 0
             while written < len(data):
                 written += _pwrite(self._fd, data[written:], offset + written)
-        end = offset + len(data)
-        first = offset // BLOCK_BYTES
-        last = self.journal.blocks if end == self.file.size_bytes else end // BLOCK_BYTES
-        for block in range(first, last):
-            self.journal.mark_written(block)
-            self._since_sync += BLOCK_BYTES
+        at, end = offset, offset + len(data)
+        while at < end:
+            block = at // BLOCK_BYTES
+            start, last = self.journal.span(block)
+            piece = data[at - offset : min(end, last) - offset]
+            self._sums[block] = zlib.crc32(piece, 0 if at == start else self._sums.get(block, 0))
+            at += len(piece)
+            if at == last:
+                self.journal.mark_written(block, self._sums.pop(block))
+                self._since_sync += BLOCK_BYTES
+
+    def drop_damaged(self, blocks: Iterable[int] | None = None, stop: threading.Event | None = None) -> int:
+        """Forget blocks whose bytes are not those that were received: something has damaged them since.
+
+        Args:
+            blocks: of those that are there, the ones to look at; None is all.
+            stop: ends the looking early.
+
+        Returns:
+            How many bytes that were.
+
+        Raises:
+            DiskError: it cannot be noted.
+        """
+        buffer = memoryview(bytearray(BLOCK_BYTES))
+        damaged = []
+        for block in self.journal.held() if blocks is None else blocks:
+            if stop is not None and stop.is_set():
+                break
+            with contextlib.suppress(DiskError):  # a block that cannot be read is damaged too
+                if zlib.crc32(self.read_block(block, buffer)) == self.journal.checksum(block):
+                    continue
+            damaged.append(block)
+        self.journal.forget(damaged)
+        return sum(end - start for start, end in map(self.journal.span, damaged))
 
     def read_block(self, block: int, buffer: memoryview) -> memoryview:
         """The bytes of a block, in the buffer.
@@ -149,22 +185,6 @@ class PartialFile:
 def journal_path(partial: Path) -> Path:
     """Where the journal of a partial file lies."""
     return partial.with_name(partial.name + ".journal")
-
-
-def _filled(fd: int, journal: Journal) -> set[int]:
-    """The blocks of which every byte is there, as far as the file system tells; all where it does not."""
-    found: set[int] = set()
-    position = 0
-    try:
-        while position < journal.size_bytes:
-            start = os.lseek(fd, position, os.SEEK_DATA)
-            position = os.lseek(fd, start, os.SEEK_HOLE)
-            last = journal.blocks if position >= journal.size_bytes else position // BLOCK_BYTES
-            found.update(range(-(-start // BLOCK_BYTES), last))
-    except (OSError, AttributeError) as error:
-        if getattr(error, "errno", None) != errno.ENXIO:  # ENXIO: nothing but a hole is left.
-            return set(range(journal.blocks))
-    return found
 
 
 def allocated_bytes(path: Path) -> int:

@@ -32,6 +32,13 @@ class Tally:
         """What brought the most; None when nothing came."""
         return max(self.brought, key=lambda name: self.brought[name], default=None)
 
+    def lost(self, size_bytes: int) -> None:
+        """What an earlier run left turned out to be damaged."""
+        with self._lock:
+            self.state.reused_bytes = max(0, self.state.reused_bytes - size_bytes)
+            self.state.hashed_bytes = 0
+        self.state.phase = "fetching"
+
     def begin_anew(self) -> None:
         """What came so far is of no use."""
         with self._lock:

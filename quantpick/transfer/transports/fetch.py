@@ -54,6 +54,11 @@ def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
     reused = job.partial.journal.held_bytes
     job.tally.reused(reused)
     matches = _arrives(job, choice)
+    if not matches and (damaged := _damaged_since(job)):
+        # Not what the server sent, but what lay on the disk: that alone is fetched again.
+        reused = max(0, reused - damaged)
+        job.tally.lost(damaged)
+        matches = _arrives(job, "range")
     if not matches and set(job.tally.brought) - {"range"}:
         # Only `range` sees whether a server sends what it was asked for.
         reused = 0
@@ -69,6 +74,20 @@ def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
     job.partial.finish(final)
     job.tally.phase("done")
     return Fetched(job.tally.transport, job.partial.file.size_bytes - reused, reused)
+
+
+def _damaged_since(job: Job) -> int:
+    """Forget what lies on the disk otherwise than it came; how many bytes that were.
+
+    Raises:
+        Stopped: the transfer was told to.
+        DiskError: it cannot be noted.
+    """
+    stop = job.line.patience.stop
+    damaged = job.partial.drop_damaged(stop=stop)
+    if stop.is_set():
+        raise Stopped
+    return damaged
 
 
 def _arrives(job: Job, choice: TransportChoice) -> bool:

@@ -6,7 +6,6 @@ import pytest
 
 from quantpick.core.repo import RepoFile
 from quantpick.core.units import MIB
-from quantpick.transfer.disk import journal
 from quantpick.transfer.disk.partial import PartialFile
 
 FILE = RepoFile("x", 5 * MIB + 1, "a" * 40, "b" * 64)
@@ -28,16 +27,48 @@ def test_marks_outlive_the_process(tmp_path: Path) -> None:
     assert held(tmp_path / "part") == [0, 3, 5]
 
 
-def test_after_another_boot_only_what_was_synced_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_what_was_not_synced_only_blocks_with_the_right_bytes_count(tmp_path: Path) -> None:
+    """As a power loss leaves it: some blocks are there, others are zeros, halves or another file's."""
     with PartialFile(tmp_path / "part", FILE) as partial:
         partial.write(0, memoryview(b"x" * MIB))
         partial.sync()
-        partial.write(MIB, memoryview(b"x" * MIB))
-    monkeypatch.setattr(journal, "boot_id", lambda: "another boot")
-    assert held(tmp_path / "part") == [0]
+        partial.write(MIB, memoryview(b"x" * 4 * MIB))
+    with (tmp_path / "part").open("r+b") as file:
+        file.seek(2 * MIB)
+        file.write(bytes(MIB))
+        file.seek(3 * MIB + 5)
+        file.write(b"y")
+    assert held(tmp_path / "part") == [0, 1, 4]
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4102, b"garbage" * 700, b'{"version": 1'])
+@pytest.mark.parametrize(("size", "left"), [(0, []), (MIB, [0]), (3 * MIB - 1, [0, 1]), (9 * MIB, [0, 1, 2, 5])])
+def test_of_a_file_that_was_cut_off_or_grew_the_right_blocks_count(tmp_path: Path, size: int, left: list[int]) -> None:
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        partial.write(0, memoryview(b"x" * 3 * MIB))
+        partial.write(5 * MIB, memoryview(b"x"))
+        partial.sync()
+    with (tmp_path / "part").open("r+b") as file:
+        file.truncate(size)
+    assert held(tmp_path / "part") == left
+
+
+def test_damage_is_found_by_the_block_and_forgotten(tmp_path: Path) -> None:
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        for at in range(0, FILE.size_bytes, 300_000):  # pieces that do not end with blocks
+            partial.write(at, memoryview(b"x" * min(300_000, FILE.size_bytes - at)))
+        partial.sync()
+    with (tmp_path / "part").open("r+b") as file:
+        file.seek(4 * MIB - 1)
+        file.write(b"X")
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        assert partial.journal.held_bytes == FILE.size_bytes, "what was synced is believed until the whole is wrong"
+        assert partial.drop_damaged() == MIB
+        assert list(partial.journal.missing()) == [(3 * MIB, 4 * MIB)]
+        assert partial.drop_damaged() == 0
+    assert held(tmp_path / "part") == [0, 1, 2, 4, 5], "and it is forgotten for good"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4126, b"garbage" * 700, b'{"version": 2'])
 def test_damaged_journal_starts_over(tmp_path: Path, damage: bytes) -> None:
     written(tmp_path / "part", 0, 1)
     (tmp_path / "part.journal").write_bytes(damage)
@@ -65,17 +96,9 @@ def test_block_counts_when_its_last_byte_is_written(tmp_path: Path) -> None:
         assert list(partial.journal.missing()) == [(MIB, 5 * MIB + 1)]
 
 
-def test_block_that_the_disk_lost_is_missing_again(tmp_path: Path) -> None:
-    """As a disk leaves it that went away before it was synced: the mark is there, the bytes are a hole."""
-    written(tmp_path / "part", 0, 1, 3)
-    whole = (tmp_path / "part").read_bytes()
-    with (tmp_path / "part").open("w+b") as file:
-        file.write(whole[:MIB])
-        file.seek(3 * MIB)
-        file.write(whole[3 * MIB : 3 * MIB + 4096])
-        file.truncate(FILE.size_bytes)
-    with PartialFile(tmp_path / "part", FILE) as partial:
-        filled = [block for block in range(partial.journal.blocks) if partial.journal.holds(block)]
-    assert filled in ([0], [0, 1, 3]), "all, where the file system shows no holes"
-    if (tmp_path / "part").stat().st_blocks * 512 < 2 * MIB:
-        assert filled == [0]
+def test_marks_that_cannot_be_are_none(tmp_path: Path) -> None:
+    written(tmp_path / "part", 0, 1)
+    sidecar = bytearray((tmp_path / "part.journal").read_bytes())
+    sidecar[4096] = 7
+    (tmp_path / "part.journal").write_bytes(sidecar)
+    assert held(tmp_path / "part") == [1]

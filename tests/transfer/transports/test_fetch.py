@@ -248,3 +248,22 @@ def test_full_disk_that_hf_transfer_does_not_notice_is_noticed(line: Open, small
     with pytest.raises(DiskError):
         one.fetch("hf_transfer")
     assert not one.final.exists()
+
+
+@pytest.mark.parametrize("transport", ["range", "hf_transfer", "auto"])
+def test_of_a_partial_file_that_was_damaged_meanwhile_only_the_damaged_blocks_come_again(
+    line: Open, transport: TransportChoice
+) -> None:
+    one = line()
+    content = memoryview(one.content.read_bytes())
+    with PartialFile(one.partial, one.file) as partial:
+        partial.write(0, content[: 30 * MIB])
+        partial.sync()
+    with one.partial.open("r+b") as file:
+        for at in (0, 7 * MIB + 5, 29 * MIB):
+            file.seek(at)
+            file.write(bytes([content[at] ^ 1]))
+    fetched = one.fetch(transport)
+    assert one.final.read_bytes() == content
+    assert (fetched.fetched_bytes, fetched.reused_bytes) == (SIZE - 27 * MIB, 27 * MIB)
+    assert one.left_over() == set()
