@@ -95,7 +95,7 @@ def pick(
         raise NotFoundError(f"`{facts.repo_id}` has no branch `{named.revision}`")
     file = found if file is None else file
     branch = facts.branches[0]
-    wanted = None if file is None else _wanted(facts.repo_id, branch, file)
+    wanted = None if file is None else set_in(facts.repo_id, branch, file)
     projector = _projector(facts.repo_id, wanted) if mmproj else None
     parts = branch.files if wanted is None else (*wanted.files, *([projector] if projector else ()))
     return Pick(facts.repo_id, branch, tuple(parts), projector, answer or _verdict_on(facts, wish, gpus, wanted))
@@ -119,7 +119,7 @@ def _projector(repo_id: str, wanted: GgufSet | None) -> RepoFile:
     return wanted.projectors[0]
 
 
-def _wanted(repo_id: str, branch: BranchFiles, file: str) -> GgufSet:
+def set_in(repo_id: str, branch: BranchFiles, file: str) -> GgufSet:
     """The set of files of a branch that a user named.
 
     Raises:

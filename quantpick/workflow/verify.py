@@ -5,9 +5,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quantpick.core import defaults
+from quantpick.core.gguf.sets import find_set, find_sets
 from quantpick.core.outcome import FileState, VerifyReport
 from quantpick.core.progress import DownloadProgress
 from quantpick.core.repo import BranchFiles, RepoFile
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 from quantpick.workflow.arguments import checked
 from quantpick.workflow.choice import target
-from quantpick.workflow.survey import StrPath
+from quantpick.workflow.pick import set_in
+from quantpick.workflow.survey import StrPath, find_facts
+
+_MANY: Final = 2
+"""Sets of GGUF files in a branch, from which on nobody is expected to have all."""
 
 
 @checked
@@ -39,8 +44,9 @@ def verify(
     """Hash what is on disk against the Hub's hashes.
 
     Args:
-        place: a folder that was downloaded to (a snapshot in the Hub's cache is one), or a repo (and branch) whose
-            place is that cache. A branch that quantpick did not fetch is compared with its file list on the Hub.
+        place: a folder that was downloaded to (a snapshot in the Hub's cache is one), or a repo (and branch, or set of
+            GGUF files) whose place is that cache. A branch that quantpick did not fetch is compared with its file list
+            on the Hub; of several sets of GGUF files, those of which a part is there.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
         repair: fetch again what is damaged or missing; what is sound is not touched.
         progress: filled and kept up to date while it runs.
@@ -69,7 +75,7 @@ def verify(
     counters = progress or DownloadProgress()
     reports = []
     for one in found:
-        states = verify_folder(one.path, one.files, counters)
+        states = verify_folder(one.path, one.files, counters, besides=one.besides)
         broken = [path for path, state in states if state in ("missing", "damaged")]
         if repair and broken:
             _repair(one, broken, counters, stop=stop, token=token, retry_for_s=retry_for_s)
@@ -80,12 +86,13 @@ def verify(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A folder that holds a branch, and what should be in it."""
+    """A folder that holds a branch, what should be in it, and the paths of what else may be."""
 
     path: Path
     holding: "Holding | None"
     files: tuple[RepoFile, ...]
     in_cache: bool = True
+    besides: frozenset[str] = frozenset()
 
 
 def _report(found: _Found, states: Sequence[tuple[str, FileState]]) -> VerifyReport:
@@ -106,18 +113,25 @@ def _found(place: StrPath, cache: Path | None, *, token: str | bool | None, offl
     folder = places.user_folder(Path(place))
     if not os.path.isdir(folder):
         named = target(str(place))
+        cached = list(places.cached_holdings(named.repo_id, cache))
         there = [
             _Found(path, holding, holding.files)
-            for path, holding in places.cached_holdings(named.repo_id, cache)
+            for path, holding in cached
             if named.revision in (None, holding.branch, holding.commit)
+        ]
+        there = there or [
+            _Found(path, holding, wanted.files, besides=frozenset(file.path for file in holding.files))
+            for path, holding in cached
+            if named.revision and (wanted := find_set(find_sets(holding.files), named.revision)) is not None
         ]
         return there or [_on_the_hub(named, cache, token=token, offline=offline)]
     snapshot = places.snapshot_holding(folder)
     if snapshot is not None:
         repo_id, commit, holding = snapshot
         if holding is None:
-            branch = _branch_on_the_hub(Target(repo_id, commit), token=token, offline=offline)[1]
-            holding = Holding(repo_id, branch.name, commit, branch.files)
+            facts, _ = find_facts(Target(repo_id, commit), token=token, offline=offline)
+            branch = facts.branches[0]
+            holding = Holding(repo_id, branch.name, commit, _begun(folder, branch.files))
         return [_Found(folder, holding, holding.files)]
     holding = places.folder_holding(folder)
     files = holding.files if holding else places.folder_files(folder)
@@ -130,18 +144,24 @@ def _on_the_hub(named: Target, cache_dir: Path | None, *, token: str | bool | No
     from quantpick.transfer.disk.records import Holding
 
     wanted = replace(named, revision=named.revision or "main")
-    repo_id, branch = _branch_on_the_hub(wanted, token=token, offline=offline)
-    path = CacheLayout(repo_id, branch, cache_dir).path
+    facts, file = find_facts(wanted, token=token, offline=offline)
+    branch = facts.branches[0]
+    path = CacheLayout(facts.repo_id, branch, cache_dir).path
     if not path.is_dir():
         raise NotFoundError(f"`{named.repo_id}` is not in the cache", hint=f"quantpick download {named.repo_id}")
-    return _Found(path, Holding(repo_id, branch.name, branch.commit, branch.files), branch.files)
+    files = _begun(path, branch.files) if file is None else set_in(facts.repo_id, branch, file).files
+    holding = Holding(facts.repo_id, branch.name, branch.commit, branch.files)
+    return _Found(path, holding, files, besides=frozenset(one.path for one in branch.files) if file else frozenset())
 
 
-def _branch_on_the_hub(named: Target, *, token: str | bool | None, offline: bool) -> tuple[str, BranchFiles]:
-    from quantpick.hub.survey import survey
-
-    facts = survey(named, token=token, offline=offline)
-    return facts.repo_id, facts.branches[0]
+def _begun(folder: Path, files: tuple[RepoFile, ...]) -> tuple[RepoFile, ...]:
+    """The files of a branch that should be in a folder: all, or of many GGUF quantizations those of which a part is."""
+    sets = find_sets(files)
+    if len(sets) < _MANY:
+        return files
+    there = {file.path for file in files if (folder / file.path).exists()}
+    begun = {path for one in sets if not there.isdisjoint(one.paths) for path in one.paths}
+    return tuple(file for file in files if file.path in there | begun)
 
 
 def _repair(

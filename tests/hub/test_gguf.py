@@ -262,3 +262,71 @@ def test_header_goes_through_a_redirect_without_the_login(serve: Serve, monkeypa
     monkeypatch.setenv("HF_TOKEN", "hf_notasecretbutlookslikeone")
     assert all(branch.shape for branch in list_branches(REPO).branches)
     assert [("authorization" in one.headers, one.headers["range"]) for one in asked] == [(False, "bytes=0-262143")]
+
+
+def _verified(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[str, str]]:
+    code = main(["verify", *argv, "--json"])
+    captured = capsys.readouterr()
+    assert code in (0, 9), captured.err
+    (report,) = json.loads(captured.out)["data"]["reports"]
+    return code, {file["path"]: file["state"] for file in report["files"]}
+
+
+def test_set_is_verified_by_its_name_and_others_are_no_strangers(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve({REPO: tiny()})
+    cache = str(tmp_path / "cache")
+    for name in ("Q8_0", "Q4_K_M"):
+        assert main(["download", REPO, "--file", name, "--cache-dir", cache, "-q"]) == 0
+    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    parts = [f"Finch-Q4_K_M-0000{at}-of-00003.gguf" for at in (1, 2, 3)]
+    where = ("--cache-dir", cache)
+    assert _verified(capsys, f"{REPO}:Q8_0", *where) == (0, {"Finch-Q8_0.gguf": "ok"})
+    assert _verified(capsys, f"{REPO}:q4_k_m", *where, "--offline") == (0, dict.fromkeys(parts, "ok"))
+    assert _verified(capsys, REPO, *where) == (0, dict.fromkeys(["Finch-Q8_0.gguf", *parts], "ok"))
+    (folder / parts[1]).resolve().write_bytes(b"x")
+    assert _verified(capsys, f"{REPO}:Q8_0", *where)[0] == 0
+    assert _verified(capsys, f"{REPO}:Q4_K_M", *where) == (9, {parts[0]: "ok", parts[1]: "damaged", parts[2]: "ok"})
+    assert _verified(capsys, f"{REPO}:Q4_K_M", *where, "--repair")[0] == 0
+    assert main(["verify", f"{REPO}:Q6_K", *where]) == 4
+
+
+def test_folder_with_sets_is_verified_as_it_was_fetched(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve({REPO: tiny()})
+    folder = tmp_path / "x"
+    assert main(["download", REPO, "--file", "Q8_0", "--mmproj", "--local-dir", str(folder), "-q"]) == 0
+    assert main(["download", REPO, "--file", "Q4_K_M", "--local-dir", str(folder), "-q"]) == 0
+    capsys.readouterr()
+    code, states = _verified(capsys, str(folder), "--offline")
+    assert (code, set(states.values()), len(states)) == (0, {"ok"}, 5)
+    (folder / "Finch-Q4_K_M-00003-of-00003.gguf").unlink()
+    (folder / "mine.gguf").write_bytes(b"x")
+    code, states = _verified(capsys, str(folder))
+    assert code == 9
+    assert {path: state for path, state in states.items() if state != "ok"} == {
+        "Finch-Q4_K_M-00003-of-00003.gguf": "missing",
+        "mine.gguf": "extra",
+    }
+
+
+def test_set_that_another_program_fetched_is_verified_without_the_others(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As ``hf download REPO FILE`` leaves it: no record of ours, and nobody wants all the other quantizations."""
+    repo = tiny()
+    serve({REPO: repo})
+    cache = tmp_path / "cache"
+    snapshot = cache / f"models--{REPO.replace('/', '--')}" / "snapshots" / repo.commit("main")
+    snapshot.mkdir(parents=True)
+    for file in repo.branches["main"]:
+        if file.path == "Finch-Q8_0.gguf" or file.path.startswith("Finch-Q4_K_M-00001"):
+            (snapshot / file.path).write_bytes(file.content or b"")
+    where = ("--cache-dir", str(cache))
+    assert _verified(capsys, f"{REPO}:Q8_0", *where) == (0, {"Finch-Q8_0.gguf": "ok"})
+    missing = {f"Finch-Q4_K_M-0000{at}-of-00003.gguf": "missing" for at in (2, 3)}
+    for place in ([REPO, *where], [str(snapshot)]):
+        code, states = _verified(capsys, *place)
+        assert (code, {path: state for path, state in states.items() if state != "ok"}) == (9, missing)

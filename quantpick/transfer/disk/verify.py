@@ -1,6 +1,6 @@
 """A branch on disk against the hashes that the Hub has for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from quantpick.core.outcome import FileState
@@ -13,7 +13,7 @@ _NOT_OURS = (".cache", ".git")
 
 
 def verify_folder(
-    folder: Path, files: Sequence[RepoFile], progress: DownloadProgress
+    folder: Path, files: Sequence[RepoFile], progress: DownloadProgress, *, besides: Collection[str] = ()
 ) -> tuple[tuple[str, FileState], ...]:
     """Hash every file and look for those that should not be there.
 
@@ -21,6 +21,7 @@ def verify_folder(
         folder: a snapshot in the Hub's cache, or a folder of the user's.
         files: what should be in it.
         progress: filled and kept up to date.
+        besides: paths of what may be in it too, and is not looked at.
     """
     states = [FileProgress(file.path, file.size_bytes) for file in files]
     progress.files.extend(states)
@@ -30,7 +31,7 @@ def verify_folder(
         found.append((file.path, _state(folder / file.path, file)))
         state.hashed_bytes = file.size_bytes
         state.phase = "done"
-    expected = {file.path for file in files}
+    expected = {*besides, *(file.path for file in files)}
     return (*found, *((path, "extra") for path in _present(folder) if path not in expected))
 
 
