@@ -21,6 +21,7 @@ from quantpick.cli.options import (
     HeadroomText,
     KvDtype,
     Loader,
+    Mmproj,
     Preference,
     Vram,
     VramBasis,
@@ -46,7 +47,7 @@ def download(
         str | None,
         typer.Option(metavar="NAME", help="Of several GGUF files in a branch, this one with its parts: Q4_K_M."),
     ] = None,
-    mmproj: Annotated[bool, typer.Option("--mmproj", help="Also the mmproj beside it, for vision or audio.")] = False,
+    mmproj: Mmproj = False,
     local_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder for the files instead of the Hub's cache.")
     ] = None,
@@ -129,6 +130,7 @@ def download(
                 wish=wish,
                 gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
                 announce=None if silent else partial(_announce, words.assumed(gpu)),
+                warn=None if silent else _warn,
             )
     except NothingFitsError as error:
         if as_json:
@@ -154,6 +156,13 @@ def _announce(assumed: "Sequence[BranchWarning]", answer: "Recommendation") -> N
     from quantpick.render.show import tell
 
     tell(announcement_page(replace(answer, warnings=(*answer.warnings, *assumed))))
+
+
+def _warn(warning: "BranchWarning") -> None:
+    """Say what may not be meant, before it is done."""
+    from quantpick.render.show import tell_warnings
+
+    tell_warnings([warning], whole=True)
 
 
 def _show_why_none(typed: typer.Context, error: NothingFitsError) -> None:

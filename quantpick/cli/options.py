@@ -56,4 +56,5 @@ Timeout = Annotated[
 Family = Annotated[
     bool, typer.Option("--family", help="Choose among the model's quantizations in other repos too, 12 at most.")
 ]
+Mmproj = Annotated[bool, typer.Option("--mmproj", help="Also the mmproj beside it, for vision or audio.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

@@ -20,6 +20,7 @@ from quantpick.cli.options import (
     HeadroomText,
     KvDtype,
     Loader,
+    Mmproj,
     Offline,
     Preference,
     Repo,
@@ -57,6 +58,7 @@ def recommend(
     prefer: Preference = "quality",
     allow_tight: AllowTight = False,
     family: Family = False,
+    mmproj: Mmproj = False,
     offline: Offline = False,
     timeout: Timeout = defaults.TIMEOUT_S,
     as_json: AsJson = False,
@@ -88,6 +90,7 @@ def recommend(
         card=card,
         config=config,
         family=family,
+        mmproj=mmproj,
     )
     answer = replace(answer, warnings=(*answer.warnings, *words.assumed(gpu)))
     best = answer.recommended

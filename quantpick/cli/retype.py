@@ -16,6 +16,7 @@ WISH = (
     "vram_basis",
     "headroom",
     "allow_tight",
+    "mmproj",
 )
 """The parameters that say what is to be run, and where."""
 

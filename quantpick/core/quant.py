@@ -195,6 +195,7 @@ class FileSet(NamedTuple):
         paths: the weights, the one first that a loader is given.
         projectors: the files that add sight or hearing to the model (mmproj), the one to take first.
         imatrix: whether an importance matrix was used; None when nobody says.
+        projector_bytes: of the first of `projectors`.
         file_type: ``Q4_K_M`` as its name or header has it; None where neither does.
     """
 
@@ -204,6 +205,7 @@ class FileSet(NamedTuple):
     projectors: tuple[str, ...] = ()
     imatrix: bool | None = None
     file_type: str | None = None
+    projector_bytes: int = 0
 
 
 class Home(NamedTuple):

@@ -51,7 +51,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "quant": (_is_a(QuantSpec), "a QuantSpec"),
     "shape": (_is_a(ModelShape), "a ModelShape"),
     "settings": (_is_a(ServerSettings), "a ServerSettings"),
-    "announce": (callable, "a function"),
+    **dict.fromkeys(("announce", "warn"), (callable, "a function")),
 }
 """What an argument of this name is, wherever it is one. Numbers are checked where their bounds stand."""
 _NEVER_NONE: Final = ("place", "include", "exclude", "kv_dtype", "quant", "shape", "settings")

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 from quantpick.core import selection
 from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.wish import Wish
+from quantpick.core.gguf.sets import find_sets
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
+from quantpick.core.quant import BranchWarning
 from quantpick.core.repo import RepoFile
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
+from quantpick.core.units import format_gb
 from quantpick.errors import HubError, NotFoundError, UsageError
 from quantpick.workflow.arguments import checked
 from quantpick.workflow.choice import WishWords, check_gpus, make_wish
 from quantpick.workflow.launching import launch_on_disk
-from quantpick.workflow.pick import named_target, pick
+from quantpick.workflow.pick import Pick, named_target, pick
 from quantpick.workflow.survey import StrPath
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ def download(
     wish: Wish | None = None,
     gpus: Sequence[Gpu] | None = None,
     announce: Callable[[Recommendation], None] | None = None,
+    warn: Callable[[BranchWarning], None] | None = None,
     **words: Unpack[DownloadWords],
 ) -> DownloadResult:
     """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
@@ -83,6 +87,8 @@ def download(
         gpus: as in `recommend`.
         announce: called before anything is fetched with the verdict on the branch: that of `recommend` with all the
             others, or on the named branch alone where a loader is wished.
+        warn: called before anything is fetched where the named branch holds several sets of GGUF files, which are all
+            fetched then: ``many-sets``.
         words: as in `recommend`.
 
     Raises:
@@ -96,6 +102,7 @@ def download(
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
 
     options, asked = _judged(options, wish, words)
+    asked = replace(asked, mmproj=mmproj)
     gpus = None if gpus is None else check_gpus(gpus)
     named = named_target(repo, revision, file)
     if family and named.revision is not None:
@@ -105,6 +112,9 @@ def download(
         announce(picked.answer)
     chosen = selection.select_files(picked.parts, include=options.include, exclude=options.exclude)
     _check_names(picked.repo_id, chosen.files)
+    many = _many_sets(picked, chosen.files)
+    if many is not None and warn is not None:
+        warn(many)
     layout: Layout = (
         CacheLayout(picked.repo_id, picked.branch, None if cache_dir is None else Path(cache_dir))
         if local_dir is None
@@ -123,6 +133,16 @@ def download(
     if options.dry_run:
         return _planned(result, layout)
     return _fetch(result, layout, options, progress or DownloadProgress(), token=token, stop=stop)
+
+
+def _many_sets(picked: Pick, files: Sequence[RepoFile]) -> BranchWarning | None:
+    """The doubt whether somebody wants all GGUF quantizations of a branch, as ``hf download`` gives them."""
+    sets = find_sets(files)
+    if len(sets) < 2 or picked.is_set:
+        return None
+    size = format_gb(sum(file.size_bytes for file in files))
+    message = f"all {len(sets)} sets of GGUF files in it are fetched, {size}; --file {sets[0].name} takes one"
+    return BranchWarning("many-sets", picked.branch.name, message)
 
 
 def _planned(result: DownloadResult, layout: "Layout") -> DownloadResult:

@@ -62,9 +62,14 @@ def _launch(answer: Recommendation, choice: Choice) -> tuple[str, ...] | None:
     else:
         assert commit is not None
         path, hub_cache = _in_cache(repo_id, commit)
-        files = choice.branch.files.paths if choice.branch.files else ()
+        files = choice.branch.files
         placed = OnDisk(
-            repo_id=repo_id, branch=choice.branch.git_branch, path=path, hub_cache=hub_cache, files=files[:1]
+            repo_id=repo_id,
+            branch=choice.branch.git_branch,
+            path=path,
+            hub_cache=hub_cache,
+            files=files.paths[:1] if files else (),
+            projector=files.projectors[0] if files and files.projectors and answer.wish.mmproj else None,
         )
     return launch_on_disk(choice, placed, answer.wish)
 

@@ -33,6 +33,7 @@ class Pick:
         parts: its files: those of the branch, or of one set of GGUF files.
         projector: the mmproj among them, or None.
         answer: the verdict on it, or None where no loader was wished.
+        is_set: whether it is one set of GGUF files, and not the whole branch.
     """
 
     repo_id: str
@@ -40,6 +41,7 @@ class Pick:
     parts: tuple[RepoFile, ...]
     projector: RepoFile | None
     answer: Recommendation | None
+    is_set: bool = False
 
     def on_disk(self, path: Path, *, in_hub_cache: bool) -> OnDisk:
         """What a launch command has to know of it when it is there."""
@@ -98,7 +100,8 @@ def pick(
     wanted = None if file is None else set_in(facts.repo_id, branch, file)
     projector = _projector(facts.repo_id, wanted) if mmproj else None
     parts = branch.files if wanted is None else (*wanted.files, *([projector] if projector else ()))
-    return Pick(facts.repo_id, branch, tuple(parts), projector, answer or _verdict_on(facts, wish, gpus, wanted))
+    verdict = answer or _verdict_on(facts, wish, gpus, wanted)
+    return Pick(facts.repo_id, branch, tuple(parts), projector, verdict, is_set=wanted is not None)
 
 
 def _best(answer: Recommendation) -> Choice:

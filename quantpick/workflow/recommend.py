@@ -36,6 +36,7 @@ def recommend(
     card: StrPath | None = None,
     config: StrPath | None = None,
     family: bool = False,
+    mmproj: bool = False,
     **words: Unpack[WishWords],
 ) -> Recommendation:
     """Which branch to run, and why not the others. A repo where nothing fits is an answer, not an error.
@@ -53,6 +54,7 @@ def recommend(
         config: see there.
         family: whether to choose among the quantizations of the same model in other repos too: those that the card
             names and those that the Hub lists, twelve repos at most. Each row is called ``owner/name:NAME`` then.
+        mmproj: whether the mmproj file beside a set of GGUF files is to be loaded too, which takes memory.
         words: what to run, where no wish is given. `loader`: ``NAME`` or ``NAME==VERSION``; unsaid or None, the
             maintained loaders judge. `context_tokens`: at least 1, 4096 unsaid; None is the model's own maximum.
             `kv_dtype`: ``fp16``, ``fp8``, ``q8``, ``q6``, ``q4``, or the loader's own spelling. `batch`: sequences at
@@ -69,6 +71,7 @@ def recommend(
         wish = make_wish(**words)
     elif words:
         raise UsageError(f"the wish says it all: not also {', '.join(sorted(words))}")
+    wish = replace(wish, mmproj=wish.mmproj or mmproj)
     if repo is not None:
         target(repo)  # a malformed name is reported before a missing GPU
     machine, doubts = _detected() if gpus is None else (check_gpus(gpus), ())

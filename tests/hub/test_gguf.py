@@ -207,6 +207,38 @@ def test_next_commands_fetch_what_is_recommended(serve: Serve, capsys: pytest.Ca
     assert capsys.readouterr().out == "Q8_0\n"
 
 
+def test_mmproj_is_in_the_memory_and_in_the_commands_where_it_is_asked_for(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve({REPO: tiny()})
+    sizes = []
+    for words in ([], ["--mmproj"]):
+        argv = ["recommend", REPO, "--loader", "llama.cpp", "--vram", "24GiB", *words]
+        assert main([*argv, "--json"]) == 0
+        best = json.loads(capsys.readouterr().out)["data"]["recommended"]
+        sizes.append(best["estimate"]["total_bytes"])
+        assert ("--mmproj" in best["launch"]) == bool(words)
+        assert main(argv) == 0
+        assert ("--mmproj" in capsys.readouterr().out.split("quantpick download")[1].splitlines()[0]) == bool(words)
+    assert sizes[1] - sizes[0] == 2 * len(b"F16" * 100)
+
+
+def test_whole_branch_of_many_sets_is_fetched_as_hf_does_and_its_size_is_said_before(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = tiny()
+    serve({REPO: repo})
+    folder = tmp_path / "x"
+    assert main(["download", REPO, "--revision", "main", "--local-dir", str(folder)]) == 0
+    said = capsys.readouterr().err
+    assert "main: all 2 sets of GGUF files in it are fetched" in " ".join(said.split())
+    assert "--file Q4_K_M takes one" in " ".join(said.split())
+    assert {one.name for one in folder.iterdir() if one.is_file()} == {file.path for file in repo.branches["main"]}
+    for words in (["--file", "Q8_0"], ["--revision", "main", "--include", "*Q8_0*"]):
+        assert main(["download", REPO, *words, "--local-dir", str(tmp_path / words[-1][:2])]) == 0
+        assert "sets of GGUF" not in capsys.readouterr().err
+
+
 def test_set_is_asked_about_as_a_branch_is(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     serve({REPO: bartowski()})
     assert [branch.name for branch in list_branches(f"{REPO}:q4_k_m").branches] == ["Q4_K_M"]

@@ -161,7 +161,13 @@ def _row(one: GgufSet, known: _Model, files: BranchFiles, *, alone: bool) -> Bra
         shape=known.shape,
         shape_is_sure=known.shape is not None,
         files=FileSet(
-            files.name, one.name, one.paths, tuple(file.path for file in one.projectors), one.imatrix, kind or None
+            branch=files.name,
+            name=one.name,
+            paths=one.paths,
+            projectors=tuple(file.path for file in one.projectors),
+            imatrix=one.imatrix,
+            file_type=kind or None,
+            projector_bytes=one.projectors[0].size_bytes if one.projectors else 0,
         ),
         sources=said,
     )

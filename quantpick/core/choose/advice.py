@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from quantpick.core.choose.partly import LEAST_SHARE, part_on_gpu
+from quantpick.core.choose.partly import LEAST_SHARE, offload_words, part_on_gpu
 from quantpick.core.choose.recommend import Advice, Recommendation, by_quality, recommend
 from quantpick.core.choose.verdict import Choice
 from quantpick.core.gpu import Gpu, GpuProcess
@@ -225,7 +225,7 @@ class _Asker:
                 continue
             message = (
                 f"{choice.branch.name} runs with {part.gpu_share:.0%} of its weights on the GPU and "
-                f"{format_gib(part.ram_bytes)} in system RAM, slower: llama.cpp's {' '.join(part.options)}"
+                f"{format_gib(part.ram_bytes)} in system RAM, slower: {offload_words(part, choice.loader)}"
             )
             yield Advice("part-in-ram", message)
             return

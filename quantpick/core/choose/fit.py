@@ -41,6 +41,7 @@ class Job:
         gpus: the machine, at least one GPU.
         vram_basis: count what is free now, or the whole card.
         headroom: VRAM to leave alone on each GPU.
+        beside_bytes: of what is loaded beside the model, on one GPU.
     """
 
     quant: QuantSpec
@@ -59,6 +60,7 @@ class Job:
     gpus: Sequence[Gpu]
     vram_basis: VramBasis
     headroom: Headroom
+    beside_bytes: int = 0
 
     @property
     def engine_at(self) -> Engine:
@@ -163,7 +165,7 @@ class _Seat:
     def estimate(self, context_tokens: int) -> VramEstimate:
         """VRAM it needs there."""
         job, gpus = self.job, self.way.gpus
-        return memory.estimate(
+        alone = memory.estimate(
             job.quant,
             job.shape,
             engine=job.engine,
@@ -179,6 +181,7 @@ class _Seat:
             ),
             settings=self.settings,
         )
+        return replace(alone, weights_bytes=alone.weights_bytes + job.beside_bytes) if job.beside_bytes else alone
 
     def fits(self, context_tokens: int) -> bool:
         """Whether a context fits."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from quantpick.core.choose.fit import Fit
 from quantpick.core.choose.verdict import Choice
+from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, parse_version
 from quantpick.core.memory.weights import embedding_in_ram_bytes, linears
 from quantpick.core.shape import ModelShape
 
@@ -30,6 +31,27 @@ class Part:
     options: tuple[str, ...]
     gpu_share: float
     ram_bytes: int
+
+
+def offload_words(part: Part, chosen: LoaderAt) -> str:
+    """How a loader is told to leave a part in RAM: its own way to find out how much, and what that comes to about.
+
+    llama.cpp's ``--fit`` chooses where neither ``-ngl`` nor a tensor's place is said, and gives up where one is
+    (``common_params_fit_impl`` in ``common/fit.cpp``): so it stands instead of the ``-ngl 99`` of the launch commands.
+    """
+    words, (option, count) = chosen.loader.offload, part.options
+    since = parse_version(words.get("since", "0"))
+    is_too_old = chosen.judged is not None and not isinstance(since, UnknownVersion) and chosen.judged < since
+    itself = None if is_too_old else words.get("--fit")
+    own = f"{words[option]} {count}" if option in words else None
+    about = f", as about {own} would" if own else ""
+    if itself == "itself":
+        return f"{chosen.loader.name} sees to it by itself{about}"
+    if itself is not None:
+        return f"{chosen.loader.name}'s {itself} instead of -ngl 99 sees to it{about}"
+    if own is not None:
+        return f"{chosen.loader.name}'s {own}"
+    return f"the experts of {count} layers in RAM" if option == "--n-cpu-moe" else f"{int(count) - 1} layers on the GPU"
 
 
 def part_on_gpu(choice: Choice) -> Part | None:

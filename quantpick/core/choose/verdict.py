@@ -10,12 +10,13 @@ from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.check import check
 from quantpick.core.loaders.facts import About
-from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
+from quantpick.core.loaders.kv_dtype import BadKvDtype, common_name, kv_dtype_bytes
 from quantpick.core.loaders.table import Loader, Rule
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.memory.engine import UNMEASURED_BAND
 from quantpick.core.memory.estimate import VramEstimate
 from quantpick.core.memory.weights import weights_file_size
+from quantpick.core.methods import METHODS
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec, Reason
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import format_gb, format_gib
@@ -106,7 +107,7 @@ def rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -
     return Choice(
         branch=branch,
         loader=chosen,
-        reasons=(*verdict.reasons, *_on_kv_dtype(chosen.loader, wish.kv_dtype)),
+        reasons=(*verdict.reasons, *_on_kv_dtype(chosen.loader, verdict.rule, wish.kv_dtype)),
         context_tokens=context_tokens,
         rule=verdict.rule,
         rank_bpw=branch.bpw or 0,
@@ -115,10 +116,14 @@ def rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -
     )
 
 
-def _on_kv_dtype(loader: Loader, kv_dtype: str) -> Iterable[Reason]:
+def _on_kv_dtype(loader: Loader, rule: Rule | None, kv_dtype: str) -> Iterable[Reason]:
     size = kv_dtype_bytes(loader, kv_dtype)
     if isinstance(size, BadKvDtype):
         yield Reason("kv-dtype", f"{loader.name} has no {kv_dtype} cache; it has {', '.join(size.known)}")
+    elif rule is not None and rule.kv_dtypes is not None and common_name(loader, kv_dtype) not in rule.kv_dtypes:
+        method = METHODS[rule.method].title
+        message = f"{loader.name} has no {kv_dtype} cache with {method}; it has {', '.join(rule.kv_dtypes)}"
+        yield Reason("kv-dtype", message)
 
 
 def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
@@ -154,13 +159,28 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         gpus=gpus,
         vram_basis=wish.vram_basis,
         headroom=wish.headroom,
+        beside_bytes=_beside(branch) if wish.mmproj else 0,
     )
     sits = fit(job, choice.context_tokens)
     too_large = () if sits.spare_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
     shape_doubts = (BranchWarning("unclear-shape", None, f"the config: {doubt}") for doubt in branch.shape.doubts)
     tight = (_tight(branch, loader, sits),) if sits.is_tight and not choice.reasons else ()
-    warnings = (*choice.warnings, *size_doubts, *shape_doubts, *tight)
+    blind = (_blind(branch),) if wish.mmproj and branch.files and not branch.files.projectors else ()
+    warnings = (*choice.warnings, *blind, *size_doubts, *shape_doubts, *tight)
     return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=warnings)
+
+
+def _beside(branch: Branch) -> int:
+    """Bytes of the mmproj that goes with a set of GGUF files, and as much again for its graph.
+
+    The graph is chosen, not measured: logs of others have 248 MiB for a projector of 888 MiB (Qwen VL, an image of
+    1472 x 1472), and more where attention is not flash.
+    """
+    return 0 if branch.files is None else 2 * branch.files.projector_bytes
+
+
+def _blind(branch: Branch) -> BranchWarning:
+    return BranchWarning("no-mmproj", branch.name, "no mmproj file goes with it: it is judged without")
 
 
 def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]]:

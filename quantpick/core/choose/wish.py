@@ -39,6 +39,7 @@ class Wish:
         prefer: what makes one fitting branch better than another.
         vram_basis: count what is free now, or the whole card.
         headroom: VRAM to leave alone.
+        mmproj: whether the mmproj file beside a set of GGUF files is loaded too.
         allow_tight: whether a branch that fits by less than its estimate may be wrong ranks like any other.
     """
 
@@ -51,6 +52,7 @@ class Wish:
     vram_basis: VramBasis = "free"
     headroom: Headroom = DEFAULT_HEADROOM
     allow_tight: bool = False
+    mmproj: bool = False
 
     @property
     def names_a_loader(self) -> bool:

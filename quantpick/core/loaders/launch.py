@@ -96,7 +96,7 @@ def launch_argv(
         "method": "" if quant.method in (None, "none") else str(quant.method),
         "bits": f"{quant.bits:g}" if quant.bits else "",
         "group_size": str(quant.group_size or -1),
-        "kv": _kv(loader, kv_dtype),
+        "kv": _kv(loader, kv_dtype, quant.method),
         **dict.fromkeys(("utilization", "max_num_seqs", "max_num_batched_tokens", "eager"), ""),
         **settings,
     }
@@ -104,9 +104,12 @@ def launch_argv(
     return (*_filled(template or loader.launch, values), *flags)
 
 
-def _kv(loader: Loader, kv_dtype: str) -> str:
+def _kv(loader: Loader, kv_dtype: str, method: str | None) -> str:
     """What the command says for a KV cache type; a pair of widths, which no table lists, as ``K,V``."""
     name, pair = common_name(loader, kv_dtype), kv_pair(loader, kv_dtype)
+    own = loader.launch_kv.get(f"{method}:{name}")
+    if own is not None:
+        return own
     unlisted = f"{pair[0]},{pair[1]}" if pair and name not in loader.kv_dtypes else ""
     return loader.launch_kv.get(kv_dtype.strip().lower()) or loader.launch_kv.get(name, unlisted)
 

@@ -58,6 +58,7 @@ class Rule:
         kernel: the kernel that runs it, as the loader names it.
         engine: memory model, where it is not the loader's.
         split: how several GPUs are used, where it is not the loader's way.
+        kv_dtypes: the types of the loader's KV cache, by their common names, that it has with these; None is all.
         needs: packages to be installed beside the loader.
         unpacks: whether the weights are turned into 16-bit ones on loading, so that they need the memory of those.
         why: reason code (or ``slow``) to what the source says about it.
@@ -105,6 +106,7 @@ class Rule:
     kernel: str | None = None
     engine: str | None = None
     split: Split | None = None
+    kv_dtypes: tuple[str, ...] | None = None
     needs: str | None = None
     unpacks: bool = False
     why: Mapping[str, str] = field(default_factory=dict)
@@ -202,7 +204,9 @@ class Loader:
         kv_aliases: other spellings of those types.
         launch: the command for a folder, with placeholders as the header of ``loaders.toml`` lists them; empty: none.
         launch_from_cache: the command that finds the branch in the Hub's cache by name; empty: by its folder.
-        launch_kv: KV cache type to what the command says for it.
+        launch_kv: KV cache type to what the command says for it, ``METHOD:TYPE`` where a method has its own word.
+        offload: its words for what llama.cpp calls ``-ngl``, ``--n-cpu-moe`` and ``--fit`` (``itself``: it does so
+            unasked); ``since``, the version from which on it has the last one. Empty where nobody looked.
         architectures: the config's ``model_type`` of what it runs; None makes no statement.
         architectures_strict: whether it runs no other (else others are tried, with a warning).
         card_column: whether the "ExLlama" column of model cards speaks of it.
@@ -233,6 +237,7 @@ class Loader:
     launch: Template = ()
     launch_from_cache: Template = ()
     launch_kv: Mapping[str, str] = field(default_factory=dict)
+    offload: Mapping[str, str] = field(default_factory=dict)
     kv_pairs: bool = False
     kv_aliases: Mapping[str, str] = field(default_factory=dict)
     architectures: tuple[str, ...] | None = None

@@ -78,6 +78,26 @@ def test_what_fits_or_is_not_llama_cpps_has_no_part() -> None:
     assert part_on_gpu(ask(branch(LLAMA_8B, 4_920_000_000), gib=0.5).choices[0]) is None
 
 
+@pytest.mark.parametrize(
+    ("loader", "words"),
+    [
+        ("llama.cpp", "llama.cpp's --fit on instead of -ngl 99 sees to it, as about -ngl {} would"),
+        ("llama.cpp==2025.06.01", "slower: llama.cpp's -ngl {}"),
+        ("koboldcpp", "koboldcpp's --gpulayers {}"),
+        ("ik_llama.cpp", "ik_llama.cpp's -ngl {}"),
+        ("ollama", "Ollama sees to it by itself"),
+        ("textgen", "text-generation-webui sees to it by itself, as about --gpu-layers {} would"),
+        ("lmstudio", "slower: {layers} layers on the GPU"),
+    ],
+)
+def test_each_loader_is_told_in_its_own_words(loader: str, words: str) -> None:
+    answer = ask(branch(LLAMA_8B, 4_920_000_000), gib=4, loader=loader)
+    part = part_on_gpu(answer.choices[0])
+    assert part is not None
+    (advice,) = [one for one in advise(answer, loader_table()) if one.code == "part-in-ram"]
+    assert advice.message.endswith(words.format(part.options[1], layers=int(part.options[1]) - 1))
+
+
 @pytest.mark.parametrize(("ram_gib", "said"), [(None, True), (64, True), (0.5, False)])
 def test_advice_counts_the_free_ram(ram_gib: float | None, said: bool) -> None:
     answer = ask(branch(LLAMA_8B, 4_920_000_000), gib=4)

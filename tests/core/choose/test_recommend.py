@@ -449,3 +449,29 @@ def test_what_a_card_measured_of_this_model_goes_before_what_was_measured_of_ano
     rows = [gguf("Q4_1", 5.11, 0.0717), gguf("IQ4_XS", 4.46, 0.0363)]
     rows = [replace(row, quality={"perplexity": Quality(said[row.name], "wikitext2")}) for row in rows]
     assert ranking(*rows) == ["Q4_1", "IQ4_XS"]
+
+
+def test_cache_type_that_a_loader_has_not_with_a_method_is_a_reason() -> None:
+    """text-generation-webui passes over what llama.cpp has not, and takes 16 bits."""
+    row = gguf("Q4_K_M", 4.89, None)
+    for kv_dtype, fits in (("q8", True), ("q8_0", True), ("q4", True), ("q6", False), ("q8,q4", False)):
+        (choice,) = recommend([row], [gpu(48)], wish("textgen", kv_dtype=kv_dtype), TABLE).choices
+        assert [reason.code for reason in choice.reasons] == ([] if fits else ["kv-dtype"]), kv_dtype
+
+
+def test_mmproj_takes_memory_where_it_is_asked_for() -> None:
+    row = gguf("Q4_K_M", 4.89, None)
+    assert row.files is not None
+    seeing = replace(row, files=row.files._replace(projectors=("mmproj-F16.gguf",), projector_bytes=10**9))
+
+    def judged(branch: Branch, *, mmproj: bool) -> Recommendation:
+        return recommend([branch], [gpu(24)], wish("llama.cpp", mmproj=mmproj), TABLE)
+
+    blind, sighted = (judged(seeing, mmproj=asked).choices[0].fit for asked in (False, True))
+    assert blind is not None
+    assert sighted is not None
+    assert sighted.estimate.total_bytes == blind.estimate.total_bytes + 2 * 10**9
+    assert sighted.max_context_tokens < blind.max_context_tokens
+    assert judged(row, mmproj=False).choices[0].fit == blind
+    assert {one.code for one in judged(row, mmproj=True).warnings} >= {"no-mmproj"}
+    assert "no-mmproj" not in {one.code for one in judged(seeing, mmproj=True).warnings}

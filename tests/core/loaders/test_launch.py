@@ -75,6 +75,21 @@ def test_the_cache_type_that_was_judged_is_the_one_that_is_started(name: str, kv
     assert argv(name) == argv(name, kv_dtype=kv_dtype)[: -len(words)]
 
 
+@pytest.mark.parametrize(
+    ("method", "kv_dtype", "word"),
+    [
+        ("gguf", "q8", "q8_0"),
+        ("gguf", "q8_0", "q8_0"),
+        ("gguf", "q4", "q4_0"),
+        ("exl3", "q8", "q8"),
+        ("exl3", "q6", "q6"),
+    ],
+)
+def test_a_cache_type_is_called_as_the_loader_of_the_method_calls_it(method: str, kv_dtype: str, word: str) -> None:
+    words = argv("text-generation-webui", quant=QuantSpec(method, 4), kv_dtype=kv_dtype)
+    assert words[-2:] == ("--cache-type", word)
+
+
 def test_an_option_without_a_value_is_left_out() -> None:
     assert "--quantize" in argv("tgi")
     assert "--quantize" not in argv("tgi", quant=QuantSpec("none", 16))
