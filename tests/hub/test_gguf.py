@@ -18,7 +18,7 @@ from tests.hub.conftest import Serve
 from tests.hub.repos import exl2_branch
 
 REPO = "pub/Finch-8B-GGUF"
-GPU = Gpu(index=0, name="GPU", total_bytes=19 * 2**29, free_bytes=19 * 2**29, compute_capability=8.9)
+GPU = Gpu(index=0, name="GPU", total_bytes=17 * 2**29, free_bytes=17 * 2**29, compute_capability=8.9)
 HEAD = header(LLAMA_8B, vocabulary=128256)
 WEIGHTS = 8_030_261_248
 """Of a Llama 3.1 8B."""
