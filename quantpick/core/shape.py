@@ -287,6 +287,17 @@ def _dense_layers(config: Mapping[str, Any], layers: int) -> int:
     return min(layers, layers - layers // step + (len(only) if isinstance(only, list) else 0))
 
 
+def _mean_width(blocks: list[Any], hidden: int) -> int:
+    """The mean over DeciLM's blocks, each of which has an MLP of its own width or none (``ffn_mult``, ``no_op``)."""
+    widths = []
+    for block in blocks:
+        mlp = block.get("ffn") if isinstance(block, Mapping) else None
+        factor = mlp.get("ffn_mult") if isinstance(mlp, Mapping) else None
+        width = 2 * factor * hidden / 3 if isinstance(factor, int | float) and 0 < factor < 64 else 0.0
+        widths.append(-(-int(width) // 256) * 256)
+    return max(1, round(sum(widths) / len(widths)))
+
+
 def _has_output_gate(config: Mapping[str, Any]) -> bool:
     """Whether attention has a gate for its output: said, or by family (``modeling_qwen3_next.py``, ``_qwen3_5``)."""
     return config.get("attn_output_gate") is True or str(config.get("model_type")).startswith(("qwen3_5", "qwen3_next"))
@@ -350,10 +361,17 @@ def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
 def _intermediate_size(config: Mapping[str, Any], hidden: int, experts: int) -> int:
     """Width of one MLP. Qwen v1 states gate and up together; GPT-2's default is four times the hidden size.
 
-    LFM2 states what two thirds of are taken, in whole multiples (``Lfm2MLP`` in ``modeling_lfm2.py``).
+    LFM2 states what two thirds of are taken, in whole multiples (``Lfm2MLP`` in ``modeling_lfm2.py``). In Gemma 4 E2B
+    the MLPs of layers that share a cache are twice as wide: the mean is given.
     """
     of_experts = _largest(config, "moe_intermediate_size", "expert_ffn_hidden_size") if experts > 1 else None
+    blocks = config.get("block_configs")
+    if isinstance(blocks, list) and blocks:
+        return _mean_width(blocks, hidden)
     named = of_experts or _largest(config, "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim")
+    layers, shared = number(config, "num_hidden_layers"), number(config, "num_kv_shared_layers")
+    if config.get("use_double_wide_mlp") is True and named and layers and shared:
+        return round(named * (layers + min(layers, shared)) / layers)
     if of_experts is None and config.get("block_auto_adjust_ff_dim") is True and named is not None:
         multiple, factor = number(config, "block_multiple_of") or 256, config.get("block_ffn_dim_multiplier")
         kept = int(2 * named / 3) * (factor if isinstance(factor, int | float) and 0 < factor < 16 else 1)

@@ -21,6 +21,12 @@ SAME_SIZE: Final = 0.005
 """Sizes as near to each other as this do not tell two shapes apart: it is how exactly they are computed."""
 
 _SIZE_WORD: Final = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?b")
+_QUANT_WORD: Final = re.compile(
+    r"(?:exl|gptq|awq|gguf|u?int|nf|[a-z]{0,2}fp|bnb|i?q|w)\d[\w.]*|\d+(?:\.\d+)?(?:bits?|bpw|g)"
+)
+"""What a name says of the quantization: its numbers are no version of the model (``exl2``, ``int4``, ``4bit``)."""
+_LLAMA_FOR_SHORT: Final = re.compile(r"l([1-4](?:\.\d)?)")
+"""What finetuners write for it: ``L2-13B``, ``L3.3-70B``."""
 _FOUR_BITS: Final = QuantSpec("gptq", 4, 128)
 
 _OPTIONS: Final = {
@@ -38,8 +44,19 @@ _OPTIONS: Final = {
     "q_lora": "q_lora_rank",
     "rope": "qk_rope_head_dim",
     "v_head": "v_head_dim",
+    "full_kv": "full_kv_elements",
+    "sliding_kv": "sliding_kv_elements",
+    "bare": "num_bare_layers",
+    "mlps": "num_mlp_layers",
+    "recurrent": "recurrent_weights",
+    "queries": "query_matrices",
+    "expert_hidden": "expert_hidden_size",
+    "layer_embedding": "per_layer_embedding",
 }
 """The options of a row in `known_shapes.toml`, and the dimension that each is."""
+
+RECALLED: Final = "recalled"
+"""What stands in a row in place of a source where nobody read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +113,7 @@ def _known_shape(name: str, row: list[Any], sources: Mapping[str, str]) -> Known
     layers, hidden, heads, kv_heads, head_dim, intermediate, vocab, model_type, words, *options = row
     numbers = dict(option.split("=") for option in options if "=" in option)
     read = tuple(option for option in options if option in sources)
-    if strange := {*numbers} - {*_OPTIONS} | {one for one in options if "=" not in one} - {"tied", *read}:
+    if strange := {*numbers} - {*_OPTIONS} | {one for one in options if "=" not in one} - {"tied", RECALLED, *read}:
         raise ValueError(f"`{name}`: unknown options {sorted(strange)}")
     shape = ModelShape(
         num_hidden_layers=layers,
@@ -147,6 +164,8 @@ def assume_shape(
         return _assumed(right, measured, "its file sizes are those of {}, whose shape is assumed")
     named = next((group for group in groups if _complete(group, said)), [])
     complete = _complete(named, said)
+    if said & _families(known) and all(_only_size(one, said) for one in complete):
+        complete = []
     if complete:
         return _assumed(complete, measured, "by its name it has the shape of {}")
     of_size = (
@@ -172,6 +191,18 @@ def _complete(known: Sequence[KnownShape], said: set[str]) -> list[KnownShape]:
     lengths = {one.name: max((len(words) for words in one.words if words <= said), default=0) for one in known}
     most = max(lengths.values(), default=0)
     return [one for one in known if most and lengths[one.name] == most]
+
+
+def _families(known: Iterable[KnownShape]) -> frozenset[str]:
+    """The families that models are known of, by their types; Llama's name is on models of all kinds."""
+    types = {re.match(r"[a-z]*", one.shape.model_type or "") for one in known}
+    return frozenset(found[0] for found in types if found and len(found[0]) > 2) - {"llama"}
+
+
+def _only_size(known: KnownShape, said: set[str]) -> bool:
+    """Whether nothing but its size is said of it: ``7b`` is a Llama's, unless another family is named."""
+    longest = max((words for words in known.words if words <= said), key=len, default=frozenset())
+    return longest == _size_words(longest)
 
 
 def _of_size(group: Sequence[KnownShape], sizes: Sequence[tuple[QuantSpec, int]]) -> list[KnownShape]:
@@ -218,11 +249,17 @@ def _words(name: str) -> set[str]:
     (['3.1.2', '34b', 'airoboros', 'c34b'], ['3.1', '8b', 'instruct', 'llama'], ['7b', 'code', 'codellama', 'llama'])
     >>> sorted(_words("Qwen/Qwen2.5-14B")), sorted(_words("Phi-3_5-mini"))
     (['14b', '2.5', 'qwen', 'qwen2.5'], ['3.5', 'mini', 'phi'])
+    >>> sorted(_words("L3.3-70B-Euryale-exl2")), sorted(_words("phi-2-gptq-Int4-128g"))
+    (['3.3', '70b', 'euryale', 'l3.3', 'llama'], ['2', 'gptq', 'phi'])
     """
     name = re.sub(r"(?<![\d.])(\d)_(\d)(?!\d)", r"\1.\2", name.lower()[:200].rpartition("/")[2])
     words: set[str] = set()
     for word in re.split(r"[\s/_\-]+", name):
+        if _QUANT_WORD.fullmatch(word):
+            continue
         words.add(word)
+        if short := _LLAMA_FOR_SHORT.fullmatch(word):
+            words |= {"llama", short[1]}
         size = re.fullmatch(r"[a-z]((?:\d+x)?\d+(?:\.\d+)?b)", word)
         family = re.fullmatch(r"(code)?([a-z]{2,}?)-?(\d+(?:\.\d+)?)?", word)
         if size:
