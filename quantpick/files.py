@@ -107,6 +107,17 @@ def write_atomically(path: Path, content: bytes, *, synced: bool = True) -> None
         sync_folder(path.parent)
 
 
+def linked_folder(base: Path, paths: Iterable[str | Path]) -> Path | None:
+    """The first folder between a folder and what lies in it that is a link; None where none is.
+
+    Args:
+        base: the folder, which may be a link itself.
+        paths: relative to it, of files.
+    """
+    folders = {folder for path in paths for folder in Path(path).parents}
+    return next((base / folder for folder in sorted(folders - {Path()}) if (base / folder).is_symlink()), None)
+
+
 def scratch_name(path: Path) -> Path:
     """A name beside a path that nothing else has, and that says who writes it."""
     return path.with_name(f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY}")

@@ -186,7 +186,7 @@ def _fetch(
     )
     started = time.monotonic()
     try:
-        with layout.claimed(Waiting(line.patience.stop, options.retry_for_s, counters.wait_for)):
+        with layout.claimed(Waiting(line.patience.stop, options.retry_for_s, counters.wait_for), result.files):
             line.patience.fresh()
             check_disk(places, places[0].final.parent)
             layout.begun(result.files)

@@ -201,7 +201,8 @@ def _repair(
     )
     places = [layout.place(file) for file in holding.files if file.path in broken]
     try:
-        with layout.claimed(Waiting(line.patience.stop, retry_for_s, progress.wait_for)):
+        wanted = [place.file for place in places]
+        with layout.claimed(Waiting(line.patience.stop, retry_for_s, progress.wait_for), wanted):
             line.patience.fresh()
             check_disk(places, places[0].final.parent)
             fetch_branch(layout, places, line, "auto", progress)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from quantpick.core.outcome import Leftover, LeftoverKind
-from quantpick.files import TEMPORARY
+from quantpick.files import TEMPORARY, linked_folder
 from quantpick.transfer.disk.locks import held_if_free
 from quantpick.transfer.disk.partial import stale_links
 from quantpick.transfer.disk.places import FOLDER_LOCK, PARTIAL
@@ -29,6 +29,8 @@ def clean_folder(folder: Path, *, dry_run: bool) -> Iterator[Leftover]:
         DiskError: something cannot be removed.
     """
     notes = folder / NOTES
+    if linked_folder(folder, [NOTES / "x"]):
+        return
     with held_if_free(folder / FOLDER_LOCK) as free:
         for path in _entries(notes):
             if PARTIAL in path.name:
@@ -54,7 +56,7 @@ def clean_cache(cache: Path, *, dry_run: bool) -> Iterator[Leftover]:
         DiskError: something cannot be removed.
     """
     for repo in _entries(cache):
-        if repo.name.startswith("models--"):
+        if repo.name.startswith("models--") and not linked_folder(cache, [f".locks/{repo.name}/x"]):
             yield from _clean_repo(repo, cache / ".locks" / repo.name, dry_run=dry_run)
 
 
@@ -66,7 +68,7 @@ def _clean_repo(repo: Path, locks: Path, *, dry_run: bool) -> Iterator[Leftover]
             with held_if_free(locks / f"{identity}.lock") as free:
                 yield _dropped(path, "partial", free, dry_run)
     with contextlib.suppress(OSError):
-        for path in stale_links(repo / "blobs"):
+        for path in () if (repo / "blobs").is_symlink() else stale_links(repo / "blobs"):
             yield _dropped(path, "scratch", True, dry_run)
     with held_if_free(locks / "quantpick.lock") as free:
         for path in (*_below(repo / "snapshots"), *_below(repo / "refs"), *_entries(repo / "quantpick")):
@@ -93,12 +95,15 @@ def _dropped(path: Path, kind: LeftoverKind, free: bool, dry_run: bool) -> Lefto
 
 
 def _entries(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where it is a link, which may lead to what is none of ours."""
     try:
-        return sorted(folder.iterdir())
+        return [] if folder.is_symlink() else sorted(folder.iterdir())
     except OSError:
         return []
 
 
 def _below(folder: Path) -> list[Path]:
     """All files below a folder, links not followed."""
+    if folder.is_symlink():
+        return []
     return sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)

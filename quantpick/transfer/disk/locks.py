@@ -30,6 +30,8 @@ except ImportError:  # Windows: nothing here was tried there, and no lock is tak
 
 _POLL_S: Final = 0.2
 """Chosen: how soon the end of another process, or an interruption, is noticed."""
+_SIGNED_BYTES: Final = 20
+"""What the longest number of a process takes."""
 _NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK})
 """What a file system without locks answers; then none is taken, as huggingface_hub does."""
 
@@ -147,10 +149,15 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 
 def _signed(descriptor: int) -> int:
-    """The descriptor, with this process's number in the file: for systems that do not tell who holds a lock."""
+    """The descriptor, with this process's number in the file: for systems that do not tell who holds a lock.
+
+    A file that is no lock file (it has another name too, or more in it than a number) is left as it is.
+    """
     with contextlib.suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, b"%d\n" % os.getpid())
+        state = os.fstat(descriptor)
+        if state.st_nlink == 1 and state.st_size <= _SIGNED_BYTES:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, b"%d\n" % os.getpid())
     return descriptor
 
 
@@ -205,5 +212,5 @@ def _pid_by_kernel(inode: int) -> int | None:
 
 def _pid_by_signature(descriptor: int) -> int | None:
     with contextlib.suppress(OSError, ValueError):
-        return int(os.pread(descriptor, 20, 0) or b"0")
+        return int(os.pread(descriptor, _SIGNED_BYTES, 0) or b"0")
     return None

@@ -20,7 +20,15 @@ from huggingface_hub.file_download import repo_folder_name
 from quantpick.core.repo import BranchFiles, RepoFile
 from quantpick.core.units import MIB
 from quantpick.errors import DiskError, UsageError
-from quantpick.files import TEMPORARY, make_folder, scratch_name, sync_folder, write_atomically, writer_of
+from quantpick.files import (
+    TEMPORARY,
+    linked_folder,
+    make_folder,
+    scratch_name,
+    sync_folder,
+    write_atomically,
+    writer_of,
+)
 from quantpick.transfer.disk.hashing import file_matches
 from quantpick.transfer.disk.locks import Waiting, held
 from quantpick.transfer.disk.records import (
@@ -85,8 +93,8 @@ class Layout(Protocol):
     def place(self, file: RepoFile) -> Place:
         """Where a file's bytes go, and the lock for it. Nothing is made."""
 
-    def claimed(self, waiting: Waiting) -> contextlib.AbstractContextManager[None]:
-        """The right to change what is there, for as long as the block runs."""
+    def claimed(self, waiting: Waiting, files: Sequence[RepoFile]) -> contextlib.AbstractContextManager[None]:
+        """The right to change what is there of the files, for as long as the block runs."""
 
     def begun(self, files: Sequence[RepoFile]) -> None:
         """Note what is going to be there."""
@@ -110,16 +118,15 @@ def user_folder(path: Path) -> Path:
         raise UsageError(f"`{path}`: there is no such user's home") from error
 
 
-def check_links(base: Path, paths: Iterable[str]) -> None:
+def check_links(base: Path, paths: Iterable[str | Path]) -> None:
     """See that no folder between a folder and what is to lie in it is a link: what is written stays in there.
 
     Raises:
         DiskError: one is.
     """
-    folders = {folder for path in paths for folder in Path(path).parents}
-    for folder in sorted(folders - {Path()}):
-        if (base / folder).is_symlink():
-            raise DiskError(f"`{base / folder}` is a link: nothing is written through it", hint="remove it")
+    link = linked_folder(base, paths)
+    if link is not None:
+        raise DiskError(f"`{link}` is a link: nothing is written through it", hint="remove it")
 
 
 def cache_folder(cache_dir: Path | None = None) -> Path:
@@ -165,8 +172,15 @@ class CacheLayout:
         lock = self._locks / f"{file.identity}.lock"
         return Place(file, blob, blob.with_name(file.identity + PARTIAL), lock, may_be_link=True)
 
-    def claimed(self, waiting: Waiting) -> contextlib.AbstractContextManager[None]:
-        """Nothing: each blob has a lock of its own, and the rest is changed in one step."""
+    def claimed(self, waiting: Waiting, files: Sequence[RepoFile]) -> contextlib.AbstractContextManager[None]:
+        """No lock: each blob has one of its own, and the rest is changed in one step.
+
+        Raises:
+            DiskError: a folder inside the repo's is a link. The repo's folder, and those above it, may be.
+        """
+        shown = [f"snapshots/{self._branch.commit}/{file.path}" for file in files]
+        check_links(self._repo, ["blobs/x", "quantpick/x", f"refs/{self._branch.name}", *shown])
+        check_links(self._repo.parent, [".locks/x/x", f".locks/{self._repo.name}/x"])
         return contextlib.nullcontext()
 
     def begun(self, files: Sequence[RepoFile]) -> None:
@@ -175,7 +189,7 @@ class CacheLayout:
     def placed(self, file: RepoFile) -> None:
         """Show the blob in the snapshot: by a link, or a copy where there are none."""
         blob, pointer = self.place(file).final, self.path / file.path
-        check_links(self.path.parent, [f"{self.path.name}/{file.path}"])
+        check_links(self._repo, [f"snapshots/{self.path.name}/{file.path}"])
         with disk_errors(pointer):
             make_folder(pointer.parent)
             if pointer.is_symlink() and pointer.exists() and pointer.resolve() == blob.resolve():
@@ -195,6 +209,7 @@ class CacheLayout:
             sync_folder(folder)
         record = self._repo / "quantpick" / f"{commit}.json"
         ref = self._repo / "refs" / name
+        check_links(self._repo, ["quantpick/x", "blobs/x", f"refs/{name}"])
         with held(self._locks / "quantpick.lock", Waiting(), what=f"`{self._repo}`"), disk_errors(record):
             there = read_record(record) or Holding(self._repo_id, name, commit, ())
             keep_record(record, Holding(self._repo_id, name, commit, there.with_files(files).files))
@@ -234,15 +249,17 @@ class FolderLayout:
         return Place(file, self.path / file.path, self._notes / f"{which}.{file.identity}{PARTIAL}", lock)
 
     @contextlib.contextmanager
-    def claimed(self, waiting: Waiting) -> Iterator[None]:
+    def claimed(self, waiting: Waiting, files: Sequence[RepoFile]) -> Iterator[None]:
         """One process at a time: what another one did meanwhile is looked at again.
 
         Raises:
             UsageError: another process put another branch there.
-            TransferError, Interrupted, DiskError: as `held`.
+            DiskError: a folder inside is a link; and as `held`.
+            TransferError, Interrupted: as `held`.
         """
         check_links(self.path, [FOLDER_LOCK.as_posix()])
         with held(self.path / FOLDER_LOCK, waiting, what=f"`{self.path}`"):
+            check_links(self.path, [*(file.path for file in files), *(NOTES / file.path for file in files)])
             self._check_branch()
             yield
 
@@ -251,9 +268,8 @@ class FolderLayout:
 
         Raises:
             UsageError: a file of the user's own would be overwritten.
-            DiskError: it cannot be noted, or a folder is a link.
+            DiskError: it cannot be noted.
         """
-        check_links(self.path, [*(file.path for file in files), (NOTES / "x").as_posix()])
         record = self.path / RECORD
         before = read_record(record)
         notes = {note.path: note.etag for note in read_notes(self.path)}

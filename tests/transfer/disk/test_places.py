@@ -11,7 +11,9 @@ import pytest
 from quantpick.core.repo import BranchFiles, RepoFile
 from quantpick.errors import DiskError
 from quantpick.files import TEMPORARY, scratch_name
-from quantpick.transfer.disk.places import CacheLayout
+from quantpick.transfer.disk.clean import clean_cache, clean_folder
+from quantpick.transfer.disk.locks import Waiting, held
+from quantpick.transfer.disk.places import NOTES, PARTIAL, CacheLayout, FolderLayout
 
 COMMIT = "c" * 40
 FILE = RepoFile("docs/a.txt", 1, "a" * 40, None)
@@ -53,3 +55,70 @@ def test_what_a_dead_writer_left_beside_the_blobs_is_removed_and_a_living_ones_i
     one.placed(FILE)
     one.finished([FILE])
     assert (ours.exists(), old.exists(), new.exists()) == (True, False, True)
+
+
+INSIDE = ["blobs", "refs", "snapshots", "quantpick", f"snapshots/{COMMIT}", "../.locks", "../.locks/models--pub--Finch"]
+
+
+@pytest.mark.parametrize("which", INSIDE)
+def test_link_inside_a_repos_cache_is_refused_before_anything_is_written(tmp_path: Path, which: str) -> None:
+    cache, outside = tmp_path / "cache", tmp_path / "outside"
+    one = CacheLayout("pub/Finch", BranchFiles(name="main", commit=COMMIT, files=(FILE,)), cache)
+    link = cache / "models--pub--Finch" / which
+    (cache / "models--pub--Finch").mkdir(parents=True)
+    outside.mkdir()
+    link.parent.resolve().mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside)
+    with pytest.raises(DiskError, match="is a link"), one.claimed(Waiting(), [FILE]):
+        pass
+    (outside / f"{FILE.identity}{PARTIAL}").touch()
+    (outside / "x.lock").touch()
+    assert not [path for path in outside.iterdir() if path.name not in (f"{FILE.identity}{PARTIAL}", "x.lock")]
+    list(clean_cache(cache, dry_run=False))
+    assert len(list(outside.iterdir())) == 2, "nor is anything removed behind it"
+
+
+@pytest.mark.parametrize("which", ["cache", "cache/models--pub--Finch"])
+def test_cache_or_a_repos_folder_on_another_disk_may_be_a_link(tmp_path: Path, which: str) -> None:
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / which
+    elsewhere.mkdir()
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    one = layout(tmp_path / "cache")
+    with one.claimed(Waiting(), [FILE]):
+        one.placed(FILE)
+        one.finished([FILE])
+    assert (one.path / FILE.path).read_bytes() == b"x"
+    assert any(elsewhere.rglob("main"))
+
+
+@pytest.mark.parametrize(
+    "which", ["docs", ".cache", ".cache/huggingface", NOTES.as_posix(), (NOTES / "docs").as_posix()]
+)
+def test_link_inside_a_folder_is_refused_before_anything_is_written(tmp_path: Path, which: str) -> None:
+    folder, outside = tmp_path / "model", tmp_path / "outside"
+    outside.mkdir()
+    link = folder / which
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    one = FolderLayout("pub/Finch", BranchFiles(name="main", commit=COMMIT, files=(FILE,)), folder)
+    with pytest.raises(DiskError, match="is a link"), one.claimed(Waiting(), [FILE]):
+        pass
+    assert not list(outside.iterdir())
+    (outside / f"x{PARTIAL}").touch()
+    (outside / f"x{TEMPORARY}").touch()
+    list(clean_folder(folder, dry_run=False))
+    assert len(list(outside.iterdir())) == 2
+
+
+def test_lock_that_is_a_second_name_of_another_file_is_not_written_to(tmp_path: Path) -> None:
+    victim, lock = tmp_path / "victim", tmp_path / "lock"
+    victim.write_text("7")
+    os.link(victim, lock)
+    with held(lock, Waiting(), what="x"):
+        assert victim.read_text() == "7"
+    for content in ("precious words of a file", "1234\n"):
+        lock.unlink()
+        lock.write_text(content)
+        with held(lock, Waiting(), what="x"):
+            assert lock.read_text() == (f"{os.getpid()}\n" if content.strip().isdigit() else content)
