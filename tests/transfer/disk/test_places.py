@@ -13,7 +13,8 @@ from quantpick.errors import DiskError
 from quantpick.files import TEMPORARY, scratch_name
 from quantpick.transfer.disk.clean import clean_cache, clean_folder
 from quantpick.transfer.disk.locks import Waiting, held
-from quantpick.transfer.disk.places import NOTES, PARTIAL, CacheLayout, FolderLayout
+from quantpick.transfer.disk.places import PARTIAL, CacheLayout, FolderLayout
+from quantpick.transfer.disk.records import NOTES
 
 COMMIT = "c" * 40
 FILE = RepoFile("docs/a.txt", 1, "a" * 40, None)
