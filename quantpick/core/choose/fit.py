@@ -14,6 +14,7 @@ from quantpick.core.memory.engine import UNMEASURED_BAND, Engine, ServerSettings
 from quantpick.core.memory.engines import engine_at
 from quantpick.core.memory.estimate import Spread, VramEstimate
 from quantpick.core.memory.servers import default_settings
+from quantpick.core.memory.weights import embedding_bytes, head_bytes
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
@@ -148,10 +149,15 @@ def fit(job: Job, context_tokens: int) -> Fit:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One way to use the GPUs: those used, and the bytes available over them."""
+    """One way to use the GPUs: those used, and the bytes available on each."""
 
     gpus: Sequence[Gpu]
-    available: int
+    shares: tuple[int, ...]
+
+    @property
+    def available(self) -> int:
+        """The bytes available over them."""
+        return sum(self.shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +238,13 @@ def _ways(job: Job) -> Iterator[_Way]:
     """
     gpus = sorted(job.gpus, key=partial(_share, job), reverse=True)
     shares = [_share(job, gpu) for gpu in gpus]
-    yield _Way(gpus[:1], shares[0])
+    yield _Way(gpus[:1], (shares[0],))
     for count in range(2, len(shares) + 1):
         if job.split == "layers":
-            yield _Way(gpus[:count], sum(shares[:count]) if job.unequal_gpus else count * shares[count - 1])
+            filled = tuple(shares[:count]) if job.unequal_gpus else (shares[count - 1],) * count
+            yield _Way(gpus[:count], filled)
         elif job.split == "tensor" and _cuts_evenly(job, count):
-            yield _Way(gpus[:count], count * shares[count - 1])
+            yield _Way(gpus[:count], (shares[count - 1],) * count)
 
 
 def _cuts_evenly(job: Job, count: int) -> bool:
@@ -256,9 +263,29 @@ def _share(job: Job, gpu: Gpu) -> int:
 def _budget(seat: _Seat, estimate: VramEstimate) -> int:
     """Bytes the loader may use. A server whose KV pool is a share of what is *left* cannot use the rest of it."""
     fraction, available = seat.job.fraction, seat.way.available
+    if seat.job.split == "layers" and len(seat.way.shares) > 1:
+        available = estimate.total_bytes + _spare_for_layers(seat, estimate)
     if fraction is None or fraction.of == "total":
         return available
     return max(0, available - round(estimate.kv_cache_bytes * (1 / fraction.value - 1)))
+
+
+def _spare_for_layers(seat: _Seat, estimate: VramEstimate) -> int:
+    """Bytes to spare where each GPU holds whole layers; negative is what is missing.
+
+    The embedding is on the first GPU and the head on the last; scratch and the CUDA context are on each. What is left
+    of a GPU beside its layers is no use to the others. All layers count as equal.
+    """
+    job, shares = seat.job, seat.way.shares
+    embedding = 0 if job.engine_at.embedding_in_ram else min(embedding_bytes(job.shape), estimate.weights_bytes)
+    head = min(head_bytes(job.quant, job.shape), estimate.weights_bytes - embedding)
+    layer = max(1, estimate.weights_bytes + estimate.kv_cache_bytes - embedding - head) / job.shape.num_hidden_layers
+    beside = (estimate.scratch_bytes + estimate.cuda_context_bytes) / len(shares)
+    rooms = [share - beside for share in shares]
+    rooms[0] -= embedding
+    rooms[-1] -= head
+    whole = sum(int(room / layer) for room in rooms if room > 0)
+    return int(layer * (whole - job.shape.num_hidden_layers) + sum(room for room in rooms if room < 0))
 
 
 def _largest_context(job: Job, seats: Sequence[_Seat]) -> int:

@@ -72,16 +72,20 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
         body = sum(rows * columns * count for rows, columns, count in layers) * (quant.bpw or quant.bits) / 8
         return rest + round(body + shape.vocab_size * shape.hidden_size * head_bits / 8)
     body_bytes = sum(count * _linear_bytes(quant, rows, columns) for rows, columns, count in layers)
-    return rest + _head_bytes(quant, shape) + body_bytes
+    return rest + head_bytes(quant, shape) + body_bytes
 
 
-def _head_bytes(quant: QuantSpec, shape: ModelShape) -> int:
+def head_bytes(quant: QuantSpec, shape: ModelShape) -> int:
     """The output head: none of its own where it is the embedding, else in 16 bits or quantized like the rest."""
     if shape.tie_word_embeddings and quant.method != "awq":
         return 0
-    if quant.head_bits is None or quant.bits is None:
+    method = METHODS[quant.method] if quant.method else None
+    bits = quant.head_bits or (_DEFAULT_HEAD_BITS if method and method.states_bpw else None)
+    if bits is None and method and method.packs_all:
+        bits = quant.effective_bpw or quant.bits
+    if bits is None or quant.bits is None:
         return embedding_bytes(shape)
-    return _linear_bytes(replace(quant, bits=quant.head_bits, bpw=None), shape.hidden_size, shape.vocab_size)
+    return _linear_bytes(replace(quant, bits=bits, bpw=None), shape.hidden_size, shape.vocab_size)
 
 
 def linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:

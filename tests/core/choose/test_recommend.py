@@ -162,6 +162,25 @@ def test_layer_split_adds_up_unequal_gpus_and_tensor_parallel_takes_equal_shares
     assert best(recommend([gptq(4, None)], unequal, wish("vllm"), TABLE)) == "gptq-4bit--1g-actorder_True"
 
 
+def test_layer_is_not_cut_where_layers_are_dealt_out_to_gpus() -> None:
+    # Three layers of 1.88 GB in 16 bits: on each GPU there is room for one and a half beside scratch and CUDA.
+    wide = ModelShape(3, 8192, 64, 64, 128, 27_000, 1000)
+    branch = gptq(16, None, False, shape=wide, method="none")
+    asked = wish("transformers", context_tokens=64, headroom=NOTHING)
+    alone = recommend([branch], [gpu(80)], asked, TABLE).choices[0].fit
+    assert alone is not None
+    beside = alone.estimate.scratch_bytes + alone.estimate.cuda_context_bytes
+    layer = (alone.estimate.weights_bytes + alone.estimate.kv_cache_bytes) / 3
+
+    def fits(*layers: float) -> bool:
+        machine = [gpu((beside + one * layer) / GIB, index) for index, one in enumerate(layers)]
+        return recommend([branch], machine, asked, TABLE).choices[0].fits
+
+    assert not fits(1.6, 1.6)
+    assert fits(2.1, 1.1)
+    assert fits(1.2, 1.2, 1.2)
+
+
 def test_tensor_parallel_uses_only_as_many_gpus_as_divide_the_heads() -> None:
     three = [gpu(14, index) for index in range(3)]
     answer = recommend([gptq(8, 128, False)], three, wish("vllm", context_tokens=512), TABLE)
