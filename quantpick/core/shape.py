@@ -1,7 +1,7 @@
 """A model's dimensions, in the config's own names."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, Self
 
 from quantpick.core.layer_kinds import (
@@ -90,6 +90,7 @@ class ModelShape:
         query_matrices: 2 where a gate as wide as the queries closes the attention's output.
         expert_hidden_size: width of what an expert takes, where that is not the residual stream; or 0.
         per_layer_embedding: elements of the embeddings that each layer has of its own, or 0.
+        has_images: whether the model has a tower for images, whose memory is not counted.
         doubts: what the config does not say clearly, and what is taken instead, in sentences.
     """
 
@@ -125,6 +126,7 @@ class ModelShape:
     query_matrices: int = 1
     expert_hidden_size: int = 0
     per_layer_embedding: int = 0
+    has_images: bool = field(default=False, compare=False)
     doubts: tuple[str, ...] = ()
 
     @property
@@ -142,7 +144,9 @@ class ModelShape:
         for one in fields(self):
             value, most = getattr(self, one.name), MAX_LAYERS if "layers" in one.name else MAX_DIMENSION
             least = 1 if one.default is MISSING or one.default == 1 else 0
-            if one.name in ("model_type", "tie_word_embeddings", "doubts") or (value is None and one.default is None):
+            if one.name in ("model_type", "tie_word_embeddings", "has_images", "doubts") or (
+                value is None and one.default is None
+            ):
                 continue
             if not is_whole(value, least, 2**60 if one.name in _COUNTS else most):
                 return f"{one.name} is {str(value)[:30]}: a whole number from {least} to {most} is needed"
@@ -227,6 +231,7 @@ class ModelShape:
             if experts > 1
             else 0,
             per_layer_embedding=_per_layer_embedding(config, layers),
+            has_images=isinstance(config.get("vision_config"), Mapping),
             doubts=(*doubts, *recurrent.doubts),
         )
 

@@ -233,6 +233,7 @@ def test_groups_of_heads_give_the_key_value_heads() -> None:
 def test_language_model_of_a_multimodal_config_is_read(name: str) -> None:
     shape = ModelShape.from_config({"model_type": "multi", "vision_config": {"hidden_size": 64}, name: LLAMA})
     assert shape == ModelShape.from_config(LLAMA)
+    assert (shape.has_images, ModelShape.from_config(LLAMA).has_images) == (True, False)
 
 
 def test_states_of_linear_attention_are_counted() -> None:

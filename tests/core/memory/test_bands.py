@@ -10,7 +10,7 @@ from packaging.version import Version
 from quantpick.core.loaders import read as loaders_module
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader
-from quantpick.core.memory.engine import MEASURED_BAND, PUBLISHED_BAND
+from quantpick.core.memory.engine import MEASURED_BAND, PUBLISHED_BAND, UNMEASURED_BAND
 from quantpick.core.memory.engines import EARLIER, ENGINES, engine_at
 from quantpick.core.shape import ModelShape
 
@@ -51,3 +51,9 @@ def test_mixture_of_experts_is_trusted_less_where_dense_models_were_measured() -
     assert engine_at("transformers", "5.17.0").band_for(MIXTURE) == MEASURED_BAND
     for engine in ENGINES.values():
         assert engine.band_for(MIXTURE) >= engine.band_for(DENSE) == engine.band
+
+
+def test_server_that_profiles_with_images_is_trusted_less_where_the_model_has_a_tower_for_them() -> None:
+    seeing = replace(DENSE, has_images=True)
+    assert engine_at("vllm", "0.26.0").band_for(seeing) == UNMEASURED_BAND
+    assert engine_at("exllamav2", "0.3.2").band_for(seeing) == MEASURED_BAND
