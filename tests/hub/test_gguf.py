@@ -258,6 +258,14 @@ def test_types_of_ik_llama_cpp_are_for_it_alone(serve: Serve, loader: str, fits:
     assert fits or {reason.code for reason in choice.reasons} == {"packing"}
 
 
+@pytest.mark.parametrize("loader", ["llama.cpp", "ik_llama.cpp", "ollama"])
+def test_types_that_were_withdrawn_are_for_nobody(serve: Serve, loader: str) -> None:
+    serve({REPO: HubRepo({"main": [gguf("Finch-8B-Q4_0_4_8.gguf", 4.6), gguf("Finch-8B-Q4_0.gguf", 4.6)]})})
+    choices = {choice.branch.name: choice for choice in recommend(REPO, loader=loader, gpus=[GPU]).choices}
+    assert choices["Q4_0"].fits
+    assert {reason.code for reason in choices["Q4_0_4_8"].reasons} == {"packing"}
+
+
 def test_branches_stay_rows_beside_files(serve: Serve) -> None:
     branches = {"main": [gguf("Finch-Q4_K_M.gguf", 4.9)], "4.0bpw": exl2_branch(4, 4_000_000_000)}
     serve({REPO: HubRepo(branches)})

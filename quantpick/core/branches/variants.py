@@ -7,7 +7,7 @@ from typing import Final
 from quantpick.core.gguf.header import BadHeader, read_header
 from quantpick.core.gguf.sets import GgufSet, find_sets
 from quantpick.core.gguf.shape import read_shape
-from quantpick.core.gguf.types import FILE_TYPES, embedding_bits, is_only_for_ik, nominal_bits, nominal_bpw, plain_type
+from quantpick.core.gguf.types import FILE_TYPES, embedding_bits, nominal_bits, nominal_bpw, packing_of, plain_type
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, FileSet, Provenance, QuantSpec
 from quantpick.core.repo import BranchFiles, RepoFile
@@ -55,8 +55,8 @@ def read_variants(files: BranchFiles) -> Variants:
     models: dict[str, list[GgufSet]] = {}
     skipped: dict[str, str] = {}
     for one in sets:
-        if one.problem is not None:
-            skipped[one.name] = one.problem
+        if one.problem is not None or one.goes_with:
+            skipped[one.name] = one.problem or "goes with a model beside it: a draft model, an adapter or the like"
         else:
             models.setdefault(one.model, []).append(one)
     rows: dict[str, Branch] = {}
@@ -90,7 +90,7 @@ class _Model:
 
 
 def _usable(sets: Iterable[GgufSet]) -> list[GgufSet]:
-    return [one for one in sets if one.problem is None]
+    return [one for one in sets if one.problem is None and not one.goes_with]
 
 
 def _known_of(members: Sequence[GgufSet], heads: Mapping[str, bytes]) -> tuple[_Model, list[BranchWarning]]:
@@ -152,7 +152,7 @@ def _row(one: GgufSet, known: _Model, files: BranchFiles, *, alone: bool) -> Bra
             "gguf",
             nominal_bits(kind) or (None if bpw is None else round(bpw, 2)),
             bpw=None if bpw is None else round(bpw, 3),
-            packing="ik_llama.cpp" if is_only_for_ik(kind) else None,
+            packing=packing_of(kind),
             embedding_bits=embedding_bits(kind),
         ),
         commit=files.commit,

@@ -20,7 +20,13 @@ _PART: Final = re.compile(
     r"\.gguf(?:\.part\d{1,3}of\d{1,3}|[-.]split-[a-z]{1,2}|\.part[-_.]?[a-z\d]{1,3})$", re.IGNORECASE
 )
 """Files that were cut without a header of their own: mradermacher ``.gguf.part1of2``, TheBloke ``.gguf-split-a``."""
-_IMATRIX_FLAG: Final = re.compile(r"(?<![a-z0-9])(?:i1|imat|imatrix)(?![a-z0-9])", re.IGNORECASE)
+_IMATRIX_FLAG: Final = re.compile(r"(?<![a-z0-9])(?:i1|imat|imx|imatrix)(?![a-z0-9])", re.IGNORECASE)
+_BESIDE: Final = re.compile(
+    r"(?<![a-z0-9])(?:draft(?:er)?|mtp|nextn|eagle\d?|dflash|speculator|lora|adapter|vocab|control[-_]?vector|cvector)"
+    r"(?![a-z0-9])",
+    re.IGNORECASE,
+)
+"""Words for what goes with a model and is none: what drafts tokens for it, changes to its weights, its vocabulary."""
 
 Role = Literal["weights", "projector", "imatrix", "part", "other"]
 
@@ -36,6 +42,7 @@ class GgufName(NamedTuple):
         file_type: ``Q4_K_M``, ``UD-Q2_K_XL``, in capitals; None where the name has none.
         shard: which of how many files, from 1; None for a single one.
         says_imatrix: whether the name says that an importance matrix was used.
+        says_beside: whether the name has a word for what goes with a model and is none: ``draft``, ``lora``.
     """
 
     role: Role
@@ -44,6 +51,7 @@ class GgufName(NamedTuple):
     file_type: str | None = None
     shard: tuple[int, int] | None = None
     says_imatrix: bool = False
+    says_beside: bool = False
 
 
 def read_name(path: str) -> GgufName:
@@ -51,7 +59,7 @@ def read_name(path: str) -> GgufName:
 
     >>> read_name("Q2/Finch-UD-Q2_K_XL-00001-of-00003.gguf")
     GgufName(role='weights', stem='Finch-UD-Q2_K_XL-of-3', model='Finch', file_type='UD-Q2_K_XL', shard=(1, 3), \
-says_imatrix=False)
+says_imatrix=False, says_beside=False)
     >>> read_name("mmproj-F16.gguf").role, read_name("imatrix.dat").role, read_name("F.Q8_0.gguf.part1of2").role
     ('projector', 'imatrix', 'part')
     """
@@ -84,6 +92,7 @@ says_imatrix=False)
         file_type=None if found is None else found[0].upper().replace("UD_", "UD-"),
         shard=place,
         says_imatrix=_IMATRIX_FLAG.search(stem) is not None,
+        says_beside=_BESIDE.search(stem) is not None,
     )
 
 

@@ -11,8 +11,10 @@ from quantpick.core.repo import RepoFile
 
 MAX_FILES: Final = 10_000
 """GGUF files of one branch: the largest repos have about a thousand. Where there are more, none is looked at."""
-_PROJECTORS: Final = ("F16", "BF16", "Q8_0", "F32")
+_PROJECTORS: Final = ("F16", "FP16", "BF16", "Q8_0", "F32")
 """The types of an mmproj, the one to take first: 16 bits are what it was trained in, and small."""
+_SMALL: Final = 0.5
+"""Of the smallest set of a model: a file that is called a draft or an adapter is one where it is smaller; chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class GgufSet:
         imatrix: True where an importance matrix was used; None where nobody says.
         projectors: the mmproj files that go with it, the one to take first.
         problem: why no loader can open it, or None: words that go on after its name.
+        goes_with: whether it is no model of its own, but goes with one that lies beside it: a draft model, an adapter.
     """
 
     name: str
@@ -36,11 +39,17 @@ class GgufSet:
     imatrix: bool | None = None
     projectors: tuple[RepoFile, ...] = ()
     problem: str | None = None
+    goes_with: bool = False
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the weights."""
         return sum(file.size_bytes for file in self.files)
+
+    @property
+    def stem(self) -> str:
+        """The file's own name, without ending and number."""
+        return read_name(self.paths[0]).stem.partition("-of-")[0]
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -72,7 +81,21 @@ def find_sets(files: Sequence[RepoFile]) -> tuple[GgufSet, ...]:
     for file, name in named:
         if name.role in ("weights", "part"):
             grouped.setdefault((_folder(file.path), name.stem), []).append((file, name))
-    return _told_apart([_one_set(members, projectors, matrix=matrix) for members in grouped.values()])
+    found = [_one_set(members, projectors, matrix=matrix) for members in grouped.values()]
+    return _told_apart(_marked(found))
+
+
+def _marked(sets: Sequence[GgufSet]) -> list[GgufSet]:
+    """The sets; those that go with a model beside them marked, and called by their file's name."""
+    smallest = min((one.size_bytes for one in sets if not _says_beside(one)), default=0)
+    return [
+        replace(one, goes_with=True, name=one.stem) if _says_beside(one) and one.size_bytes < _SMALL * smallest else one
+        for one in sets
+    ]
+
+
+def _says_beside(one: GgufSet) -> bool:
+    return read_name(one.paths[0]).says_beside
 
 
 def find_set(sets: Iterable[GgufSet], wanted: str) -> GgufSet | None:
@@ -146,7 +169,7 @@ def _problem(members: Sequence[tuple[RepoFile, GgufName]]) -> str | None:
 
 def _told_apart(sets: Sequence[GgufSet]) -> tuple[GgufSet, ...]:
     """The sets with names of their own: by type where that is enough, else by file name, else by path."""
-    by_stem = _renamed(sets, lambda one: read_name(one.paths[0]).stem.partition("-of-")[0])
+    by_stem = _renamed(sets, lambda one: one.stem)
     return tuple(_renamed(by_stem, lambda one: one.paths[0].removesuffix(".gguf")))
 
 
@@ -156,7 +179,7 @@ def _renamed(sets: Sequence[GgufSet], other: Callable[[GgufSet], str]) -> list[G
 
 
 def _by_projector(file: RepoFile) -> tuple[int, str]:
-    kind = plain_type(read_name(file.path).file_type or "")
+    kind = read_name(file.path).file_type or ""
     return (_PROJECTORS.index(kind) if kind in _PROJECTORS else len(_PROJECTORS)), file.path
 
 

@@ -149,6 +149,22 @@ def is_only_for_ik(file_type: str) -> bool:
     return _ONLY_IK.fullmatch(plain_type(file_type)) is not None
 
 
+_WITHDRAWN: Final = re.compile(r"(?:Q4_0|IQ4_NL)_(?:4_4|4_8|8_8)")
+"""Types that llama.cpp read until November 2024, for ARM: "REMOVED, use Q4_0 with runtime repacking" in ``ggml.c``."""
+
+
+def packing_of(file_type: str) -> str | None:
+    """What reads a file type where llama.cpp of today does not, as `QuantSpec.packing`; None where it does.
+
+    >>> packing_of("IQ4_KS"), packing_of("Q4_0_4_4"), packing_of("Q4_0")
+    ('ik_llama.cpp', 'Q4_0_4_4, which llama.cpp no longer reads', None)
+    """
+    if is_only_for_ik(file_type):
+        return "ik_llama.cpp"
+    is_withdrawn = _WITHDRAWN.fullmatch(plain_type(file_type)) is not None
+    return f"{plain_type(file_type)}, which llama.cpp no longer reads" if is_withdrawn else None
+
+
 def nominal_bits(file_type: str) -> int | None:
     """The whole number of bits that a file type is called by; None where its name has none.
 

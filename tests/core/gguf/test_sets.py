@@ -66,6 +66,32 @@ def test_matrix_and_projector_are_no_sets_and_are_told() -> None:
     assert [file.path for file in found[1].projectors] == ["mmproj-X-f16.gguf", "mmproj-X-f32.gguf"]
 
 
+def test_what_goes_with_a_model_is_called_by_its_file_and_takes_no_name_away() -> None:
+    files = [RepoFile("X-70B-Q4_K_M.gguf", 42_000, ""), RepoFile("X-70B-Q8_0.gguf", 75_000, "")]
+    beside = ["X-70B-draft-0.5B-Q8_0", "X-70B-MTP-Q4_K_M", "X-eagle3-F16", "X-lora-f16", "ggml-vocab-x"]
+    found = find_sets([*files, *(RepoFile(f"{name}.gguf", 1_000, "") for name in beside)])
+    assert [one.name for one in found if not one.goes_with] == ["Q4_K_M", "Q8_0"]
+    assert [one.name for one in found if one.goes_with] == beside
+    assert find_set(found, "q8_0") is found[1]
+    assert find_set(found, "X-70B-draft-0.5B-Q8_0") is found[2]
+
+
+def test_model_that_is_called_a_draft_is_a_model_where_no_other_lies_beside_it() -> None:
+    assert [(one.name, one.goes_with) for one in sets("X-DRAFT-0.6B-Q8_0.gguf", "X-DRAFT-0.6B-Q4_0.gguf")] == [
+        ("Q8_0", False),
+        ("Q4_0", False),
+    ]
+    whole = find_sets([RepoFile("X-MTP-Q8_0.gguf", 9_000, ""), RepoFile("X-Q8_0.gguf", 8_500, "")])
+    assert not any(one.goes_with for one in whole), "a file with the layers that predict further tokens"
+
+
+def test_projector_in_16_bits_comes_first_and_f16_before_bf16() -> None:
+    found = sets("X-Q8_0.gguf", *(f"mmproj-{kind}.gguf" for kind in ("BF16", "F32", "F16", "Q8_0")))
+    assert [file.path for file in found[0].projectors] == [
+        f"mmproj-{kind}.gguf" for kind in ("F16", "BF16", "Q8_0", "F32")
+    ]
+
+
 def test_imatrix_is_known_from_the_name_and_from_types_that_need_it() -> None:
     flags = {path: sets(path)[0].imatrix for path in ("X.i1-Q4_K_M.gguf", "X.Q4_K_M.gguf", "X-IQ2_XS.gguf")}
     assert flags == {"X.i1-Q4_K_M.gguf": True, "X.Q4_K_M.gguf": None, "X-IQ2_XS.gguf": True}
