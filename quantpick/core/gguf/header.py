@@ -24,6 +24,7 @@ _MAX_WEIGHTS: Final = 2**50
 _VERSIONS: Final = (2, 3)
 
 _STRING: Final = 8
+_LENGTH: Final = struct.Struct("<Q")
 _ARRAY: Final = 9
 _NUMBERS: Final[Mapping[int, str]] = {
     0: "B",
@@ -165,8 +166,7 @@ def _read_array(reader: "_Reader", key: str, values: dict[str, Value], lengths: 
     if count * least > len(reader.data) - reader.at:
         raise _Ended
     if kind == _STRING:
-        for _ in range(count):
-            reader.string()
+        reader.skip_strings(count)
     elif count <= MAX_LISTED:
         values[key] = reader.numbers(_NUMBERS[kind], count)
     else:
@@ -207,6 +207,17 @@ class _Reader:
         if self.at + count > len(self.data):
             raise _Ended
         self.at += count
+
+    def skip_strings(self, count: int) -> None:
+        """Strings one after the other, of which nothing is kept: a vocabulary has a hundred thousand."""
+        data, at, end, length_at = self.data, self.at, len(self.data), _LENGTH.unpack_from
+        read = 0
+        while read < count and at + 8 <= end:
+            at += 8 + length_at(data, at)[0]
+            read += 1
+        self.skip(at - self.at)
+        if read < count:
+            raise _Ended
 
     def number(self, kind: str) -> int | float | bool:
         return self.numbers(kind, 1)[0]
