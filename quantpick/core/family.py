@@ -93,6 +93,19 @@ def base_of(repo_id: str, said: Descent) -> str | None:
     return said.models[0] if len(said.models) == 1 else None
 
 
+def base_of_named(repo_id: str, named: Sequence[Relative]) -> str | None:
+    """The model of a repo of quantizations where nobody says it: the base of the repos that its card names.
+
+    It has to be called like the repo; None where none is, or several are.
+
+    >>> base_of_named("q/F7-GPTQ", [Relative(repo_id="q/F7-AWQ", descent=Descent("quantized", ("o/F7",)))])
+    'o/F7'
+    """
+    bases = {one.descent.models[0] for one in named if len(one.descent.models) == 1}
+    alike_ones = [base for base in bases if _is_named_like(repo_id, base) and base.casefold() != repo_id.casefold()]
+    return alike_ones[0] if len(alike_ones) == 1 else None
+
+
 def why_not(one: Relative, base: str) -> str | None:
     """Why a repo does not hold quantizations of just this model; None where it does.
 

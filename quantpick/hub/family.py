@@ -13,7 +13,7 @@ from typing import Any, Final
 from huggingface_hub import constants
 
 from quantpick.core import repo
-from quantpick.core.family import MAX_REPOS, QUANTIZED, Descent, Relative, base_of, choose, why_not
+from quantpick.core.family import MAX_REPOS, QUANTIZED, Descent, Relative, base_of, base_of_named, choose, why_not
 from quantpick.core.methods import Method
 from quantpick.core.repo import Refused, RepoFacts
 from quantpick.core.target import Target
@@ -75,7 +75,7 @@ def survey_family(
     others = [one for one in dict.fromkeys(named) if one.casefold() != own.casefold()][:MAX_REPOS]
     answer = _ask(client, Cache(own), own, said, others)
     descent = answer.own.descent if answer.own is not None and answer.own.descent.models else said
-    base = base_of(own, descent)
+    base = base_of(own, descent) if descent.models else base_of_named(own, answer.named) or own
     left_out = {name: reason for name, reason in answer.missing.items() if name.casefold() != str(base).casefold()}
     if base is None:
         return FamilyFacts(base_model=None, left_out=left_out)

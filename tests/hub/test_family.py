@@ -227,6 +227,18 @@ def test_named_by_the_card_and_listed_by_nobody_is_judged_where_the_hub_says_wha
     assert "no-family" in {warning.code for warning in answer.warnings}
 
 
+def test_card_that_says_no_base_has_that_of_the_repos_it_names(serve: Serve) -> None:
+    named = ("pub/Finch-7B-GGUF", "odd/Wren-7B-GGUF")
+    links = "".join(f"* [{name}](https://huggingface.co/{name})\n" for name in named)
+    old = HubFile.small("README.md", f"# Finch 7B - GPTQ\n\n## Repositories available\n\n{links}")
+    wren = gguf_repo(base="orig/Wren-7B", tags=("gguf", "base_model:quantized:orig/Wren-7B"))
+    serve({OWN: HubRepo({"main": [*gptq(4, 4_160_000_000), old]}), named[0]: gguf_repo(), named[1]: wren})
+    family = recommend(OWN, family=True, loader="llama.cpp", gpus=[GPU]).family
+    assert family is not None
+    assert (family.base_model, family.repos) == (BASE, (OWN, "pub/Finch-7B-GGUF"))
+    assert "made from orig/Wren-7B" in family.left_out["odd/Wren-7B-GGUF"]
+
+
 def test_made_from_several_models_has_no_family(serve: Serve) -> None:
     several = (*QUANTIZED, "base_model:quantized:other/Wren-7B")
     serve({**repos(), OWN: own(tags=several)})
