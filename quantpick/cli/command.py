@@ -57,7 +57,11 @@ COMMANDS: Final = {
 }
 """Each command's module, function and line in the help."""
 
-_EXCLUSIVE: Final = (("vram", "gpu", "gpu_index"), ("card", "repo"))
+_EXCLUSIVE: Final = (
+    ("vram", "gpu", "gpu_index"),
+    ("card", "repo"),
+    *(("family", other) for other in ("card", "revision", "file")),
+)
 """Options that answer the same question: one that was typed drops those that the environment sets."""
 
 YES: Final = ("1", "true", "yes", "on")

@@ -321,6 +321,18 @@ def test_download_chooses_among_the_family_too(
         recommend(card=tmp_path / "README.md", family=True, gpus=[GPU])
 
 
+def test_family_of_the_environment_gives_way_to_what_is_typed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(_tiny())
+    monkeypatch.setenv("QUANTPICK_FAMILY", "1")
+    argv = ["--loader", "llama.cpp", "--vram", "24GiB"]
+    assert main(["recommend", OWN, *argv, "-q"]) == 0
+    assert capsys.readouterr().out == "pub/Finch-7B-GGUF:Q8_0\n"
+    assert main(["download", OWN, "--revision", "main", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["repo_id"] == OWN
+
+
 def _asked(hub: FaultyHub) -> bool:
     return "/api/models" in hub.paths()
 
