@@ -1,5 +1,6 @@
 """What one repo holds, read step by step: from the cache first, then from the Hub, many requests at once."""
 
+import hashlib
 import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -35,6 +36,8 @@ class Reader:
         self._trees: dict[str, tuple[RepoFile, ...]] = {}
         self._refused: dict[str, str] = {}
         self._texts: dict[str, str] = {}
+        self._false: set[str] = set()
+        """The small files, by git's hash, in whose place the Hub sends something else."""
         self._heads: dict[str, bytes] = {}
         self._card: str | None = None
 
@@ -42,16 +45,33 @@ class Reader:
         """Everything of the wanted branches, and the card of the main one."""
         commits = set(wanted.values())
         at_once(self.lists(refs.branches.get("main"), commits))
-        unread = {name: self._refused[commit] for name, commit in wanted.items() if commit in self._refused}
-        if unread and len(unread) == len(wanted):
-            raise nonsense(self._repo_id, "branch `{}` {}".format(*next(iter(unread.items()))))
-        wanted = {name: commit for name, commit in wanted.items() if name not in unread}
+        unread, wanted = self._sorted_out(wanted)
         self._require("file list", [name for name, commit in wanted.items() if commit not in self._trees])
 
         at_once(self.contents(commits))
+        more, wanted = self._sorted_out(wanted)
+        unread |= more
         dumb = {commit for commit in wanted.values() if any(self._unread(commit))}
         self._require("config", [name for name, commit in wanted.items() if commit in dumb])
         return self.facts(target, refs, wanted, unread)
+
+    def _sorted_out(self, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The branches about which the Hub says what cannot be, each with the reason, and the others.
+
+        Raises:
+            HubError: there are no others.
+        """
+        unread = {name: reason for name, commit in wanted.items() if (reason := self._why_refused(commit))}
+        if unread and len(unread) == len(wanted):
+            raise nonsense(self._repo_id, "branch `{}` {}".format(*next(iter(unread.items()))))
+        return unread, {name: commit for name, commit in wanted.items() if name not in unread}
+
+    def _why_refused(self, commit: str) -> str | None:
+        small = _worth_reading(self._trees.get(commit, ()))
+        false = next((file.path for file in small if file.blob_sha1 in self._false), None)
+        return self._refused.get(commit) or (
+            None if false is None else f"is sent with a `{false}` that is not the one in its file list"
+        )
 
     def lists(self, main: str | None, commits: Iterable[str]) -> list[Job]:
         """What reads the card of the main branch and the file lists of some commits."""
@@ -144,7 +164,8 @@ class Reader:
             return
         files = self._cache.tree(commit)
         if files is None:
-            self._card = self._fetched(commit, _CARD)
+            content = self._fetched(commit, _CARD)
+            self._card = None if content is None else _decoded(content)
         for file in files or ():
             if file.path == _CARD:
                 self._read_file(commit, file)
@@ -152,9 +173,11 @@ class Reader:
 
     def _read_file(self, commit: str, file: RepoFile) -> None:
         kept = self._cache.file(file.blob_sha1)
-        text = self._fetched(commit, file.path) if kept is None else _decoded(kept)
-        if text is not None or self._client is not None:
-            self._texts[file.blob_sha1] = text or ""
+        content = self._fetched(commit, file.path) if kept is None else kept
+        if content is not None and not _is(content, file):
+            self._false.add(file.blob_sha1)
+        elif content is not None or self._client is not None:
+            self._texts[file.blob_sha1] = _decoded(content or b"")
 
     def _read_head(self, commit: str, file: RepoFile) -> None:
         """The first bytes of a large file. Without them it is listed all the same, so offline they may be missing."""
@@ -166,13 +189,12 @@ class Reader:
         if head is not None:
             self._heads[file.identity] = head
 
-    def _fetched(self, commit: str, path: str) -> str | None:
+    def _fetched(self, commit: str, path: str) -> bytes | None:
         """A small file from the Hub; None offline, and where there is none."""
         content = None if self._client is None else self._client.text(self._repo_id, commit, path)
-        if content is None:
-            return None
-        self._cache.keep_file(content)
-        return _decoded(content)
+        if content is not None:
+            self._cache.keep_file(content)
+        return content
 
     def _require(self, what: str, branches: Sequence[str]) -> None:
         """Complain of the branches whose facts are not there; online none is."""
@@ -205,6 +227,13 @@ def at_once(jobs: Sequence[Job]) -> None:
         thread.join()
     if errors:
         raise errors[0]
+
+
+def _is(content: bytes, file: RepoFile) -> bool:
+    """Whether a content is that of a file."""
+    if file.sha256 is not None:
+        return hashlib.sha256(content).hexdigest() == file.sha256
+    return blob_sha1(content) == file.blob_sha1
 
 
 def _decoded(content: bytes) -> str:

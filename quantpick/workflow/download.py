@@ -186,10 +186,12 @@ def _fetch(
     )
     started = time.monotonic()
     try:
-        with layout.claimed(Waiting(line.patience.stop, options.retry_for_s, counters.wait_for), result.files):
+        waiting = Waiting(line.patience.stop, options.retry_for_s, counters.wait_for)
+        with layout.claimed(waiting, result.files):
             line.patience.fresh()
             check_disk(places, places[0].final.parent)
-            layout.begun(result.files)
+            layout.begun(result.files, waiting)
+            line.patience.fresh()
             fetched = fetch_branch(layout, places, line, options.transport, counters)
             layout.finished(result.files)
     except (Stopped, Interrupted) as stopped:

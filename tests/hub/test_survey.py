@@ -295,6 +295,17 @@ def test_config_with_a_missing_comma_leaves_name_and_card(serve: Serve) -> None:
     assert ("unread-config", "4.0bpw") in [(warning.code, warning.branch) for warning in table.warnings]
 
 
+def test_config_that_is_not_the_listed_one_leaves_its_branch_out(serve: Serve) -> None:
+    repo = exl2_repo()
+    hub = serve({REPO: repo})
+    hub.faults.append(Fault(f"{repo.commit('3.5bpw')}/config.json", Response(200, b'{"model_type": "llama"}')))
+    table = list_branches(REPO)
+    assert [branch.name for branch in table.branches] == ["4.25bpw", "exp/6.0bpw"]
+    assert [(warning.code, warning.branch) for warning in table.warnings][-1] == ("refused-branch", "3.5bpw")
+    with pytest.raises(HubError, match=r"`config\.json` that is not the one in its file list"):
+        list_branches(f"{REPO}:3.5bpw")
+
+
 def test_card_that_is_not_utf8_is_read(serve: Serve) -> None:
     card = HubFile.small("README.md", "# Modèle\n".encode("latin-1"))
     serve({REPO: HubRepo({"main": [card], "4.0bpw": exl2_branch(4, 4 * 10**9)})})

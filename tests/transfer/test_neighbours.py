@@ -151,6 +151,28 @@ def test_file_of_the_users_own_is_not_overwritten_without_a_word(world: Make, tm
     assert "mine" not in (folder / "config.json").read_text()
 
 
+def test_large_file_of_the_users_own_that_only_has_the_size_is_not_overwritten_either(
+    world: Make, tmp_path: Path
+) -> None:
+    one = world()
+    folder = tmp_path / "model"
+    folder.mkdir()
+    with (folder / "model.safetensors").open("wb") as mine:
+        mine.write(b"mine")
+        mine.truncate(SIZE)
+    argv = ["download", REPO, "--revision", BRANCH, "--local-dir", str(folder), "-q"]
+    refused = one.run(*argv)
+    assert refused.returncode == 2
+    assert "model.safetensors" in refused.stderr
+    with (folder / "model.safetensors").open("rb") as mine:
+        assert mine.read(4) == b"mine"
+    assert [path for path in one.hub.paths("/resolve/") if "docs" in path] == [], "nothing was fetched before"
+    one.weights.replace(folder / "model.safetensors")
+    one.weights.write_bytes(b"")
+    assert one.run(*argv).returncode == 0, "the very same file is no stranger"
+    assert one.cdn.sent_bytes == 0
+
+
 def test_verify_repairs_what_is_broken_and_touches_nothing_else(world: Make, tmp_path: Path) -> None:
     one = world()
     folder = tmp_path

@@ -18,7 +18,6 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 from quantpick.core.repo import BranchFiles, RepoFile
-from quantpick.core.units import MIB
 from quantpick.errors import DiskError, UsageError
 from quantpick.files import (
     TEMPORARY,
@@ -30,7 +29,7 @@ from quantpick.files import (
     writer_of,
 )
 from quantpick.transfer.disk.hashing import file_matches
-from quantpick.transfer.disk.locks import Waiting, held
+from quantpick.transfer.disk.locks import Interrupted, Waiting, held
 from quantpick.transfer.disk.records import (
     NOTES,
     RECORD,
@@ -46,8 +45,6 @@ from quantpick.transfer.disk.trouble import disk_errors
 PARTIAL: Final = ".quantpick.incomplete"
 """Not ``.incomplete`` alone: huggingface_hub before 1.18 takes such a file's size for its progress."""
 FOLDER_LOCK: Final = Path(".cache", "huggingface", "quantpick.lock")
-_LOOKED_AT_BYTES: Final = 64 * MIB
-"""Chosen: a file of the user's up to this size is hashed before anything is fetched, to see whether it is the same."""
 _ABANDONED_S: Final = 10.0
 """Chosen: what a process that is not seen here, perhaps on another machine, writes so long is left by a dead one."""
 _MAX_NAME_BYTES: Final = 255
@@ -96,8 +93,8 @@ class Layout(Protocol):
     def claimed(self, waiting: Waiting, files: Sequence[RepoFile]) -> contextlib.AbstractContextManager[None]:
         """The right to change what is there of the files, for as long as the block runs."""
 
-    def begun(self, files: Sequence[RepoFile]) -> None:
-        """Note what is going to be there."""
+    def begun(self, files: Sequence[RepoFile], waiting: Waiting) -> None:
+        """Note what is going to be there; to look at what is may take a while."""
 
     def placed(self, file: RepoFile) -> None:
         """Note that the file is there, complete."""
@@ -183,7 +180,7 @@ class CacheLayout:
         check_links(self._repo.parent, [".locks/x/x", f".locks/{self._repo.name}/x"])
         return contextlib.nullcontext()
 
-    def begun(self, files: Sequence[RepoFile]) -> None:
+    def begun(self, files: Sequence[RepoFile], waiting: Waiting) -> None:
         """Nothing: until the branch is whole its name means what it meant."""
 
     def placed(self, file: RepoFile) -> None:
@@ -263,11 +260,12 @@ class FolderLayout:
             self._check_branch()
             yield
 
-    def begun(self, files: Sequence[RepoFile]) -> None:
+    def begun(self, files: Sequence[RepoFile], waiting: Waiting) -> None:
         """Note which branch is coming here, beside what is there of it already.
 
         Raises:
             UsageError: a file of the user's own would be overwritten.
+            Interrupted: instead of looking at one.
             DiskError: it cannot be noted.
         """
         record = self.path / RECORD
@@ -275,7 +273,7 @@ class FolderLayout:
         notes = {note.path: note.etag for note in read_notes(self.path)}
         known = {file.path: file.identity for file in before.files} if before else notes
         if not self._force:
-            self._check_strangers(files, {*notes, *known})
+            self._check_strangers(files, {*notes, *known}, waiting)
         now = {file.path: file for file in self._branch.files}
         still = [now[path] for path, etag in known.items() if path in now and now[path].identity == etag]
         chosen = {file.path for file in files}
@@ -320,18 +318,22 @@ class FolderLayout:
         if other is not None:
             raise UsageError(f"`{self.path}` holds files of commit {other}, not of `{self._branch.name}`", hint=hint)
 
-    def _check_strangers(self, files: Sequence[RepoFile], known: set[str]) -> None:
-        """See that no file of the user's own is overwritten.
+    def _check_strangers(self, files: Sequence[RepoFile], known: set[str], waiting: Waiting) -> None:
+        """See that no file of the user's own is overwritten: one of the right size is read, however large.
 
         Raises:
             UsageError: one would be.
+            Interrupted: instead of reading on.
         """
         for file in files:
             path = self.path / file.path
             if file.path in known or path.is_symlink() or not path.is_file():
                 continue
-            size_bytes = path.stat().st_size
-            same = size_bytes == file.size_bytes and (size_bytes > _LOOKED_AT_BYTES or file_matches(path, file))
+            waiting.say(f"`{path}` is there, and is compared with the Hub's")
+            same = path.stat().st_size == file.size_bytes and file_matches(path, file, stop=waiting.stop)
+            waiting.say(None)
+            if waiting.stop.is_set():
+                raise Interrupted
             if not same:
                 raise UsageError(
                     f"`{path}` exists and does not belong to `{self._branch.name}`",
