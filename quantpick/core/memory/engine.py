@@ -101,6 +101,7 @@ class Engine:
         has_settings: whether it is started with `ServerSettings`.
         graphs_budgeted: for which models it counts a guess of its CUDA graphs into its budget.
         large_defaults: whether it takes larger settings on large GPUs.
+        state_per_sequence: whether its cache is to hold the states of as many sequences as may run.
     """
 
     scratch: Callable[[Load], int]
@@ -119,6 +120,7 @@ class Engine:
     has_settings: bool = False
     graphs_budgeted: Literal["none", "mixtures", "all"] = "none"
     large_defaults: bool = False
+    state_per_sequence: bool = False
 
     def band_for(self, shape: ModelShape) -> float:
         """How much more than the estimate a model may need, as a share."""

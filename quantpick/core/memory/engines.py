@@ -279,8 +279,11 @@ def _vllm_with_windows(
     scratch: Callable[[Load], int],
     graphs: Callable[[Load], int],
     budgeted: Literal["none", "mixtures", "all"] = "none",
+    *,
+    state_per_sequence: bool = True,
 ) -> Engine:
     return Engine(
+        state_per_sequence=state_per_sequence,
         scratch=scratch,
         graphs=graphs,
         graphs_budgeted=budgeted,
@@ -293,6 +296,7 @@ def _vllm_with_windows(
 
 
 _VLLM_0_26: Final = Engine(
+    state_per_sequence=True,
     scratch=vllm_scratch,
     graphs=vllm_graphs,
     graphs_budgeted="mixtures",
@@ -370,8 +374,8 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ("0.8", Engine(scratch=vllm_v0_scratch, graphs=vllm_v0_graphs, **_VLLM)),
         ("0.9", Engine(scratch=vllm_v1_scratch, graphs=vllm_v1_graphs, large_defaults=True, **_VLLM)),
         ("0.10", Engine(scratch=vllm_v1_scratch, graphs=vllm_v1_graphs, large_defaults=True, latent=True, **_VLLM)),
-        ("0.11", _vllm_with_windows(vllm_v1_scratch, vllm_v1_graphs)),
-        ("0.20", _vllm_with_windows(vllm_v1_scratch, vllm_graphs)),
+        ("0.11", _vllm_with_windows(vllm_v1_scratch, vllm_v1_graphs, state_per_sequence=False)),
+        ("0.20", _vllm_with_windows(vllm_v1_scratch, vllm_graphs, state_per_sequence=False)),
         ("0.22", _vllm_with_windows(vllm_v1_scratch, vllm_graphs, "all")),
         ("0.26", _vllm_with_windows(vllm_scratch, vllm_graphs, "mixtures")),
         ("0.27", _VLLM_0_26),

@@ -10,7 +10,7 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.memory.cuda_context import cuda_context_bytes
 from quantpick.core.memory.engine import Load, ServerSettings
 from quantpick.core.memory.engines import engine_at
-from quantpick.core.memory.kv_cache import kv_cache_bytes
+from quantpick.core.memory.kv_cache import kv_cache_bytes, state_pool_bytes
 from quantpick.core.memory.weights import embedding_bytes, embedding_in_ram_bytes, weights_file_size
 from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
@@ -128,6 +128,8 @@ def estimate(
         latent=model.latent,
     )
     cache = round(batch * each * spread.kv_copies(shape))
+    if model.state_per_sequence and not settings.enforce_eager:
+        cache = max(cache, state_pool_bytes(shape, settings.max_num_seqs, kv_bytes_per_element))
     graphs = spread.gpus * model.graphs(load)
     scratch = max(spread.gpus * model.scratch(load) + graphs, twice)
     return VramEstimate(

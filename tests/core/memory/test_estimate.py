@@ -24,7 +24,23 @@ DEEPSEEK_V2_LITE = ModelShape(
     qk_rope_head_dim=64, v_head_dim=128,
 )  # fmt: skip
 GEMMA_2_9B = replace(ModelShape(42, 3584, 16, 8, 256, 14336, 256000, True), sliding_window=4096, num_sliding_layers=21)
-SHAPES = [CODELLAMA_34B, LLAMA_30B, MISTRAL_7B, QWEN2_1_5B, DEEPSEEK_V2_LITE, GEMMA_2_9B]
+QWEN35_27B = ModelShape(
+    64, 5120, 24, 4, 256, 17408, 248320, num_state_layers=48, state_elements=39714816, recurrent_weights=5566709760,
+    query_matrices=2, has_images=True,
+)  # fmt: skip
+NEMOTRON_3_NANO = ModelShape(
+    52, 2688, 32, 2, 128, 1856, 131072, mlp_matrices=2, num_local_experts=128, num_experts_per_tok=6,
+    shared_intermediate_size=3712, num_state_layers=46, state_elements=12435456, num_bare_layers=23, num_mlp_layers=23,
+    recurrent_weights=890_265_600,
+)  # fmt: skip
+GEMMA_4_E4B = ModelShape(
+    42, 2560, 8, 2, 256, 10240, 262144, True, sliding_window=512, num_sliding_layers=20, num_state_layers=18,
+    full_kv_elements=2048, per_layer_embedding=2818572288,
+)  # fmt: skip
+SHAPES = [
+    CODELLAMA_34B, LLAMA_30B, MISTRAL_7B, QWEN2_1_5B, DEEPSEEK_V2_LITE, GEMMA_2_9B, QWEN35_27B, NEMOTRON_3_NANO,
+    GEMMA_4_E4B,
+]  # fmt: skip
 
 
 def allocated(need: VramEstimate) -> float:

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantpick.core.memory.kv_cache import CHUNK_TOKENS, kv_cache_bytes
+from quantpick.core.memory.engine import ServerSettings
+from quantpick.core.memory.estimate import estimate
+from quantpick.core.memory.kv_cache import CHUNK_TOKENS, kv_cache_bytes, state_pool_bytes
+from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
 DEEPSEEK_V3 = ModelShape.from_config(
@@ -64,3 +67,40 @@ def test_more_tokens_never_need_less_and_saving_never_costs(shape: ModelShape, t
     saved = kv_cache_bytes(shape, tokens, 2.0, windowed=True, latent=True)
     assert saved <= full
     assert saved <= kv_cache_bytes(shape, tokens + more, 2.0, windowed=True, latent=True)
+
+
+def test_server_that_captures_its_decoding_holds_a_state_for_each_sequence_that_may_run() -> None:
+    hybrid = ModelShape(64, 5120, 24, 4, 256, 17408, 248320, num_state_layers=48, state_elements=39714816)
+    dense = ModelShape(64, 5120, 24, 4, 256, 17408, 248320)
+
+    def cache(shape: ModelShape, sequences: int, *, eager: bool = False, version: str | None = None) -> int:
+        settings = ServerSettings(max_num_seqs=sequences, enforce_eager=eager)
+        return estimate(
+            QuantSpec("awq", 4, 128), shape, engine="vllm", context_tokens=4096, settings=settings, version=version
+        ).kv_cache_bytes
+
+    assert cache(hybrid, 256) == state_pool_bytes(hybrid, 256, 2.0) > 12 * 2**30
+    assert cache(hybrid, 256) > cache(hybrid, 16) > cache(hybrid, 1)
+    assert cache(hybrid, 256, eager=True) == cache(hybrid, 256, version="0.17") == cache(hybrid, 1)
+    assert cache(dense, 256) == cache(dense, 1)
+
+
+def test_states_take_what_was_left_where_a_server_counted_their_blocks() -> None:
+    # Qwen3.6-27B-FP8 at 0.95 of an H100's 79.18 GiB found 856 blocks (vllm-project/recipes #551).
+    hybrid = ModelShape(
+        64, 5120, 24, 4, 256, 17408, 248320, num_state_layers=48, state_elements=39714816,
+        recurrent_weights=5_566_709_760, query_matrices=2,
+    )  # fmt: skip
+    in_16_bits = 2 * 2 * 248320 * 5120 + 460_000_000 * 2  # embedding, head and vision tower
+    files = in_16_bits + (27_781_427_952 - in_16_bits // 2)
+    need = estimate(
+        QuantSpec("fp8", 8),
+        hybrid,
+        engine="vllm",
+        context_tokens=4096,
+        weights_file_bytes=files,
+        settings=ServerSettings(max_num_batched_tokens=8192, max_num_seqs=1024),
+    )
+    beside = need.weights_bytes + need.scratch_bytes - need.graph_bytes
+    left = 0.95 * 79.18 * 2**30 - beside
+    assert state_pool_bytes(hybrid, 856, 2.0) == pytest.approx(left, rel=0.03)
