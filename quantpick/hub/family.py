@@ -112,8 +112,9 @@ class _Answer:
         for entry in answer[:MAX_LISTED] if isinstance(answer, list) else ():
             one = read_relative(entry)
             if not isinstance(one, Refused):
-                # Where an entry says no more, the question that it answers does.
-                found.append(one if one.descent.models else replace(one, descent=Descent(QUANTIZED, (base,))))
+                # Where an entry says nothing, the question that it answers does.
+                says = one.descent.models or one.tags
+                found.append(one if says else replace(one, descent=Descent(QUANTIZED, (base,))))
         return found, isinstance(answer, list)
 
 

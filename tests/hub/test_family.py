@@ -280,6 +280,28 @@ def test_document_is_as_the_schema_says_and_names_each_repo(serve: Serve, capsys
     ) in kinds
 
 
+def test_list_that_was_not_filtered_brings_no_other_models(serve: Serve) -> None:
+    """A mirror that takes no notice of the question: what says of itself what it is is believed, not the question."""
+    hub = serve({**repos(), "odd/Wren-7B-GGUF": gguf_repo(tags=("gguf", "license:mit"))})
+    entries = [{"id": "odd/Wren-7B-GGUF", "tags": ["gguf", "license:mit"]}, {"id": "pub/Finch-7B-GGUF"}]
+    hub.faults.append(Fault("^/api/models$", Response.of_json(entries)))
+    family = recommend(OWN, family=True, loader="llama.cpp", gpus=[GPU]).family
+    assert family is not None
+    assert family.repos == (OWN, "pub/Finch-7B-GGUF")
+    assert "nobody says" in family.left_out["odd/Wren-7B-GGUF"]
+
+
+def test_screen_says_how_many_repos_there_are_and_with_why_which_were_left_out(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve({**repos(), "odd/Finch-7B-abliterated-GGUF": gguf_repo()})
+    argv = ["recommend", OWN, "--family", "--loader", "llama.cpp", "--vram", "24GiB"]
+    assert main(argv) == 0
+    assert f"2 repos of {BASE}; left out: 1, --why says why" in capsys.readouterr().out
+    assert main([*argv, "--why"]) == 0
+    assert "called `abliterated`" in capsys.readouterr().out
+
+
 def test_next_commands_name_the_right_repo(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     serve(repos())
     assert main(["recommend", OWN, "--family", "--loader", "llama.cpp", "--vram", "24GiB"]) == 0

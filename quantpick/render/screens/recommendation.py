@@ -68,6 +68,7 @@ def recommendation_page(
         )
     elif rejected and not brief:
         page.append(Line(f"{_counted(rejected)}: --why says more", "dim"))
+    page += _family(answer, why_all=why_all) if not brief else []
     return page
 
 
@@ -209,6 +210,21 @@ def _bar(fit: Fit) -> tuple[Segment, ...]:
     if fit.spare_bytes < 0:
         return (*bar, (_BEYOND[0], _BEYOND[1]))
     return (*bar, (_SPARE[0] * (BAR_CELLS - filled), _SPARE[1]))
+
+
+def _family(answer: Recommendation, *, why_all: bool) -> list[Block]:
+    """Whose quantizations were judged, and which repos were not."""
+    family = answer.family
+    if family is None:
+        return []
+    of = "" if family.base_model is None else f" of {family.base_model}"
+    count = f"{len(family.repos)} repo{'' if len(family.repos) == 1 else 's'}{of}"
+    if not family.left_out or not why_all:
+        more = f"; left out: {len(family.left_out)}, --why says why" if family.left_out else ""
+        return [Line(count + more, "dim")]
+    rows = [Row(["", repo_id, reason]) for repo_id, reason in family.left_out.items()]
+    grid = Grid((Column(""), Column(""), Column("")), rows, prose=True)
+    return phrases.gap([Line(f"{count}, and not these", "bold"), grid])
 
 
 def _counted(rejected: Sequence[Choice]) -> str:
