@@ -192,8 +192,9 @@ def _across_formats(ranked: Sequence[Choice], wish: Wish, metric: str | None) ->
 
 
 def _common_metric(fitting: Sequence[Choice]) -> str | None:
-    """The first metric that the card gives for each of several branches, measured against the same thing."""
-    if len(fitting) < 2:
+    """The first metric that one card gives for each of several branches, measured against the same thing."""
+    cards = {choice.branch.repo_id(None) for choice in fitting}
+    if len(fitting) < 2 or len(cards) > 1:
         return None
     for metric in RANKING_METRICS:
         said = [choice.branch.quality.get(metric) for choice in fitting]

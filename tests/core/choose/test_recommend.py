@@ -494,3 +494,20 @@ def test_mmproj_takes_memory_where_it_is_asked_for() -> None:
     assert judged(row, mmproj=False).choices[0].fit == blind
     assert {one.code for one in judged(row, mmproj=True).warnings} >= {"no-mmproj"}
     assert "no-mmproj" not in {one.code for one in judged(seeing, mmproj=True).warnings}
+
+
+def test_metrics_of_two_cards_are_never_compared() -> None:
+    rows = [
+        replace(
+            gptq(bits, 128),
+            name=f"{repo}:main",
+            home=Home(repo, "main", True, place),
+            quality={"perplexity": Quality(value, "wikitext2")},
+        )
+        for place, (repo, bits, value) in enumerate([("a/F", 4, 5.0), ("b/F", 8, 6.0)])
+    ]
+    answer = recommend(rows, [gpu(80)], wish("gptqmodel"), TABLE)
+    assert (answer.ranked_by, best(answer)) == (None, "b/F:main")
+    at_home = [replace(row, home=Home("a/F", row.name, False, 0)) for row in rows]
+    answer = recommend(at_home, [gpu(80)], wish("gptqmodel"), TABLE)
+    assert (answer.ranked_by, best(answer)) == ("perplexity", "a/F:main")
