@@ -21,6 +21,8 @@ from quantpick.render.terminal import printable
 
 _OWN_BAR_BYTES: Final = 100 * 10**6
 """Files of at least this size have a bar of their own while they are fetched."""
+_AWAY_S: Final = 1.0
+"""Chosen: ten looks that did not come are a program that was stopped."""
 _NAME_CELLS: Final = 40
 
 
@@ -46,10 +48,16 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
         if over.wait(LOOK_S):
             return
     console = _Console(stderr=True, force_terminal=True)
-    with Progress(*columns, console=console, expand=True, transient=True) as screen:
+    with Progress(*columns, console=console, expand=True, transient=True, auto_refresh=False) as screen:
         shown = _Shown(screen)
+        looked = time.monotonic()
         while not over.wait(LOOK_S):
+            if time.monotonic() - looked > _AWAY_S:
+                # Stopped by Ctrl-Z, and the shell has written since: the bars are drawn below that, not over it.
+                console.file.write("\n" * len(screen.tasks))
             shown.look(counters)
+            screen.refresh()
+            looked = time.monotonic()
 
 
 class _Shown:

@@ -10,7 +10,6 @@ from typing import Final, Literal
 
 from quantpick.core.progress import DownloadProgress, Trouble
 from quantpick.core.units import format_gb
-from quantpick.errors import DamagedError
 from quantpick.render.at import LOOK_S, title, trouble
 from quantpick.render.terminal import say
 
@@ -37,7 +36,7 @@ def shown(style: ProgressStyle) -> Iterator[DownloadProgress]:
     except BaseException as error:
         _end(over, thread)
         kept = counters.fetched_bytes + counters.reused_bytes
-        if kept and style not in ("none", "json") and not isinstance(error, (GeneratorExit, DamagedError)):
+        if kept and style not in ("none", "json") and not isinstance(error, GeneratorExit):
             say(f"kept {format_gb(kept)}, run the same command to go on")
         raise
     _end(over, thread)

@@ -11,7 +11,7 @@ from typing import Final
 from quantpick.core.progress import DownloadProgress, FileProgress
 from quantpick.core.transfer_options import TransportChoice
 from quantpick.core.units import MIB, format_gb
-from quantpick.errors import DiskError
+from quantpick.errors import DamagedError, DiskError
 from quantpick.files import make_folder, open_own, scratch_name, sync_files
 from quantpick.transfer.disk.hashing import file_matches
 from quantpick.transfer.disk.locks import Interrupted, Waiting, held
@@ -155,7 +155,15 @@ class _Download:
         if connection is not None:
             return fetch_small(place, connection, self._line, tally)
         with PartialFile(place.partial, place.file) as partial:
-            return fetch_file(Job(partial, self._line.source(place.file), self._line, tally), place.final, self._choice)
+            job = Job(partial, self._line.source(place.file), self._line, tally)
+            try:
+                return fetch_file(job, place.final, self._choice)
+            except DamagedError:
+                tally.kept(0)
+                raise
+            except BaseException:
+                tally.kept(partial.journal.held_bytes)
+                raise
 
     @contextlib.contextmanager
     def _locked(self, place: Place, tally: Tally) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -36,6 +37,9 @@ def main() -> int:
     parser.add_argument("family", nargs="*", help="only these families")
     parser.add_argument("--quick", action="store_true", help="one round of the quick ones")
     asked = parser.parse_args()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A shell that starts this in the background has Ctrl-C ignored, also by what is attacked.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = [
         one for one in ATTACKS if (not asked.family or one.family in asked.family) and (one.quick or not asked.quick)
     ]

@@ -1,11 +1,14 @@
 """Attacks by whoever writes the words: names, hashes and sizes from a Hub or mirror, cards, configs, file names."""
 
+import contextlib
 import json
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -243,6 +246,46 @@ def _on_a_terminal(one: Any, argv: list[str]) -> tuple[bytes, int]:
         output += piece
     os.close(ours)
     return output, process.wait(timeout=30)
+
+
+@attack("screen", rounds=2)
+def stopped_and_continued(arena: Arena) -> None:
+    """Ctrl-Z in the middle of a download on a terminal, and fg later: the cursor is there, and it goes on."""
+    one = arena.world(bytes_per_s=6e6)
+    ours, theirs = pty.openpty()
+    argv = [*download(arena.folder / "model")[:-1], "--retry-for", "3"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "quantpick", *argv],
+        env=one.environment | {"TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                seen.append(piece)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    while one.cdn.sent_bytes < 10 * 2**20 and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(7)
+    before = len(seen)
+    os.killpg(process.pid, signal.SIGCONT)
+    one.cdn.bytes_per_s = None
+    code = process.wait(timeout=60)
+    reader.join(5)
+    os.close(ours)
+    require(code == 0, f"exit {code}: {b''.join(seen)[-300:]!r}")
+    require(b"\x1b[?25l" not in b"".join(seen), "the cursor was hidden")
+    require(b"".join(seen[before:]).startswith((b"\r\n", b"\n")), "what the shell wrote meanwhile was drawn over")
+    right(one, arena.folder / "model")
 
 
 @attack("redos", rounds=6)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from quantpick.core.units import MIB
+from quantpick.core.units import MIB, format_gb
 from quantpick.demo.cdn import sha256_of
 from quantpick.demo.hub import HubFile, HubRepo, Response
 from tests.fakes.hub import Fault
@@ -106,6 +107,24 @@ def test_signal_ends_it_with_its_code_and_what_is_kept(
     assert (process.returncode, out) == (code, "")
     assert "run the same command to go on" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("end", ["interrupt", "timeout"])
+def test_what_is_said_to_be_kept_is_what_the_next_run_reuses(world: Callable[..., World], end: str) -> None:
+    one = world(bytes_per_s=6e6)
+    argv = ["download", REPO, "--revision", BRANCH, "--transport", "range", "--connections", "4"]
+    process = one.start(*argv, *(["--timeout", "3"] if end == "timeout" else []))
+    if end == "interrupt":
+        while one.cdn.sent_bytes < 20 * MIB:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == (7 if end == "timeout" else 130)
+    assert ("not done within the 3 s of `--timeout`" in err) == (end == "timeout")
+    (kept,) = re.findall("kept (.*), run the same command to go on", err)
+    one.cdn.bytes_per_s = None
+    data = json.loads(one.run(*argv, "--json").stdout)["data"]
+    assert kept == format_gb(data["bytes_reused"])
 
 
 def test_two_processes_fetch_it_once(world: Callable[..., World]) -> None:

@@ -39,6 +39,12 @@ class Tally:
             self.state.hashed_bytes = 0
         self.state.phase = "fetching"
 
+    def kept(self, size_bytes: int) -> None:
+        """What is left for the next run, now that this one ends before its time."""
+        with self._lock:
+            self.state.reused_bytes = min(self.state.reused_bytes, size_bytes)
+            self.state.fetched_bytes = size_bytes - self.state.reused_bytes
+
     def begin_anew(self) -> None:
         """What came so far is of no use."""
         with self._lock:
