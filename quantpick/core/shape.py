@@ -90,7 +90,10 @@ class ModelShape:
         query_matrices: 2 where a gate as wide as the queries closes the attention's output.
         expert_hidden_size: width of what an expert takes, where that is not the residual stream; or 0.
         per_layer_embedding: elements of the embeddings that each layer has of its own, or 0.
-        has_images: whether the model has a tower for images, whose memory is not counted.
+        has_images: whether the model has a tower for images.
+        image_hidden_size: width of its states, or 0 where the config does not say.
+        image_patches: patches of the largest image, or 0.
+        image_tokens: tokens that become of them, or 0.
         doubts: what the config does not say clearly, and what is taken instead, in sentences.
     """
 
@@ -127,6 +130,9 @@ class ModelShape:
     expert_hidden_size: int = 0
     per_layer_embedding: int = 0
     has_images: bool = field(default=False, compare=False)
+    image_hidden_size: int = field(default=0, compare=False)
+    image_patches: int = field(default=0, compare=False)
+    image_tokens: int = field(default=0, compare=False)
     doubts: tuple[str, ...] = ()
 
     @property
@@ -231,7 +237,7 @@ class ModelShape:
             if experts > 1
             else 0,
             per_layer_embedding=_per_layer_embedding(config, layers),
-            has_images=isinstance(config.get("vision_config"), Mapping),
+            **_images(config),
             doubts=(*doubts, *recurrent.doubts),
         )
 
@@ -301,6 +307,31 @@ def _mean_width(blocks: list[Any], hidden: int) -> int:
         width = 2 * factor * hidden / 3 if isinstance(factor, int | float) and 0 < factor < 64 else 0.0
         widths.append(-(-int(width) // 256) * 256)
     return max(1, round(sum(widths) / len(widths)))
+
+
+_LARGEST_IMAGE_TOKENS: Final = 16384
+"""What Qwen's image processor makes of the largest image it takes: 12,845,056 pixels, 28 x 28 a token; vLLM's log says
+it of Qwen2.5-VL to Qwen3.6 ("Encoder cache will be initialized with a budget of 16384 tokens")."""
+
+
+def _images(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tower for images is: towers of one image size say it, the others take images as they are."""
+    tower = config.get("vision_config")
+    if not isinstance(tower, Mapping):
+        return {}
+    hidden, patch = number(tower, "hidden_size", "embed_dim", "vt_hidden_size") or 0, number(tower, "patch_size")
+    merged = (number(tower, "spatial_merge_size") or number(config, "spatial_merge_size") or 1) ** 2
+    size, soft = number(tower, "image_size"), number(config, "vision_soft_tokens_per_image", "mm_tokens_per_image")
+    if size and patch:
+        patches = (size // patch) ** 2
+        tokens = soft or patches // merged
+    elif soft:
+        tokens, patches = soft, soft * (number(tower, "pooling_kernel_size") or 1) ** 2
+    elif merged > 1:
+        tokens, patches = _LARGEST_IMAGE_TOKENS, _LARGEST_IMAGE_TOKENS * merged
+    else:
+        hidden = tokens = patches = 0
+    return {"has_images": True, "image_hidden_size": hidden, "image_patches": patches, "image_tokens": max(1, tokens)}
 
 
 def _has_output_gate(config: Mapping[str, Any]) -> bool:

@@ -369,3 +369,30 @@ def test_layers_with_heads_of_their_own_kind_cache_as_much_as_those() -> None:
     assert cached == 2 * (50 * 2 * 16 * 256 * 1024 + 10 * 2 * 4 * 512 * 100_000)
     mimo = ModelShape.from_config(PUBLISHED["MiMo-V2-Flash"][0])
     assert (mimo.sliding_kv_elements, mimo.v_head_dim) == (8 * 2 * 192, 128)
+
+
+@pytest.mark.parametrize(
+    ("more", "largest"),
+    [
+        ({"vision_config": {"hidden_size": 1152, "patch_size": 16, "spatial_merge_size": 2}}, (1152, 65536, 16384)),
+        (
+            {"vision_config": {"hidden_size": 1152, "patch_size": 14, "image_size": 896}, "mm_tokens_per_image": 256},
+            (1152, 4096, 256),
+        ),
+        (
+            {"vision_config": {"hidden_size": 1024, "patch_size": 14, "image_size": 1540}, "spatial_merge_size": 2},
+            (1024, 12100, 3025),
+        ),
+        (
+            {"vision_config": {"hidden_size": 1152, "pooling_kernel_size": 3}, "vision_soft_tokens_per_image": 280},
+            (1152, 2520, 280),
+        ),
+        ({"vision_config": {"hidden_size": 64}}, (0, 0, 1)),
+        ({"vision_config": None}, (0, 0, 0)),
+    ],
+    ids=["Qwen3.5", "Gemma 3", "Mistral Small 3", "Gemma 4", "unknown tower", "none"],
+)
+def test_largest_image_is_read_where_the_config_tells_it(more: dict[str, Any], largest: tuple[int, int, int]) -> None:
+    shape = ModelShape.from_config(LLAMA | more)
+    assert (shape.image_hidden_size, shape.image_patches, shape.image_tokens) == largest
+    assert shape.has_images is isinstance(more["vision_config"], dict)

@@ -125,7 +125,9 @@ class Engine:
     def band_for(self, shape: ModelShape) -> float:
         """How much more than the estimate a model may need, as a share."""
         if shape.has_images and self.has_settings:
-            return max(self.band, UNMEASURED_BAND)  # its profile run takes the largest image, which nobody measured
+            return max(
+                self.band, UNMEASURED_BAND
+            )  # what its profile run takes for the largest image is known from few starts
         strange = shape.num_local_experts > 1 and not self.mixtures_measured
         return max(self.band, PUBLISHED_BAND) if strange else self.band
 

@@ -145,6 +145,33 @@ def test_vllm_holds_what_latent_attention_unpacks_and_the_matrix_for_it_in_16_bi
     assert 0.24 + 0.07 < scratch(deepseek) - scratch(plain) < 0.5 + 0.24 + 0.07 + 0.1
 
 
+@pytest.mark.parametrize(
+    ("hidden", "patches", "tokens", "batched", "published_gib"),
+    [
+        # vLLM's own logs: Qwen2.5-VL-7B-AWQ; Qwen3.6-35B-A3B with two images; Qwen3.6-27B-FP8 on an H100, at most.
+        (1280, 65536, 16384, 2048, 4.92),
+        (1152, 65536, 16384, 32768, 8.3),
+        (1152, 65536, 16384, 8192, 3.7),
+    ],
+)
+def test_vllm_reads_the_largest_images_in_its_profile_run(
+    hidden: int, patches: int, tokens: int, batched: int, published_gib: float
+) -> None:
+    blind = ModelShape(28, 3584, 28, 4, 128, 18944, 152064)
+    seeing = replace(blind, has_images=True, image_hidden_size=hidden, image_patches=patches, image_tokens=tokens)
+    settings = ServerSettings(max_num_batched_tokens=batched, enforce_eager=True)
+    asked: dict[str, Any] = {"engine": "vllm", "context_tokens": 4096, "settings": settings}
+    spec = QuantSpec("awq", 4, 128)
+    without = estimate(spec, blind, **asked)
+    peak = estimate(spec, seeing, **asked).scratch_bytes - (without.scratch_bytes - step_of(blind, batched))
+    assert peak == pytest.approx(published_gib * GIB, rel=0.12)
+
+
+def step_of(shape: ModelShape, tokens: int) -> int:
+    """What vLLM takes for one step of an eager dense model: three states of the MLP and four hidden ones."""
+    return tokens * (3 * shape.intermediate_size + 4 * shape.hidden_size) * 2
+
+
 questions = st.fixed_dictionaries(
     {
         "engine": st.sampled_from(sorted(ENGINES)),
