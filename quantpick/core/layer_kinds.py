@@ -63,6 +63,8 @@ def blocks_of_one_part(config: Mapping[str, Any]) -> tuple[int, int]:
     """
     layers = number(config, "num_hidden_layers") or number_of_layers(config) or 0
     words = _layer_words(config, layers) or []
+    if len(words) != layers:
+        return 0, 0
     alone = sum(_LAYER_KINDS.get(word) == "none" for word in words)
     if isinstance(config.get("block_configs"), list):
         return alone, 0

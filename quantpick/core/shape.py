@@ -25,19 +25,9 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """The same dimension under each family's name: Llama, GPT-2 and StarCoder, MPT, ChatGLM."""
 
 _UNGATED: Final = frozenset(
-    {"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "falcon", "RefinedWeb", "RefinedWebModel", "mpt", "opt", "phi", "bloom"}
-    | {
-        "starcoder2",
-        "phi-msft",
-        "codegen",
-        "gpt_neo",
-        "nemotron",
-        "nemotron_h",
-        "apertus",
-        "arcee",
-        "persimmon",
-        "jais2",
-    }
+    {"gpt2", "gpt_bigcode", "gpt_neo", "gpt_neox", "gptj", "falcon", "RefinedWeb", "RefinedWebModel", "mpt", "opt"}
+    | {"phi", "phi-msft", "bloom", "starcoder2", "codegen", "nemotron", "nemotron_h", "apertus", "arcee", "persimmon"}
+    | {"jais2"}
 )
 """Families whose MLP is two matrices, without a gate (their modules in Transformers)."""
 
@@ -48,7 +38,10 @@ _TIED: Final = frozenset(
 """Families with large vocabularies whose head is the embedding unless the config says otherwise: the default of their
 configuration classes in Transformers 5.23, which a config leaves out."""
 
-_COUNTS: Final = frozenset({"state_elements", "recurrent_weights", "per_layer_embedding"})
+_COUNTS: Final = frozenset(
+    {"state_elements", "recurrent_weights", "per_layer_embedding", "full_kv_elements", "sliding_kv_elements"}
+    | {"image_patches"}
+)
 """Fields that count elements, not a dimension."""
 
 
@@ -233,9 +226,7 @@ class ModelShape:
             num_mlp_layers=with_mlp,
             recurrent_weights=recurrent.weights,
             query_matrices=2 if _has_output_gate(config) else 1,
-            expert_hidden_size=(number(config, "moe_latent_size", "routed_expert_hidden_size") or 0)
-            if experts > 1
-            else 0,
+            expert_hidden_size=(number(config, *_EXPERT_INPUTS) or 0) if experts > 1 else 0,
             per_layer_embedding=_per_layer_embedding(config, layers),
             **_images(config),
             doubts=(*doubts, *recurrent.doubts),
@@ -267,6 +258,7 @@ _SHARED_WIDTHS: Final = (
     "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size",
     "share_expert_dim"
 )  # fmt: skip
+_EXPERT_INPUTS: Final = ("moe_latent_size", "routed_expert_hidden_size")
 _SHARED_EXPERTS: Final = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert")
 """The same under each family's name: Mixtral and Qwen, Kimi, DeepSeek, ERNIE, Hunyuan, DBRX, Gemma 4, Step."""
 
