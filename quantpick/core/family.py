@@ -42,7 +42,7 @@ class Descent:
     """From which repos a repo's model was made, and how.
 
     Args:
-        relation: ``quantized``, ``finetune``, ``adapter``, ``merge``, or None where nobody says.
+        relation: ``quantized``, ``finetune``, ``adapter``, ``merge``, another word, or None where nobody says.
         models: the repos.
     """
 
@@ -110,7 +110,7 @@ def why_not(one: Relative, base: str) -> str | None:
     """Why a repo does not hold quantizations of just this model; None where it does.
 
     >>> why_not(Relative(repo_id="q/F-GGUF", descent=Descent("merge", ("o/F",))), "o/F")
-    'a merge of o/F, not a quantization'
+    'related to o/F by `merge`, not `quantized`'
     """
     models = {model.casefold() for model in one.descent.models}
     name = one.repo_id.rpartition("/")[2]
@@ -121,7 +121,7 @@ def why_not(one: Relative, base: str) -> str | None:
     if models != {base.casefold()}:
         return f"made from {one.descent.models[0]}, not from {base}"
     if one.descent.relation not in (None, QUANTIZED):
-        return f"a {one.descent.relation} of {base}, not a quantization"
+        return f"related to {base} by `{one.descent.relation}`, not `quantized`"
     if one.descent.relation is None and stem_of(name) == name and one.method is None:
         return "nobody says that it is a quantization"
     return _why_another(name, base.rpartition("/")[2])
@@ -175,7 +175,7 @@ def join(own: BranchTable, others: Sequence[BranchTable], base: str | None, left
         base: the model that all are quantizations of.
         left_out: repos that were not read, and why.
     """
-    shape = next((row.shape for row in own.branches if row.shape is not None and row.shape_is_sure), None)
+    shape = _sure_shape(own) or _usual_shape(others)
     out = dict(left_out)
     branches: list[Branch] = []
     warnings: list[BranchWarning] = []
@@ -206,6 +206,16 @@ def join(own: BranchTable, others: Sequence[BranchTable], base: str | None, left
         warnings=tuple(warnings),
         family=Family(base_model=base, repos=tuple(repos), left_out=out),
     )
+
+
+def _sure_shape(table: BranchTable) -> ModelShape | None:
+    return next((row.shape for row in table.branches if row.shape is not None and row.shape_is_sure), None)
+
+
+def _usual_shape(tables: Sequence[BranchTable]) -> ModelShape | None:
+    """The shape of the first of those repos of which the most are of the same model."""
+    shapes = [shape for shape in map(_sure_shape, tables) if shape is not None]
+    return max(shapes, key=lambda one: sum(_is_same_model(one, other) for other in shapes), default=None)
 
 
 def _why_none(table: BranchTable, base: str | None, shape: ModelShape | None) -> str | None:

@@ -1,8 +1,9 @@
-"""The repos of one model: at most three requests in sequence behind what is known of one of them.
+"""The repos of one model: three requests in sequence behind what is known of one of them.
 
 First the repos that the Hub lists as quantizations of the base model, and what it knows of those that the card names;
 then the refs of the chosen ones, with card and file list of their main branch; then the other branches and what is
-worth reading in the files. A repo that cannot be read is left out, with the reason.
+worth reading in the files. A repo that cannot be read is left out, with the reason. Where the base model was renamed
+since the card was written, its list is one question more.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,7 +27,8 @@ MAX_BRANCHES: Final = 120
 """Branches beside the main ones that are read of all relatives together; chosen: a repo of branches has about ten."""
 _MAX_TAGS: Final = 500
 _MAX_BASES: Final = 20
-_RELATIONS: Final = frozenset({QUANTIZED, "finetune", "adapter", "merge"})
+_RELATIONS: Final = (QUANTIZED, "finetune", "adapter", "merge")
+"""The Hub's words; any other is one that is not known, and no quantization."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,100 +75,109 @@ def survey_family(
     """
     client = None if offline or constants.is_offline_mode() else Client(token, timeout_s=timeout_s)
     others = [one for one in dict.fromkeys(named) if one.casefold() != own.casefold()][:MAX_REPOS]
-    answer = _ask(client, Cache(own), own, said, others)
-    descent = answer.own.descent if answer.own is not None and answer.own.descent.models else said
-    base = base_of(own, descent) if descent.models else base_of_named(own, answer.named) or own
-    left_out = {name: reason for name, reason in answer.missing.items() if name.casefold() != str(base).casefold()}
+    cache = Cache(own)
+    answers = _kept_answers(cache, own) if client is None else _asked_answers(client, own, said, others)
+    known = answers.about.get(own)
+    descent = known.descent if isinstance(known, Relative) and known.descent.models else said
+    by_card = [one for name in others if isinstance(one := answers.about.get(name), Relative)]
+    base = base_of(own, descent) if descent.models else base_of_named(own, by_card) or own
+    if client is not None:
+        if base is not None and base.casefold() not in answers.lists:
+            # The card's name for it is an old one.
+            answers.lists[base.casefold()] = _listed_of(client, base)
+        cache.keep_family(answers.rows())
+    left_out = {name: reason for name, reason in answers.missing(others).items() if name != base}
     if base is None:
         return FamilyFacts(base_model=None, left_out=left_out)
-    listed, is_listed = answer.listed_of(base)
-    fit: dict[bool, list[Relative]] = {True: [], False: []}
-    for is_named, relatives in ((True, answer.named), (False, listed)):
-        for one in relatives:
-            if one.repo_id.casefold() in (own.casefold(), base.casefold()):
-                continue
-            reason = why_not(one, base)
-            if reason is None:
-                fit[is_named].append(one)
-            else:
-                left_out.setdefault(one.repo_id, reason)
-    chosen = choose(fit[True], fit[False], wanted)
-    repos = _read(chosen, client, left_out)
-    return FamilyFacts(base_model=base, repos=tuple(repos), left_out=left_out, is_listed=is_listed)
+    listed = answers.lists.get(base.casefold())
+    themselves = (own.casefold(), base.casefold())
+    relatives = [one for one in (*by_card, *(listed or ())) if one.repo_id.casefold() not in themselves]
+    reasons = {one.repo_id: reason for one in relatives if (reason := why_not(one, base)) is not None}
+    left_out = {**reasons, **left_out}
+    sound_by_card = [one for one in by_card if one in relatives and one.repo_id not in reasons]
+    sound = [one for one in relatives if one.repo_id not in reasons]
+    repos = _read(choose(sound_by_card, sound, wanted), client, left_out)
+    return FamilyFacts(base_model=base, repos=tuple(repos), left_out=left_out, is_listed=listed is not None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    """The Hub's first answers: about the repo itself, the repos that its card names, and the lists by base model."""
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The Hub's first answers.
 
-    own: Relative | None
-    named: tuple[Relative, ...]
-    missing: Mapping[str, str]
-    lists: Mapping[str, object]
+    Args:
+        about: what it knows of the repo itself and those that the card names, or why that is nothing.
+        lists: the quantizations of each model that was asked about, by its name in small letters; None: no list.
+    """
 
-    def listed_of(self, base: str) -> tuple[list[Relative], bool]:
-        """The repos listed as quantizations of a model, and whether there is a list at all."""
-        known = {name.casefold(): answer for name, answer in self.lists.items()}
-        answer = known.get(base.casefold())
-        found = []
-        for entry in answer[:MAX_LISTED] if isinstance(answer, list) else ():
-            one = read_relative(entry)
-            if not isinstance(one, Refused):
-                # Where an entry says nothing, the question that it answers does.
-                says = one.descent.models or one.tags
-                found.append(one if says else replace(one, descent=Descent(QUANTIZED, (base,))))
-        return found, isinstance(answer, list)
+    about: dict[str, Relative | Refused]
+    lists: dict[str, list[Relative] | None]
+
+    def missing(self, named: Sequence[str]) -> dict[str, str]:
+        """The named repos of which nothing is known, and why."""
+        return {name: one.reason for name in named if isinstance(one := self.about.get(name), Refused)}
+
+    def rows(self) -> dict[str, Any]:
+        """What is kept of them: what the Hub said, not the models that it may say it with."""
+        about = {name: _row(one) for name, one in self.about.items() if isinstance(one, Relative)}
+        lists = {name: None if found is None else list(map(_row, found)) for name, found in self.lists.items()}
+        return {"about": about, "lists": lists}
 
 
-def _ask(client: Client | None, cache: Cache, own: str, said: Descent, named: Sequence[str]) -> _Answer:
-    """The first answers, from the Hub or as they were kept."""
-    if client is None:
-        kept = cache.family()
-        if not isinstance(kept, dict) or not isinstance(kept.get("lists"), dict):
-            raise HubError(
-                f"offline, and the family of `{own}` is not cached", hint=f"once online: quantpick {own} --family"
-            )
-        return _read_answers(own, named, kept.get("about"), kept["lists"], {})
-    about: dict[str, object] = {}
-    lists: dict[str, object] = {}
+def _row(one: Relative) -> dict[str, Any]:
+    """A repo as `read_relative` reads it."""
+    bases = {"relation": one.descent.relation, "models": list(one.descent.models)}
+    return {"id": one.repo_id, "sha": one.commit, "tags": list(one.tags), "baseModels": bases}
+
+
+def _kept_answers(cache: Cache, own: str) -> _Answers:
+    """The answers as they were kept; whoever wrote them.
+
+    Raises:
+        HubError: there are none.
+    """
+    kept = cache.family()
+    about, lists = (kept.get("about"), kept.get("lists")) if isinstance(kept, dict) else (None, None)
+    if not isinstance(about, dict) or not isinstance(lists, dict):
+        raise HubError(
+            f"offline, and the family of `{own}` is not cached", hint=f"once online: quantpick {own} --family"
+        )
+    return _Answers(
+        {name: read_relative(entry) for name, entry in about.items()},
+        {name: _read_list(entries, name) for name, entries in lists.items()},
+    )
+
+
+def _asked_answers(client: Client, own: str, said: Descent, named: Sequence[str]) -> _Answers:
+    """The answers of the Hub, asked for at once: the lists for whatever the base may be."""
+    answers = _Answers({}, {})
     problems: dict[str, str] = {}
 
     def ask_about(name: str) -> None:
-        about[name] = client.about(name)
+        answers.about[name] = read_relative(client.about(name))
 
     def ask_for(base: str) -> None:
-        lists[base] = client.quantizations(base)
+        answers.lists[base.casefold()] = _listed_of(client, base)
 
     bases = dict.fromkeys(one for one in (own, *said.models[:1]) if not isinstance(repo.repo_id(one), Refused))
     # What the card says may be wrong or old: a repo that is gone is no reason to give up. A Hub that is gone is.
     jobs: list[Job] = [partial(_forgiving, partial(ask_about, one), one, problems) for one in (own, *named)]
     at_once([partial(ask_for, base) for base in bases] + jobs)
-    cache.keep_family({"about": about, "lists": {name: _short(answer) for name, answer in lists.items()}})
-    return _read_answers(own, named, about, lists, problems)
+    answers.about.update({name: Refused(reason) for name, reason in problems.items()})
+    return answers
 
 
-def _short(answer: object) -> object:
-    """What is kept of a list: as much as is looked at."""
-    return answer[:MAX_LISTED] if isinstance(answer, list) else None
+def _listed_of(client: Client, base: str) -> list[Relative] | None:
+    """The repos that the Hub lists as quantizations of a model; None where it lists nothing."""
+    return _read_list(client.quantizations(base), base)
 
 
-def _read_answers(
-    own: str, named: Sequence[str], about: object, lists: Mapping[str, object], problems: Mapping[str, str]
-) -> _Answer:
-    """The answers as checked values."""
-    known = about if isinstance(about, dict) else {}
-    missing: dict[str, str] = {name: problems[name] for name in named if name in problems}
-    found = []
-    for name in named:
-        one = read_relative(known[name]) if name in known else None
-        if isinstance(one, Relative):
-            found.append(one)
-        elif one is not None:
-            missing[name] = f"it {one.reason}"
-    itself = read_relative(known.get(own))
-    return _Answer(
-        own=itself if isinstance(itself, Relative) else None, named=tuple(found), missing=missing, lists=lists
-    )
+def _read_list(answer: object, base: str) -> list[Relative] | None:
+    """The repos in an answer. Where one says nothing of what it is made from, the question that it answers does."""
+    if not isinstance(answer, list):
+        return None
+    found = [one for one in map(read_relative, answer[:MAX_LISTED]) if isinstance(one, Relative)]
+    implied = Descent(QUANTIZED, (base,))
+    return [one if one.descent.models or one.tags else replace(one, descent=implied) for one in found]
 
 
 def read_relative(entry: object) -> Relative | Refused:
@@ -197,7 +208,7 @@ def read_relative(entry: object) -> Relative | Refused:
     return Relative(
         repo_id=name,
         commit=None if isinstance(commit, Refused) else commit,
-        descent=Descent(said[0] if said[0] in _RELATIONS else None, tuple(map(str, models))),
+        descent=Descent(said[0] if said[0] in (None, *_RELATIONS) else "unknown", tuple(map(str, models))),
         tags=tuple(tag.casefold() for tag in tags),
     )
 
@@ -285,6 +296,12 @@ class _Kin:
         wanted = {name: commit for name, commit in self._refs.branches.items() if commit in known}
         return self._reader.facts(Target(self.repo_id), replace(self._refs, refused={}, others={}), wanted)
 
+    @property
+    def why_nothing(self) -> str:
+        """Why nothing of it is known."""
+        refused = next(iter(self._reader.refused.values()), None)
+        return "nothing of it is cached" if refused is None else f"its main branch {refused}"
+
     def _read_refs(self) -> None:
         if self._client is None:
             kept = self._cache.refs()
@@ -315,7 +332,7 @@ def _read(chosen: Sequence[Relative], client: Client | None, left_out: dict[str,
     for one in kin:
         facts = None if one.repo_id in problems else one.facts(others[one.repo_id])
         if facts is None or not facts.branches:
-            left_out[one.repo_id] = problems.get(one.repo_id, "nothing of it is cached")
+            left_out[one.repo_id] = problems.get(one.repo_id) or one.why_nothing
         else:
             repos.append(facts)
     return repos

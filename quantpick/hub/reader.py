@@ -34,7 +34,7 @@ class Reader:
         self._client = client
         self._cache = cache
         self._trees: dict[str, tuple[RepoFile, ...]] = {}
-        self._refused: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._false: set[str] = set()
         """The small files, by git's hash, in whose place the Hub sends something else."""
@@ -69,7 +69,7 @@ class Reader:
     def _why_refused(self, commit: str) -> str | None:
         small = _worth_reading(self._trees.get(commit, ()))
         false = next((file.path for file in small if file.blob_sha1 in self._false), None)
-        return self._refused.get(commit) or (
+        return self.refused.get(commit) or (
             None if false is None else f"is sent with a `{false}` that is not the one in its file list"
         )
 
@@ -151,7 +151,7 @@ class Reader:
         if files is None and self._client is not None:
             answer = self._client.tree(self._repo_id, commit)
             if isinstance(answer, Refused):
-                self._refused[commit] = answer.reason
+                self.refused[commit] = answer.reason
                 return
             files = answer
             self._cache.keep_tree(commit, files)

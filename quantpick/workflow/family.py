@@ -1,13 +1,12 @@
 """The quantizations of one model in whichever repo they lie, as one table."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 
 from quantpick.core.branches.table import BranchTable, table_from_repo
 from quantpick.core.choose.wish import Wish
 from quantpick.core.family import Descent, join
-from quantpick.core.loaders.table import Loader
+from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.methods import Method
 from quantpick.core.quant import BranchWarning
 from quantpick.workflow.choice import loader_table
@@ -57,10 +56,11 @@ def seconds_left(timeout_s: float, began: float) -> float:
 
 def _wanted(wish: Wish) -> frozenset[Method]:
     """The methods that a loader in question reads."""
-    if wish.loader is not None:
-        return _methods([wish.loader.loader])
-    return _methods([one.loader for one in wish.candidates] or loader_table().maintained())
-
-
-def _methods(loaders: Iterable[Loader]) -> frozenset[Method]:
-    return frozenset(rule.method for loader in loaders for rule in loader.rules)
+    maintained = (LoaderAt(loader=loader) for loader in loader_table().maintained())
+    loaders = (wish.loader,) if wish.loader is not None else wish.candidates or maintained
+    return frozenset(
+        rule.method
+        for one in loaders
+        for rule in one.loader.rules
+        if rule.rejects is None and (rule.extra is None or rule.extra in one.extras)
+    )

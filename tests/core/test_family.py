@@ -58,8 +58,8 @@ def test_names_of_quantizations_are_of_the_model(name: str) -> None:
 @pytest.mark.parametrize(
     ("one", "why"),
     [
-        (relative("x/F-GGUF", "o/F", relation="finetune"), "a finetune of o/F"),
-        (relative("x/F-GGUF", "o/F", relation="merge"), "a merge of o/F"),
+        (relative("x/F-GGUF", "o/F", relation="finetune"), "by `finetune`"),
+        (relative("x/F-GGUF", "o/F", relation="merge"), "by `merge`"),
         (relative("x/F-GGUF", "o/F", "o/G"), "made from 2 models"),
         (relative("x/F-GGUF", "o/G"), "made from o/G, not from o/F"),
         (relative("x/F-GGUF"), "nobody says"),

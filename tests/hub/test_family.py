@@ -128,8 +128,8 @@ def test_base_model_itself_is_asked_about(serve: Serve, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("repo", "why"),
     [
-        (gguf_repo(tags=("gguf", f"base_model:{BASE}", f"base_model:finetune:{BASE}")), "a finetune of"),
-        (gguf_repo(tags=("gguf", f"base_model:{BASE}", f"base_model:adapter:{BASE}")), "a adapter of"),
+        (gguf_repo(tags=("gguf", f"base_model:{BASE}", f"base_model:finetune:{BASE}")), "by `finetune`"),
+        (gguf_repo(tags=("gguf", f"base_model:{BASE}", f"base_model:adapter:{BASE}")), "by `adapter`"),
         (gguf_repo(tags=(*QUANTIZED, "base_model:other/Wren-7B", "base_model:merge:other/Wren-7B")), "2 models"),
         (gguf_repo(tags=("gguf", "base_model:quantized:other/Wren-7B")), "made from other/Wren-7B"),
         (gguf_repo(tags=("gguf",)), "nobody says"),
@@ -143,6 +143,24 @@ def test_what_is_not_the_same_model_is_no_row(serve: Serve, repo: HubRepo, why: 
     assert all(not choice.branch.name.startswith("odd/") for choice in answer.choices)
     assert answer.family is not None
     assert why in answer.family.left_out["odd/Finch-7B-GGUF"]
+
+
+def test_relation_that_is_not_known_is_no_quantization(serve: Serve) -> None:
+    hub = serve(repos())
+    said = {"relation": "distilled", "models": [{"id": BASE}]}
+    hub.faults.append(Fault("^/api/models$", Response.of_json([{"id": "pub/Finch-7B-GGUF", "baseModels": said}])))
+    family = recommend(OWN, family=True, loader="llama.cpp", gpus=[GPU]).family
+    assert family is not None
+    assert family.left_out == {"pub/Finch-7B-GGUF": f"related to {BASE} by `unknown`, not `quantized`"}
+
+
+def test_base_that_was_renamed_is_listed_under_its_new_name(serve: Serve) -> None:
+    """The card has the old name, the Hub's tags the new one."""
+    branches = {"main": [*gptq(4, 4_160_000_000), card("orig/Old-Finch-7B")]}
+    serve({**repos(), OWN: HubRepo(branches, tags=QUANTIZED)})
+    family = recommend(OWN, family=True, loader="llama.cpp", gpus=[GPU]).family
+    assert family is not None
+    assert (family.base_model, family.repos) == (BASE, (OWN, "pub/Finch-7B-GGUF"))
 
 
 def test_other_model_by_its_name_or_its_shape_is_no_row(serve: Serve) -> None:
@@ -213,7 +231,8 @@ def test_relative_that_cannot_be_read_is_left_out_with_the_reason(serve: Serve) 
     assert answer.family is not None
     assert set(answer.family.repos) == {OWN, "pub/Finch-7B-GGUF"}
     assert "gated" in answer.family.left_out["pub/Finch-7B-AWQ"]
-    assert set(answer.family.left_out) >= {"pub/Finch-7B-exl2", "big/Finch-7B-FP8-dynamic"}
+    assert "pub/Finch-7B-exl2" in answer.family.left_out
+    assert "leads out of the folder" in answer.family.left_out["big/Finch-7B-FP8-dynamic"]
 
 
 def test_named_by_the_card_and_listed_by_nobody_is_judged_where_the_hub_says_what_it_is(serve: Serve) -> None:
