@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from huggingface_hub import constants
-from huggingface_hub.file_download import repo_folder_name
 
 from quantpick.core.repo import BranchFiles, RepoFile
 from quantpick.errors import DiskError, UsageError
@@ -137,7 +136,7 @@ def cache_folder(cache_dir: Path | None = None) -> Path:
 
 def cache_repo(repo_id: str, cache_dir: Path | None = None) -> Path:
     """A repo's folder in the cache."""
-    return cache_folder(cache_dir) / repo_folder_name(repo_id=repo_id, repo_type="model")
+    return cache_folder(cache_dir) / f"models--{repo_id.replace('/', '--')}"
 
 
 def snapshot_path(repo_id: str, commit: str, cache_dir: Path | None = None) -> Path:

@@ -20,7 +20,7 @@ _FIRST_MEASURE_S: Final = 0.1
 _FINEST_STEP: Final = 1.25
 """Chosen: between numbers that are closer than this no better one is looked for."""
 _STEADY_S: Final = 1.0
-"""Chosen: over how long a settled line is measured."""
+"""Chosen: over how long a settled line is measured, and how long one that collapsed is given to recover."""
 _HOLD_S: Final = 20.0
 """Chosen: after a collapse, and where more brought nothing, so long until the next try."""
 
@@ -51,6 +51,7 @@ class Width:
         self._hold_until = 0.0
         self._from: tuple[float, int] | None = None
         self._changed_at: float | None = None
+        self._settle_s = _FIRST_SETTLE_S
 
     @property
     def is_settled(self) -> bool:
@@ -66,14 +67,13 @@ class Width:
         """
         if self._changed_at is None:
             self._changed_at = now_s
-        is_first = self._proven is None and self._hold_until == 0.0
-        if now_s < self._changed_at + max(_FIRST_SETTLE_S if is_first else _SETTLE_S, self.first_byte_s):
+        if now_s < self._changed_at + (self._settle_s if self._is_first else max(self._settle_s, self.first_byte_s)):
             return
         if self._from is None:
-            self._from = (now_s, received_bytes)
+            self._from = (now_s, received_bytes) if received_bytes or not self._is_first else None
             return
         span = now_s - self._from[0]
-        if span < self._measure_s(is_first=is_first):
+        if span < self._measure_s:
             return
         self.rate = (received_bytes - self._from[1]) / span
         self._from = (now_s, received_bytes)
@@ -85,10 +85,15 @@ class Width:
             self._proven = None
             self._shrink(now_s, max(1, self.count // 2), hold_s=_HOLD_S / 4)
 
-    def _measure_s(self, *, is_first: bool) -> float:
+    @property
+    def _measure_s(self) -> float:
         if self.is_settled:
             return _STEADY_S
-        return max(_FIRST_MEASURE_S if is_first else _MEASURE_S, self.first_byte_s)
+        return _FIRST_MEASURE_S if self._is_first else max(_MEASURE_S, self.first_byte_s)
+
+    @property
+    def _is_first(self) -> bool:
+        return self._settle_s == _FIRST_SETTLE_S
 
     @property
     def _goal(self) -> int:
@@ -132,9 +137,9 @@ class Width:
 
     def _shrink(self, now_s: float, count: int, *, hold_s: float = _HOLD_S) -> None:
         self._hold_until = now_s + hold_s if hold_s else 0.0
-        self._change(now_s, count)
+        self._change(now_s, count, settle_s=_STEADY_S)
 
-    def _change(self, now_s: float, count: int) -> None:
-        self.count = count
+    def _change(self, now_s: float, count: int, *, settle_s: float = _SETTLE_S) -> None:
+        self.count, self._settle_s = count, settle_s
         self._changed_at = now_s
         self._from = None

@@ -44,6 +44,8 @@ _NO_SLOWER: Final = 0.9
 be under way."""
 _MEASURE_CHUNKS: Final = 4
 """Chosen: over so many rounds of chunks a rate is measured."""
+_PROBE_SHARE: Final = 0.125
+"""Chosen: to try the line with ranges, no more than this share of a file."""
 _TAIL_S: Final = 1.0
 _TAIL_SHARE: Final = 0.25
 """Chosen: the end of a file, a second of the line and no more than this share, is left to ranges. Chunks come in rounds
@@ -76,7 +78,8 @@ def fetch_chunks(job: Job) -> None:
         Stopped: the transfer was told to.
     """
     connections = job.line.found.connections = job.line.connections
-    probe = fetch_until(job, lambda _: False, most_bytes=connections * BLOCK_BYTES)
+    blocks = min(connections, max(1, int(job.missing_bytes * _PROBE_SHARE) // BLOCK_BYTES))
+    probe = fetch_until(job, lambda _: False, most_bytes=blocks * BLOCK_BYTES)
     while job.missing_bytes and not job.source.link().login:
         run = HfTransfer(job, probe.per_connection, connections)
         run.run(lambda run: not run.is_late)
@@ -116,8 +119,7 @@ class HfTransfer:
 
     def __init__(self, job: Job, rate: float, connections: int) -> None:
         self._job = job
-        blocks = int(rate * CHUNK_S) // BLOCK_BYTES
-        self.chunk_bytes = max(BLOCK_BYTES, min(LARGEST_CHUNK_BYTES, blocks * BLOCK_BYTES))
+        self.chunk_bytes = chunk_bytes(rate, job.missing_bytes // connections)
         self.connections = connections
         self.chunk_s = min(LONGEST_CHUNK_S, self.chunk_bytes / max(1.0, rate))
         """How long a chunk should take."""
@@ -228,6 +230,17 @@ class HfTransfer:
         elif now - self._since[0] >= max(2 * CHUNK_S, _MEASURE_CHUNKS * self.chunk_s):
             self.rate = (self._came_bytes - self._since[1]) / (now - self._since[0])
             self._since = (now, self._came_bytes)
+
+
+def chunk_bytes(rate: float, share_bytes: int) -> int:
+    """How large chunks are to be: what a connection brings in a second, and half of its share of the file at most.
+
+    Args:
+        rate: of one connection, in bytes a second.
+        share_bytes: what each connection is to bring.
+    """
+    blocks = int(min(rate * CHUNK_S, share_bytes / 2)) // BLOCK_BYTES
+    return max(BLOCK_BYTES, min(LARGEST_CHUNK_BYTES, blocks * BLOCK_BYTES))
 
 
 def _start_of_last(missing: Iterable[tuple[int, int]], count: int) -> int:

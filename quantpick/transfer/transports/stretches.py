@@ -20,6 +20,8 @@ _SMALLEST: Final = 2 * BLOCK_BYTES
 _LARGEST: Final = 64 * MIB
 _PER_CONNECTION: Final = 2
 """Chosen: of what is left a connection gets one part in twice their number; parts shrink, and all end together."""
+_MOST_SHARES: Final = 2
+"""Chosen: but no more than so many such parts because its request is slow, or others would have nothing to do."""
 _TICKS: Final = 4
 
 
@@ -163,7 +165,8 @@ class Stretches:
     def _part_end(self, start: int, left_bytes: int) -> int:
         if self._aligned is not None:
             return (start // self._aligned + 1) * self._aligned
-        size = min(_LARGEST, max(self.least_bytes, left_bytes // self._parts))
+        share = left_bytes // self._parts
+        size = min(_LARGEST, max(share, min(self.least_bytes, _MOST_SHARES * share)))
         return (start // BLOCK_BYTES + max(1, size // BLOCK_BYTES)) * BLOCK_BYTES
 
     def _put_back(self, start: int, end: int) -> None:
