@@ -43,6 +43,7 @@ bench: $(VENV)/.installed  ## speed and accuracy, beside hf and raw hf_transfer
 	$(BIN)/python benchmarks/card_speed.py
 	$(BIN)/python benchmarks/hub_survey.py
 	$(BIN)/python benchmarks/transfer.py
+	$(BIN)/python benchmarks/lines.py
 	$(BIN)/python benchmarks/vram_accuracy.py
 
 # Fetches about 1 GB from the package index, through pip.

@@ -30,7 +30,7 @@ import hf_transfer, sys
 hf_transfer.download(url=sys.argv[1], filename=sys.argv[2], max_files=16, chunk_size=8 << 20, parallel_failures=3,
     max_retries=5)
 """
-LONGEST_S = 60.0
+LONGEST_S = 40.0
 """A competitor that takes longer is stopped and counted as slower than that."""
 
 
@@ -56,11 +56,11 @@ class Line:
 
 
 LINES = {
-    "10 MB/s a connection": Line(256, per_connection=10e6),
-    "40 MB/s in all": Line(128, total=40e6),
+    "10 MB/s a connection": Line(1024, per_connection=10e6),
+    "40 MB/s in all": Line(256, total=40e6),
     "breaks down above 6 connections": Line(64, per_connection=2e6, breaks_above=6),
-    "200 ms latency, 10 MB/s a connection": Line(256, per_connection=10e6, latency_s=0.2),
-    "1 MB/s in all": Line(8, total=1e6),
+    "200 ms latency, 10 MB/s a connection": Line(1024, per_connection=10e6, latency_s=0.2),
+    "1 MB/s in all": Line(16, total=1e6),
 }
 
 
