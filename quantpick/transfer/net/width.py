@@ -31,10 +31,12 @@ class Width:
     Args:
         ceiling: the most there may be.
         first: how many to begin with.
+        leaps: whether all are tried at once, or twice as many at a time: where each costs the server much.
     """
 
-    def __init__(self, ceiling: int, first: int = FIRST) -> None:
+    def __init__(self, ceiling: int, first: int = FIRST, *, leaps: bool = True) -> None:
         self.ceiling = ceiling
+        self._leaps = leaps
         self.count = min(first, ceiling)
         self.rate = 0.0
         """Bytes a second in all, as last measured."""
@@ -51,7 +53,7 @@ class Width:
         self._hold_until = 0.0
         self._from: tuple[float, int] | None = None
         self._changed_at: float | None = None
-        self._settle_s = _FIRST_SETTLE_S
+        self._settle_s = _FIRST_SETTLE_S if leaps else _SETTLE_S
 
     @property
     def is_settled(self) -> bool:
@@ -131,9 +133,10 @@ class Width:
         if self._hold_until:
             self._hold_until, self._useless_at = 0.0, self.ceiling + 1
         if self.count < self._goal:
-            # All at once; but no further than half of the way to where they were too many.
+            # No further than half of the way to where they were too many.
             room = self._goal - self.count
-            self._change(now_s, self.count + (room if self._goal == self.ceiling else max(1, room // 2)))
+            step = max(1, room // 2) if self._goal < self.ceiling else room if self._leaps else min(self.count, room)
+            self._change(now_s, self.count + step)
 
     def _shrink(self, now_s: float, count: int, *, hold_s: float = _HOLD_S) -> None:
         self._hold_until = now_s + hold_s if hold_s else 0.0

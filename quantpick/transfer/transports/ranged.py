@@ -89,9 +89,9 @@ class _Ranges:
         self._pace = job.line.pace
         is_limited = self._pace.limit_bytes_per_s is not None
         self._crew = Crew(self._patience, is_limited=is_limited)
-        self.width = Width(job.line.connections, job.line.found.connections)
         missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
         self._is_mirror = bool(missing) and self._first_link().is_the_hubs
+        self.width = Width(job.line.connections, job.line.found.connections, leaps=not self._is_mirror)
         self.stretches = Stretches(
             missing,
             job.line.connections,
@@ -273,7 +273,7 @@ class _Ranges:
             self._store(stretch, buffer[:count])
             if self._crew.is_over:
                 raise Stopped
-            if self._active > self.width.count:
+            if self._active > self.width.count and not self._is_mirror:  # which would fetch the whole block again
                 break
         if not answer.isclosed():
             connection.close()

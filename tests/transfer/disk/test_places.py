@@ -124,6 +124,8 @@ def test_lock_that_is_a_second_name_of_another_file_is_not_written_to(tmp_path: 
         lock.write_text(content)
         with held(lock, Waiting(), what="x"):
             assert lock.read_text() == (f"{os.getpid()}\n" if content.strip().isdigit() else content)
+
+
 @pytest.mark.parametrize("repo_id", ["owner/name", "gpt2", "TheBloke/Airoboros-c34B-3.1.2-GPTQ", "a.b/c_d-e.f"])
 def test_folder_of_a_repo_in_the_cache_is_the_hubs_own(repo_id: str, tmp_path: Path) -> None:
     assert cache_repo(repo_id, tmp_path).name == repo_folder_name(repo_id=repo_id, repo_type="model")

@@ -35,6 +35,13 @@ def test_number_follows_the_line(name: str) -> None:
     assert after(15, 16, rate).is_settled
 
 
+def test_number_is_doubled_where_each_connection_costs_the_server_much() -> None:
+    width = Width(16, leaps=False)
+    seen = [after(0.6 * step, 16, lambda count: count * 10 * MB, width).count for step in range(1, 4)]
+    assert 8 in seen
+    assert seen[-1] == 16
+
+
 def test_number_is_found_within_a_second() -> None:
     assert after(1, 16, lambda count: count * 10 * MB).count == 16
 
