@@ -370,3 +370,16 @@ def test_set_that_another_program_fetched_is_verified_without_the_others(
     for place in ([REPO, *where], [str(snapshot)]):
         code, states = _verified(capsys, *place)
         assert (code, {path: state for path, state in states.items() if state != "ok"}) == (9, missing)
+
+
+def test_repo_of_parts_to_be_joined_says_so_and_nothing_of_branches(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [weights(f"finch-70b.Q8_0.gguf-split-{letter}", 36 * 10**9 + ord(letter)) for letter in "ab"]
+    serve({REPO: HubRepo({"main": parts})})
+    assert main(["list", REPO]) == 4
+    error = capsys.readouterr().err
+    assert "`Q8_0`: cut into 2 parts that must be joined" in error
+    assert "chooses among branches" not in error
+    assert main(["download", REPO, "--file", "Q8_0"]) == 4
+    assert "must be joined" in capsys.readouterr().err

@@ -128,7 +128,7 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
             warnings += doubts
             if rows and files.name not in rows:
                 warnings.append(BranchWarning("unlisted-branch", files.name, "the card does not list it"))
-        elif not variants.branches:
+        elif not (variants.branches or variants.skipped):
             skipped.append(SkippedBranch(branch=files.name, reason=found))
     read = {files.name for files in repo.branches}
     whole = read | set(repo.unread) >= set(repo.names)

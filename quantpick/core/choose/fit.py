@@ -42,7 +42,8 @@ class Job:
         gpus: the machine, at least one GPU.
         vram_basis: count what is free now, or the whole card.
         headroom: VRAM to leave alone on each GPU.
-        beside_bytes: of what is loaded beside the model, on one GPU.
+        beside_bytes: of what is loaded beside the model, on one GPU; counted with the scratch memory, for no part of
+            it is left in RAM.
     """
 
     quant: QuantSpec
@@ -187,7 +188,7 @@ class _Seat:
             ),
             settings=self.settings,
         )
-        return replace(alone, weights_bytes=alone.weights_bytes + job.beside_bytes) if job.beside_bytes else alone
+        return replace(alone, scratch_bytes=alone.scratch_bytes + job.beside_bytes) if job.beside_bytes else alone
 
     def fits(self, context_tokens: int) -> bool:
         """Whether a context fits."""

@@ -490,6 +490,7 @@ def test_mmproj_takes_memory_where_it_is_asked_for() -> None:
     assert blind is not None
     assert sighted is not None
     assert sighted.estimate.total_bytes == blind.estimate.total_bytes + 2 * 10**9
+    assert sighted.estimate.weights_bytes == blind.estimate.weights_bytes
     assert sighted.max_context_tokens < blind.max_context_tokens
     assert judged(row, mmproj=False).choices[0].fit == blind
     assert {one.code for one in judged(row, mmproj=True).warnings} >= {"no-mmproj"}
