@@ -107,7 +107,7 @@ def test_setup_script_says_what_went_wrong_and_keeps_the_exit_code(machine: Mach
 
 
 def test_setup_script_goes_on_after_a_damaged_file(machine: Machine) -> None:
-    machine.hub.faults.append(Fault(f"{'[0-9a-f]' * 40}/model.safetensors", Response(200, b"x" * 2**20), times=1))
+    machine.hub.faults.append(Fault(f"{'[0-9a-f]' * 40}/model.safetensors", Response(200, b"x" * 655_360), times=1))
     done = setup(machine, REPO, "models", "--loader", "exllamav2")
     assert done.returncode == 0, done.stderr
     machine.holds(machine.home / "models" / "current")
