@@ -24,6 +24,7 @@ from quantpick.core.memory.engine import ALLOCATOR_SLACK, UNMEASURED_BAND, Load
 from quantpick.core.memory.engines import ENGINES
 from quantpick.core.memory.estimate import estimate
 from quantpick.core.memory.llama_cpp import beside_the_buffers
+from quantpick.core.memory.sglang import flashinfer_workspace
 from quantpick.core.units import GIB, MIB
 
 HERE = Path(__file__).resolve().parent
@@ -156,6 +157,7 @@ def gguf_shape(model: dict[str, Any], layers: int | None = None, slots: int = 1)
     )
 
 
+_SGLANG_NCCL: Final = 70 * MIB
 _LLAMA_CPP: Final = json.loads((HERE / "vram" / "llamacpp_h100.json").read_text())
 _KV_BYTES: Final = {"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625, "q5_1": 0.75}
 
@@ -201,10 +203,38 @@ def llama_cpp_buffers() -> Iterator[Point]:
         yield Point((f"llama.cpp, logits of {point['outputs']}", "gguf"), label, measured, named)
 
 
+def sglang_points() -> Iterator[Point]:
+    """What the process held at the end, and what of it counts into its fraction; measured without FlashInfer."""
+    configs = {point["name"]: point for point in json.loads((HERE / "vram" / "vllm_h100.json").read_text())["points"]}
+    for point in json.loads((HERE / "vram" / "sglang_h100.json").read_text())["points"]:
+        of = configs[point["config"]]
+        shape = ModelShape.from_config(of["config"])
+        quant = QuantSpec(of["method"], of["bits"], of["group_size"], of["desc_act"])
+        eager = point["settings"].get("disable_cuda_graph", False)
+        need = estimate_vram(
+            QuantSpec("none", 16) if point.get("method") == "none" else quant,
+            shape,
+            loader="sglang",
+            version="0.5.17",
+            context_tokens=point["context"],
+            batch=point["tokens"] // point["context"],
+            settings=ServerSettings(
+                max_num_batched_tokens=point["chunk"], max_num_seqs=point["max_bs"], enforce_eager=eager
+            ),
+        )
+        workspace = flashinfer_workspace(shape)
+        held = point["steps"]["decode"][3]
+        inside = point["steps"]["pool"][0] + _SGLANG_NCCL
+        kind = point.get("method", of["method"])
+        estimated = need.total_bytes - need.cuda_context_bytes - need.graph_bytes
+        yield Point(("sglang, weights and cache", kind), point["name"], inside, estimated)
+        yield Point(("sglang, all of it", kind), point["name"], held, need.total_bytes - workspace)
+
+
 def own_points() -> list[Point]:
     """What was measured for quantpick."""
     exllama = (*exllama_points("exllamav2"), *exllama_points("exllamav3"))
-    return [*exllama, *vllm_points(), *transformers_points(), *llama_cpp_points()]
+    return [*exllama, *vllm_points(), *transformers_points(), *llama_cpp_points(), *sglang_points()]
 
 
 def public_points(*, plenty: bool) -> Iterator[Point]:

@@ -75,6 +75,8 @@ class Job:
         engine, largest = self.engine_at, max(self.gpus, key=lambda gpu: gpu.total_bytes)
         if not engine.has_settings:
             return (ServerSettings(),)
+        if engine.own_defaults is not None:
+            return (engine.own_defaults(largest.total_bytes, largest.name),)
         usual = default_settings(largest.total_bytes if engine.large_defaults else None, largest.name)
         few = replace(usual, max_num_batched_tokens=2048, max_num_seqs=max(_FEW_SEQUENCES, self.batch))
         return usual, few, replace(few, enforce_eager=True)
@@ -218,6 +220,8 @@ def _utilization(seat: _Seat, estimate: VramEstimate) -> float:
     graphs = 0 if job.engine_at.budgets_graphs(job.shape) else estimate.graph_bytes
     beside = (graphs + estimate.cuda_context_bytes) // count
     smallest = min(gpu.total_bytes for gpu in seat.way.gpus)
+    if job.engine_at.takes_of_free:
+        smallest = max(1, (seat.way.available - estimate.cuda_context_bytes) // count)
     most = int(1000 * max(0, seat.way.available // count - beside) / smallest) / 1000
     inside = -(-(estimate.total_bytes // count - beside) * 1000 // smallest) / 1000
     usual = job.fraction.value if job.fraction else most

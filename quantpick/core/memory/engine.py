@@ -86,7 +86,7 @@ class Engine:
 
     Args:
         scratch: buffers and prefill peak on one GPU, in bytes.
-        graphs: CUDA graphs on one GPU, in bytes.
+        graphs: CUDA graphs on one GPU, and whatever else lies beside what a server is told to take, in bytes.
         embedding_in_ram: whether the embedding stays in system RAM.
         cache_block_tokens: the cache is made in blocks of so many tokens.
         cache_least_tokens: the cache is made for so many tokens at least, over all sequences.
@@ -102,6 +102,8 @@ class Engine:
         graphs_budgeted: for which models it counts a guess of its CUDA graphs into its budget.
         large_defaults: whether it takes larger settings on large GPUs.
         state_per_sequence: whether its cache is to hold the states of as many sequences as may run.
+        own_defaults: the settings it chooses by the bytes and the name of a GPU; the only ones that are tried.
+        takes_of_free: whether it is told to take a part of what is free when it starts, not of the whole GPU.
     """
 
     scratch: Callable[[Load], int]
@@ -121,6 +123,8 @@ class Engine:
     graphs_budgeted: Literal["none", "mixtures", "all"] = "none"
     large_defaults: bool = False
     state_per_sequence: bool = False
+    own_defaults: Callable[[int, str], ServerSettings] | None = None
+    takes_of_free: bool = False
 
     def band_for(self, shape: ModelShape) -> float:
         """How much more than the estimate a model may need, as a share."""

@@ -35,6 +35,7 @@ from quantpick.core.memory.servers import (
     vllm_v1_graphs,
     vllm_v1_scratch,
 )
+from quantpick.core.memory.sglang import SGLANG_CONTEXT_BYTES, sglang_graphs, sglang_scratch, sglang_settings
 from quantpick.core.memory.weights import linears, rounded_up
 from quantpick.core.units import MIB
 
@@ -314,6 +315,17 @@ _EXLLAMAV2: Final = Engine(scratch=_exllamav2, embedding_in_ram=True, cache_bloc
 _EXLLAMAV3: Final = Engine(
     scratch=_exllamav3, embedding_in_ram=True, cache_block_tokens=256, latent=True, band=MEASURED_BAND
 )
+_SGLANG: Final = Engine(
+    scratch=sglang_scratch,
+    graphs=sglang_graphs,
+    own_defaults=sglang_settings,
+    takes_of_free=True,
+    has_settings=True,
+    latent=True,
+    cuda_context_bytes=SGLANG_CONTEXT_BYTES,
+    slack=0.015,
+    band=MEASURED_BAND,
+)
 _LLAMA_CPP: Final = Engine(
     scratch=server_scratch_of_llama_cpp,
     embedding_in_ram=True,
@@ -337,7 +349,7 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "autoawq": Engine(scratch=_autoawq, cache_least_tokens=2048, band=PUBLISHED_BAND),
     "gptq-for-llama": Engine(scratch=_transformers_copied_cache),
     "vllm": replace(_VLLM_0_26, band=PUBLISHED_BAND),
-    "sglang": Engine(scratch=server_scratch, latent=True),
+    "sglang": replace(_SGLANG, band=PUBLISHED_BAND),
     "tgi": Engine(scratch=server_scratch),
     "lmdeploy": Engine(scratch=server_scratch, cache_block_tokens=64),
     "llama.cpp": _LLAMA_CPP,
@@ -360,6 +372,7 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ("0.3.37", replace(_OLD_LLAMA_CPP, band=MEASURED_BAND)),
         ("2026.6.2", _OLD_LLAMA_CPP),
     ),
+    "sglang": (("0.5.17", replace(_SGLANG, band=UNMEASURED_BAND)), ("0.5.18", _SGLANG)),
     "transformers": (
         (
             "4.36",
@@ -389,6 +402,6 @@ Transformers: cache classes, last-token logits (huggingface/transformers #31292)
 ``use_v2_model_runner``), graphs that count into the budget (0.20, ``VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS``, which
 the second runner, for dense models, leaves out) and windows that hold two steps (0.26, ``max_in_flight_tokens``).
 
-Measured were ExLlamaV2 0.3.2, ExLlamaV3 1.6.5, Transformers 5.17.0 and vLLM 0.26.0. What lies beside, later versions
-too, has a wider band.
+Measured were ExLlamaV2 0.3.2, ExLlamaV3 1.6.5, llama-cpp-python 0.3.36, SGLang 0.5.17, Transformers 5.17.0 and vLLM
+0.26.0. What lies beside, later versions too, has a wider band.
 """

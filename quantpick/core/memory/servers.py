@@ -69,7 +69,7 @@ def _step(load: Load, *, bytes_per_logit: int, compiled: bool = True) -> int:
     copied = shape.vocab_size * shape.hidden_size * _FP16 // load.ways + 2 * states
     logits = min(settings.max_num_seqs, tokens) * shape.vocab_size * bytes_per_logit
     compiling = copied if compiled and not settings.enforce_eager else 0
-    step = max(tokens * _mlp_bytes(load), _unpacked_bytes(load)) + 4 * states
+    step = max(tokens * mlp_bytes(load), _unpacked_bytes(load)) + 4 * states
     images, outputs = _image_bytes(load)
     return max(max(compiling, step, logits) + outputs, images) + _beside_weights(load) + _NON_TORCH
 
@@ -160,7 +160,7 @@ def _fused(load: Load) -> tuple[tuple[int, int, int], ...]:
     )
 
 
-def _mlp_bytes(load: Load) -> int:
+def mlp_bytes(load: Load) -> int:
     """Bytes of the MLP's states per token: gate, up and their product, of each expert that a token passes.
 
     A mixture's first and third state share a buffer (vllm ``fused_moe/fused_marlin_moe.py``, ``intermediate_cache13``).
@@ -231,10 +231,10 @@ def _capture_sizes(largest: int) -> Iterator[int]:
 
 
 def server_scratch(load: Load) -> int:
-    """SGLang, TGI, LMDeploy: the states of one chunk of 2048 tokens, sampling of 256 sequences, and 0.5 GiB of graphs.
+    """TGI, LMDeploy: the states of one chunk of 2048 tokens, sampling of 256 sequences, and 0.5 GiB of graphs.
 
     The graphs are a rule of thumb (logs of 0.5 to 1.5 GiB: vLLM PR #10511, #13109). Not measured.
     """
     chunk = load.settings.max_num_batched_tokens
-    states = chunk * (_mlp_bytes(load) + 4 * load.shape.hidden_size * _FP16)
+    states = chunk * (mlp_bytes(load) + 4 * load.shape.hidden_size * _FP16)
     return states + 2 * 256 * load.shape.vocab_size * _FP32 + 512 * MIB

@@ -14,7 +14,7 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders import table as loaders_module
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable
-from quantpick.core.loaders.versions import UnknownVersion, at_version
+from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version
 from quantpick.core.memory.engine import MEASURED_BAND, PUBLISHED_BAND, UNMEASURED_BAND, ServerSettings
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.methods import Method
@@ -190,9 +190,37 @@ def test_tensor_parallel_uses_only_as_many_gpus_as_divide_the_heads() -> None:
 
 
 def test_server_that_is_told_nothing_may_not_use_more_than_its_fraction_of_the_total() -> None:
-    answer = recommend([gptq(4, None)], [gpu(24)], wish("sglang", headroom=NOTHING), TABLE)
+    tgi = loader("tgi")
+    takes = replace(tgi, memory_fractions=(replace(tgi.memory_fractions[0], value=0.85),))
+    asked = replace(wish(headroom=NOTHING), loader=LoaderAt(loader=takes))
+    answer = recommend([gptq(4, None)], [gpu(24)], asked, TABLE)
     assert answer.choices[0].fit is not None
     assert answer.choices[0].fit.budget_bytes == round(0.85 * 24 * GIB)
+
+
+@pytest.mark.parametrize(("gib", "busy_gib"), [(24, 0), (24, 1.5), (21.5, 0), (80, 40)])
+def test_sglang_is_told_a_part_of_what_is_free_that_holds_weights_and_cache_and_leaves_the_rest(
+    gib: float, busy_gib: float
+) -> None:
+    machine = replace(gpu(gib), free_bytes=round((gib - busy_gib) * GIB))
+    (choice,) = recommend([gptq(4, None, False)], [machine], wish("sglang", headroom=NOTHING), TABLE).choices
+    assert choice.fits
+    assert choice.fit is not None
+    assert choice.fit.utilization is not None
+    need, settings = choice.fit.estimate, choice.fit.settings
+    assert settings is not None
+    assert settings.max_num_batched_tokens == (8192 if gib == 80 else 2048)
+    free = machine.free_bytes - need.cuda_context_bytes
+    inside = need.total_bytes - need.graph_bytes - need.cuda_context_bytes
+    assert inside <= choice.fit.utilization * free <= free - need.graph_bytes
+
+
+def test_sglang_that_has_no_room_for_its_graphs_does_not_fit() -> None:
+    asked = wish("sglang", headroom=NOTHING)
+    fit = recommend([gptq(4, None, False)], [gpu(24)], asked, TABLE).choices[0].fit
+    assert fit is not None
+    small = gpu((fit.estimate.total_bytes - fit.estimate.graph_bytes // 2) / GIB)
+    assert not recommend([gptq(4, None, False)], [small], asked, TABLE).choices[0].fits
 
 
 @pytest.mark.parametrize(
@@ -245,10 +273,10 @@ def test_promise_is_as_wide_as_the_measurement_allows(name: str, version: str | 
 
 def test_branch_that_fits_tightly_ranks_behind_those_that_surely_fit_unless_it_is_allowed() -> None:
     large, small = gptq(8, None, False), gptq(4, 128, False)
-    asked = wish("sglang", headroom=NOTHING)
+    asked = wish("tgi", headroom=NOTHING)
     need = recommend([large], [gpu(80)], asked, TABLE).choices[0].fit
     assert need is not None
-    machine = [gpu((need.estimate.total_bytes + 2 * 10**7) / GIB / 0.85)]
+    machine = [gpu((need.estimate.total_bytes + 2 * 10**7) / GIB)]
     answer = recommend([large, small], machine, asked, TABLE)
     assert [(one.branch.name, one.verdict) for one in answer.choices] == [
         (small.name, "fits"),

@@ -97,7 +97,7 @@ def test_what_is_no_version_is_the_newest() -> None:
     assert engine_at("transformers", "main") is engine_at("transformers", "5.24.0") is newest
     assert engine_at("transformers", "4.44.2") is not newest
     assert engine_at("llama.cpp", "b9137") is engine_at("llama.cpp", None)
-    assert engine_at("sglang", "0.4") is engine_at("sglang", None)
+    assert engine_at("tgi", "1") is engine_at("tgi", None)
 
 
 def test_old_vllm_saves_neither_by_windows_nor_by_latent_caches() -> None:
