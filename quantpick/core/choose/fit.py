@@ -10,7 +10,8 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.shards import cuts_evenly
 from quantpick.core.loaders.table import MemoryFraction, Sharding, Split
 from quantpick.core.memory import estimate as memory
-from quantpick.core.memory.engine import UNMEASURED_BAND, Engine, ServerSettings
+from quantpick.core.memory.cuda_context import cuda_context_bytes
+from quantpick.core.memory.engine import CUDA_CONTEXT_BYTES, UNMEASURED_BAND, Engine, ServerSettings
 from quantpick.core.memory.engines import engine_at
 from quantpick.core.memory.estimate import Spread, VramEstimate
 from quantpick.core.memory.servers import default_settings
@@ -186,7 +187,7 @@ class _Seat:
             spread=Spread(
                 gpus=len(gpus),
                 splits_tensors=job.split == "tensor",
-                largest=max(gpus, key=lambda gpu: gpu.total_bytes),
+                largest=max(gpus, key=partial(cuda_context_bytes, CUDA_CONTEXT_BYTES)),
             ),
             settings=self.settings,
         )

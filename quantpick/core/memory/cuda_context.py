@@ -1,5 +1,6 @@
 """What a CUDA process holds on a GPU before it allocates anything."""
 
+import re
 from typing import Final
 
 from quantpick.core.gpu import Gpu
@@ -17,6 +18,17 @@ _KERNELS: Final = 92_000_000
 _MOST_MULTIPROCESSORS: Final = ((8, 48), (11, 72), (12, 80), (16, 84), (24, 128), (32, 170))
 """GiB up to which no GeForce, RTX or Quadro of this memory has more multiprocessors (NVIDIA's own specifications: RTX
 3070 Ti, 2080 Ti, 3080 Ti, 5080, 4090, 5090)."""
+
+_MULTIPROCESSORS: Final = {
+    "rtx 2060": 30, "rtx 2060 super": 34, "rtx 2070": 36, "rtx 2070 super": 40, "rtx 2080": 46, "rtx 2080 super": 48,
+    "rtx 2080 ti": 68, "rtx 3050": 20, "rtx 3060": 28, "rtx 3060 ti": 38, "rtx 3070": 46, "rtx 3070 ti": 48,
+    "rtx 3080": 70, "rtx 3080 ti": 80, "rtx 3090": 82, "rtx 3090 ti": 84, "rtx 4060": 24, "rtx 4060 ti": 34,
+    "rtx 4070": 46, "rtx 4070 super": 56, "rtx 4070 ti": 60, "rtx 4070 ti super": 66, "rtx 4080": 76,
+    "rtx 4080 super": 80, "rtx 4090": 128, "rtx 5060": 30, "rtx 5060 ti": 36, "rtx 5070": 48, "rtx 5070 ti": 70,
+    "rtx 5080": 84, "rtx 5090": 170,
+}  # fmt: skip
+"""Multiprocessors of desktop GeForce cards by their name (NVIDIA's own specifications: CUDA cores by 64 for Turing, by
+128 since Ampere); of two of one name the larger."""
 
 _CONSUMER: Final = frozenset({6.1, 7.5, 8.6, 8.9, 12.0})
 """Compute capabilities of GeForce and RTX GPUs."""
@@ -36,5 +48,18 @@ def cuda_context_bytes(bound: int, gpu: Gpu | None) -> int:
     """
     if gpu is None or gpu.compute_capability not in _CONSUMER or bound > CUDA_CONTEXT_BYTES:
         return bound
-    most = next((count for gib, count in _MOST_MULTIPROCESSORS if gpu.total_bytes <= gib * GIB), None)
+    most = _multiprocessors(gpu)
     return bound if most is None else min(bound, most * _PER_MULTIPROCESSOR + _KERNELS)
+
+
+def _multiprocessors(gpu: Gpu) -> int | None:
+    """How many the GPU has at most: by its name where it is a desktop GeForce, else by its memory.
+
+    >>> memory = {"total_bytes": 12 * GIB, "free_bytes": 12 * GIB}
+    >>> names = ("NVIDIA GeForce RTX 3060", "RTX 3060 12GB", "NVIDIA GeForce RTX 3060 Laptop GPU")
+    >>> [_multiprocessors(Gpu(index=0, name=name, **memory)) for name in names]
+    [28, 28, 80]
+    """
+    name = re.sub(r"nvidia|geforce|\d+ ?gi?b|[()]", " ", gpu.name.lower())
+    named = _MULTIPROCESSORS.get(" ".join(name.split()))
+    return named or next((count for gib, count in _MOST_MULTIPROCESSORS if gpu.total_bytes <= gib * GIB), None)

@@ -15,7 +15,14 @@ from quantpick.core.loaders import table as loaders_module
 from quantpick.core.loaders.read import parse_loaders
 from quantpick.core.loaders.table import Loader, LoaderTable
 from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version
-from quantpick.core.memory.engine import MEASURED_BAND, PUBLISHED_BAND, UNMEASURED_BAND, ServerSettings
+from quantpick.core.memory.cuda_context import cuda_context_bytes
+from quantpick.core.memory.engine import (
+    CUDA_CONTEXT_BYTES,
+    MEASURED_BAND,
+    PUBLISHED_BAND,
+    UNMEASURED_BAND,
+    ServerSettings,
+)
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.methods import Method
 from quantpick.core.quant import Branch, FileSet, Home, Quality, QuantSpec
@@ -160,6 +167,16 @@ def test_layer_split_adds_up_unequal_gpus_and_tensor_parallel_takes_equal_shares
     assert codes(tensor, plain.name) == ["vram"]
     assert recommend([plain], [gpu(24, 0), gpu(24, 1)], wish("vllm", context_tokens=512), TABLE).recommended
     assert best(recommend([gptq(4, None)], unequal, wish("vllm"), TABLE)) == "gptq-4bit--1g-actorder_True"
+
+
+def test_context_of_several_gpus_is_that_of_the_card_that_needs_most_of_it() -> None:
+    large, many = gpu(12, 0), gpu(10, 1)  # 28 and 70 multiprocessors
+    machine = [replace(large, name="RTX 3060"), replace(many, name="RTX 3080")]
+    answer = recommend([gptq(4, 128, False)], machine, wish("exllamav2", context_tokens=512), TABLE)
+    fit = answer.choices[0].fit
+    assert fit is not None
+    assert fit.gpus_used == 2
+    assert fit.estimate.cuda_context_bytes == 2 * cuda_context_bytes(CUDA_CONTEXT_BYTES, machine[1])
 
 
 def test_layer_is_not_cut_where_layers_are_dealt_out_to_gpus() -> None:
