@@ -85,6 +85,8 @@ def _as_failure(error: BaseException) -> QuantpickError:
         return _Ended("interrupted", 130)
     if isinstance(error, Terminated):
         return _Ended("terminated", 143)
+    if isinstance(error, MemoryError):
+        return DiskError("there is not enough memory")
     if isinstance(error, OSError) and error.strerror:
         # Those of the disk and the net died in their adapters; this one is still no bug.
         where = f": `{os.fsdecode(error.filename)}`" if isinstance(error.filename, (str, bytes)) else ""

@@ -107,15 +107,22 @@ def write_atomically(path: Path, content: bytes, *, synced: bool = True) -> None
         sync_folder(path.parent)
 
 
-def linked_folder(base: Path, paths: Iterable[str | Path]) -> Path | None:
-    """The first folder between a folder and what lies in it that is a link; None where none is.
+def odd_folder(base: Path, paths: Iterable[str | Path]) -> Path | None:
+    """The first folder between a folder and what lies in it that is none: a link, a file, a pipe; None where none is.
 
     Args:
         base: the folder, which may be a link itself.
         paths: relative to it, of files.
     """
     folders = {folder for path in paths for folder in Path(path).parents}
-    return next((base / folder for folder in sorted(folders - {Path()}) if (base / folder).is_symlink()), None)
+    return next((base / folder for folder in sorted(folders - {Path()}) if _is_odd(base / folder)), None)
+
+
+def _is_odd(folder: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(folder.lstat().st_mode)
+    except OSError:
+        return False  # it is not there, or something above it is odd
 
 
 def scratch_name(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """A few threads that a program which is interrupted need not wait for."""
 
+import errno
 import threading
 from collections.abc import Callable, Sequence
 
@@ -8,8 +9,14 @@ def start_daemons(works: Sequence[Callable[[], None]], *, name: str) -> list[thr
     """Start a thread for each work.
 
     Daemon threads, not an executor, whose threads an interrupted program would wait for at its exit.
+
+    Raises:
+        OSError: the system has no room for another (``ulimit -u``, ``ulimit -v``).
     """
     threads = [threading.Thread(target=work, daemon=True, name=name) for work in works]
     for thread in threads:
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, "no more threads can be started") from error
     return threads

@@ -18,6 +18,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from huggingface_hub.utils import get_session
 
 from quantpick.errors import HubError
+from quantpick.threads import start_daemons
 
 Result = TypeVar("Result")
 
@@ -154,7 +155,7 @@ def _watched(job: Callable[[_Meter], Result], deadline: Deadline, name: str) -> 
     """
     meter = _Meter()
     box = _Box(lambda: job(meter))
-    threading.Thread(target=box.run, daemon=True, name="ask").start()
+    start_daemons([box.run], name="ask")
     began, before = time.monotonic(), 0
     while not box.done.wait(min(_LOOK_S, deadline.left_s)):
         now = time.monotonic()

@@ -15,7 +15,7 @@ from typing import Any, Final
 from huggingface_hub import constants
 
 from quantpick.core.repo import Refused, RepoFile, file_list, repo_file, repo_id
-from quantpick.files import linked_folder, read_small, write_atomically
+from quantpick.files import odd_folder, read_small, write_atomically
 
 _MAX_HEAD_BYTES: Final = 2**20
 _MAX_BYTES: Final = 64 * 2**20
@@ -98,7 +98,7 @@ class Cache:
         home, path = Path(constants.HF_HOME), self._folder / name
         with contextlib.suppress(OSError):
             # A folder that is a link may lead to what is none of ours.
-            if linked_folder(home, [path.relative_to(home)]) is None:
+            if odd_folder(home, [path.relative_to(home)]) is None:
                 write_atomically(path, content, synced=synced)
 
 

@@ -67,7 +67,7 @@ class Reader:
         return unread, {name: commit for name, commit in wanted.items() if name not in unread}
 
     def _why_refused(self, commit: str) -> str | None:
-        small = _worth_reading(self._trees.get(commit, ()))
+        small = _worth_reading(self._trees.get(commit, ())) if self._false else ()
         false = next((file.path for file in small if file.blob_sha1 in self._false), None)
         return self.refused.get(commit) or (
             None if false is None else f"is sent with a `{false}` that is not the one in its file list"

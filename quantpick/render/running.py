@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, Literal
 
 from quantpick.core.progress import DownloadProgress, Trouble
 from quantpick.core.units import format_gb
 from quantpick.render.at import LOOK_S, title, trouble
 from quantpick.render.terminal import say
+from quantpick.threads import start_daemons
 
 ProgressStyle = Literal["auto", "bar", "lines", "json", "none"]
 """``auto`` is bars on a terminal and lines elsewhere."""
@@ -28,9 +30,7 @@ def shown(style: ProgressStyle) -> Iterator[DownloadProgress]:
     counters = DownloadProgress()
     over = threading.Event()
     show = _way(style)
-    thread = threading.Thread(target=show, args=(counters, over), daemon=True) if show else None
-    if thread is not None:
-        thread.start()
+    thread = start_daemons([partial(show, counters, over)], name="progress")[0] if show else None
     try:
         yield counters
     except BaseException as error:

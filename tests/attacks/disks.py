@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -382,3 +383,115 @@ def says_what_is(arena: Arena) -> None:
     plain(ran(one, *download(arena.folder / "dry", "--dry-run")), 0)
     require(not (arena.folder / "dry").exists(), "a dry run wrote into the folder")
     require(before == {path for path in arena.folder.rglob("*") if "model" in path.parts}, "files came or went")
+
+
+@attack("kills", rounds=4)
+def killed_repair(arena: Arena) -> None:
+    """SIGKILL while --repair mends a damaged file: what was there stays, and a second --repair ends it."""
+    one = arena.world()
+    target = arena.folder / "model"
+    plain(ran(one, *download(target)), 0)
+    with (target / MODEL).open("r+b") as file:
+        file.write(b"damage")
+    (target / "config.json").unlink()
+    one.cdn.bytes_per_s = 6e6
+    killed(started_and_seen(one, ["verify", str(target), "--repair"], SIZE + arena.dice.randint(1, 40) * MIB))
+    one.cdn.bytes_per_s = None
+    plain(ran(one, "verify", str(target), "--repair"), 0)
+    plain(ran(one, "verify", str(target)), 0)
+    right(one, target)
+    nothing_left(target)
+
+
+@attack("powerloss", rounds=3)
+def power_twice(arena: Arena) -> None:
+    """The power fails twice in one download, each time with another transport: what was synced stays."""
+    one = arena.world(bytes_per_s=2e6)
+    with image(arena, 400) as disk:
+        mounted = arena.mounted("loop", device=str(disk), kind="ext4")
+        target = mounted / "model"
+        for transport in arena.dice.sample(["range", "hf_transfer", "auto"], 2):
+            argv = download(target, "--connections", "4", "--transport", transport)
+            process = started_and_seen(one, argv, 30 * MIB)
+            power_off(mounted)
+            plain(ended(process, 30), 0, 8)
+            subprocess.run(["umount", str(mounted)], check=True)
+            subprocess.run(["mount", "-o", "loop", str(disk), str(mounted)], check=True)
+        one.cdn.bytes_per_s = None
+        plain(ran(one, *download(target)), 0)
+        right(one, target)
+        require(one.cdn.sent_bytes < SIZE + 60 * MIB, f"{one.cdn.sent_bytes / MIB:.0f} MiB were sent in all")
+
+
+@attack("disk", rounds=4, quick=True)
+def narrow(arena: Arena) -> None:
+    """Little may be had of files, memory, descriptors or the size of a file: one clear line, and then all is well."""
+    one = arena.world()
+    target = arena.folder / "model"
+    kind, most = arena.dice.choice(
+        [(resource.RLIMIT_FSIZE, 30 * MIB), (resource.RLIMIT_NOFILE, 12), (resource.RLIMIT_AS, 300 * MIB)]
+    )
+    argv = download(target, "--retry-for", "2", "--transport", arena.dice.choice(["range", "hf_transfer"]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "quantpick", *argv],
+        env=one.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(kind, (most, most)),
+    )
+    plain(ended(process, 60), 0, 6, 7, 8)
+    plain(ran(one, *argv), 0)
+    right(one, target)
+
+
+@attack("fuzz", rounds=12)
+def scrambled_partial(arena: Arena) -> None:
+    """Partial file and journal are cut, flipped, swapped and filled at random: exit 0 and the right bytes."""
+    one = arena.world(bytes_per_s=10e6)
+    target, dice = arena.folder / "model", arena.dice
+    argv = download(target, "--connections", "4", "--transport", dice.choice(["range", "hf_transfer", "auto"]))
+    killed(started_and_seen(one, argv, dice.randint(8, 60) * MIB))
+    one.cdn.bytes_per_s = None
+    for path in (target / ".cache" / "huggingface" / "download").glob("*.quantpick.incomplete*"):
+        for _ in range(dice.randint(0, 5)):
+            size = path.stat().st_size
+            with path.open("r+b") as file:
+                match dice.randrange(4):
+                    case 0:
+                        file.truncate(dice.randrange(2 * size + 1))
+                    case 1:
+                        file.seek(dice.randrange(size + 1))
+                        file.write(dice.randbytes(dice.choice([1, 5, 4096])))
+                    case 2:
+                        file.seek(dice.randrange(size + 1))
+                        file.write(bytes([dice.choice([0, 1, 2, 255])]) * min(size, dice.choice([50, 5000, 3 * MIB])))
+                    case _:
+                        content = file.read(4096)
+                        file.seek(4096)
+                        file.write(content)
+    plain(ran(one, *argv), 0)
+    right(one, target)
+    nothing_left(target)
+
+
+@attack("neighbours", rounds=2)
+def busybodies(arena: Arena) -> None:
+    """While a download runs, others clean, verify and repair the same place."""
+    one = arena.world(bytes_per_s=6e6)
+    in_cache = arena.dice.random() < 0.5
+    place = ["--cache-dir", str(arena.folder / "cache")] if in_cache else ["--local-dir", str(arena.folder / "model")]
+    argv = ["download", *download(arena.folder)[1:4], *place, "-q", "--connections", "4"]
+    first = started_and_seen(one, argv, 15 * MIB)
+    where = [f"{argv[1]}:{argv[3]}", *place] if in_cache else [place[1]]
+    others = [
+        one.start("clean", *(place if in_cache else place[1:])),
+        one.start("verify", *where),
+        one.start("verify", *where, "--repair"),
+    ]
+    time.sleep(2)
+    one.cdn.bytes_per_s = None
+    for process, codes in zip((first, *others), ((0,), (0,), (0, 4, 9), (0, 4)), strict=True):
+        plain(ended(process), *codes)
+    plain(ran(one, "verify", *where), 0)
+    require(one.cdn.sent_bytes < 1.3 * SIZE, "it was fetched twice")

@@ -12,6 +12,7 @@ import psutil
 from quantpick.core.units import MIB
 from quantpick.demo.hub import Response
 from tests.attacks.arena import (
+    REPO,
     SIZE,
     Arena,
     attack,
@@ -109,6 +110,58 @@ def endless(arena: Arena) -> None:
         time.sleep(0.05)
     plain(ended(process, 20), 0, 6, 7, 9)
     require(most < 500 * MIB, f"it took {most / MIB:.0f} MiB")
+
+
+HEADS = [
+    "204 x\r\n",
+    "205 x\r\nContent-Length: 0\r\n",
+    "206 x\r\nContent-Length: 3\r\nContent-Range: bytes 5-2/x\r\n",
+    "200 x\r\nContent-Length: 3\r\nContent-Range: bytes 0-2/3\r\n",
+    "203 x\r\nContent-Length: 3\r\n",
+    "302 x\r\nContent-Length: 0\r\n",
+    "304 x\r\n",
+    "101 x\r\n",
+    "103 x\r\nLink: x\r\n",
+    "206 x\r\nContent-Length: -3\r\n",
+    "206 x\r\nContent-Length: 3\r\nContent-Length: 4\r\n",
+    "200 x\r\nTransfer-Encoding: chunked\r\n",
+    "200 x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n",
+    "599 x\r\nContent-Length: 0\r\n",
+]
+"""Heads of answers that are neither a file nor a part of one."""
+
+
+@attack("net", rounds=14, quick=True)
+def strange_answers(arena: Arena) -> None:
+    """204, 206 unasked, 302 to nowhere, 103, lengths that cannot be: a failing Hub or line, never damage."""
+    head = HEADS.pop(0)
+    HEADS.append(head)
+    with RawServer(lambda _: [f"HTTP/1.1 {head}\r\nabc".encode()]) as server:
+        for what in (".*a.txt", ".*safetensors"):
+            one = arena.world()
+            link = Response(302, b"", {"Location": f"{server.url}/x"})
+            one.hub.faults.append(Fault(f"/resolve/{what}", link))
+            done = ran(one, *download(arena.folder / "model", "--retry-for", "2"), timeout_s=60)
+            plain(done, 6, 7)
+            require(len(done.stderr) < 500, f"many words: {done.stderr[:200]}")
+        for path in ("refs", "tree"):
+            one.hub.faults[:] = [Fault(f"/{path}", lambda _: Response(int(head[:3]), b"", {}))]
+            plain(ran(one, "list", REPO, "--timeout", "5", timeout_s=60), 0, 6)
+
+
+@attack("net", rounds=2)
+def interim_flood(arena: Arena) -> None:
+    """100 Continue without an end: neither a question nor a file waits for ever."""
+    one = arena.world()
+
+    def script(_: bytes) -> Any:
+        while True:
+            yield b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 500
+
+    with RawServer(script) as server:
+        plain(ran(one, "list", REPO, "--timeout", "5", HF_ENDPOINT=server.url, timeout_s=60), 6)
+        one.hub.faults.append(Fault("/resolve/.*safetensors", Response(302, b"", {"Location": f"{server.url}/x"})))
+        plain(ran(one, *download(arena.folder / "model", "--retry-for", "3"), timeout_s=60), 7)
 
 
 @attack("norange", rounds=4)
@@ -223,6 +276,30 @@ def proxies(arena: Arena) -> None:
     done = ran(one, *argv, timeout_s=60, HTTP_PROXY=odd, http_proxy=odd, NO_PROXY="", no_proxy="", HF_TOKEN=SECRET)
     plain(done, 2, 6, 7)
     require(SECRET not in done.stdout + done.stderr, "the token is shown")
+
+
+@attack("proxy", rounds=6)
+def rude_proxies(arena: Arena) -> None:
+    """A proxy that wants a login, shows its own page, sends elsewhere, speaks something else: one short line."""
+    one = arena.world()
+    answer = arena.dice.choice(
+        [
+            b"HTTP/1.1 407 Login\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+            b"HTTP/1.1 302 Found\r\nLocation: http://portal.invalid/\r\nContent-Length: 0\r\n\r\n",
+            b"\x00\xff" * 40_000,
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            b"",
+        ]
+    )
+    plain(ran(one, "list", REPO), 0)
+    with RawServer(lambda _: [answer]) as proxy:
+        asked = {"HTTP_PROXY": proxy.url, "http_proxy": proxy.url, "NO_PROXY": "", "no_proxy": "", "HF_TOKEN": SECRET}
+        for argv in (["list", REPO], download(arena.folder / "model", "--retry-for", "2")):
+            done = ran(one, *argv, timeout_s=60, **asked)
+            plain(done, 6, 7)
+            require(len(done.stderr) < 500, f"many words: {done.stderr[:200]}")
+            require(SECRET not in done.stderr, "the token is shown")
 
 
 @attack("trust", rounds=2)

@@ -163,6 +163,59 @@ def planted_code(arena: Arena) -> None:
     require(not proof.exists(), "code from the repo ran")
 
 
+@attack("trust", rounds=8, quick=True)
+def links_in_the_cache(arena: Arena) -> None:
+    """Links, pipes and files where the cache's own folders and records should be: nothing is written behind them."""
+    one = arena.world()
+    cache, outside = arena.folder / "cache", arena.folder / "outside"
+    outside.mkdir()
+    (outside / "model.safetensors.quantpick.incomplete").write_text("precious")
+    repo = cache / f"models--{REPO.replace('/', '--')}"
+    commit = one.hub.repos[REPO].commit("main")
+    which = arena.dice.choice(["blobs", "refs", "snapshots", "quantpick", f"snapshots/{commit}", "refs/main"])
+    spot = repo / which
+    spot.parent.mkdir(parents=True)
+    match arena.dice.randrange(3):
+        case 0:
+            os.mkfifo(spot)
+        case 1:
+            spot.symlink_to(outside)
+        case _:
+            spot.write_text("x")
+    before = {path: path.read_bytes() for path in outside.iterdir()}
+    argv = ["download", REPO, "--revision", "main", "--cache-dir", str(cache), "-q"]
+    plain(ran(one, *argv, timeout_s=30), 8, *([0] if which == "refs/main" else []))
+    plain(ran(one, "clean", "--cache-dir", str(cache), timeout_s=30), 0)
+    require(before == {path: path.read_bytes() for path in outside.iterdir()}, "something changed behind the link")
+
+
+@attack("tree", rounds=2, quick=True)
+def another_config(arena: Arena) -> None:
+    """A mirror sends another config than its file list has: its branches are left out, and it is kept nowhere."""
+    one = arena.world()
+    one.hub.faults.append(Fault("/config.json", Response(200, b'{"model_type": "llama"}')))
+    plain(ran(one, "list", REPO), 6)
+    plain(ran(one, "list", f"{REPO}:{BRANCH}"), 6)
+    plain(ran(one, *download(arena.folder / "model")), 6)
+    one.hub.faults.clear()
+    plain(ran(one, "list", REPO), 0)
+
+
+@attack("redos", rounds=1)
+def many_branches(arena: Arena) -> None:
+    """30,000 branches, and one that is asked for by a name that none has."""
+    one = arena.world()
+    commit = one.hub.repos[REPO].commit("main")
+    names = [f"gptq-4bit-{n}g-act" for n in range(30_000)]
+    refs = [{"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit} for name in names]
+    one.hub.faults.append(Fault("/refs$", Response.of_json({"branches": refs})))
+    began = time.monotonic()
+    plain(ran(one, "list", f"{REPO}:gptq-4bit-xg-act", timeout_s=60), 4)
+    plain(ran(one, "list", REPO, "--timeout", "60", timeout_s=90), 0)
+    took = time.monotonic() - began
+    require(took < 60, f"it took {took:.0f} s")
+
+
 @attack("trust", rounds=3)
 def pasted_lines(arena: Arena) -> None:
     """What is printed to be pasted is pasted: it runs nothing but itself."""

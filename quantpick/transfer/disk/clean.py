@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from quantpick.core.outcome import Leftover, LeftoverKind
-from quantpick.files import TEMPORARY, linked_folder
+from quantpick.files import TEMPORARY, odd_folder
 from quantpick.transfer.disk.locks import held_if_free
 from quantpick.transfer.disk.partial import stale_links
 from quantpick.transfer.disk.places import FOLDER_LOCK, PARTIAL
@@ -29,7 +29,7 @@ def clean_folder(folder: Path, *, dry_run: bool) -> Iterator[Leftover]:
         DiskError: something cannot be removed.
     """
     notes = folder / NOTES
-    if linked_folder(folder, [NOTES / "x"]):
+    if odd_folder(folder, [NOTES / "x"]):
         return
     with held_if_free(folder / FOLDER_LOCK) as free:
         for path in _entries(notes):
@@ -56,7 +56,7 @@ def clean_cache(cache: Path, *, dry_run: bool) -> Iterator[Leftover]:
         DiskError: something cannot be removed.
     """
     for repo in _entries(cache):
-        if repo.name.startswith("models--") and not linked_folder(cache, [f".locks/{repo.name}/x"]):
+        if repo.name.startswith("models--") and not odd_folder(cache, [f".locks/{repo.name}/x"]):
             yield from _clean_repo(repo, cache / ".locks" / repo.name, dry_run=dry_run)
 
 

@@ -20,8 +20,8 @@ from quantpick.core.repo import BranchFiles, RepoFile
 from quantpick.errors import DiskError, UsageError
 from quantpick.files import (
     TEMPORARY,
-    linked_folder,
     make_folder,
+    odd_folder,
     scratch_name,
     sync_folder,
     write_atomically,
@@ -114,15 +114,16 @@ def user_folder(path: Path) -> Path:
         raise UsageError(f"`{path}`: there is no such user's home") from error
 
 
-def check_links(base: Path, paths: Iterable[str | Path]) -> None:
-    """See that no folder between a folder and what is to lie in it is a link: what is written stays in there.
+def check_folders(base: Path, paths: Iterable[str | Path]) -> None:
+    """See that every folder between a folder and what is to lie in it is one, and no link: what is written stays there.
 
     Raises:
-        DiskError: one is.
+        DiskError: one is not.
     """
-    link = linked_folder(base, paths)
-    if link is not None:
-        raise DiskError(f"`{link}` is a link: nothing is written through it", hint="remove it")
+    odd = odd_folder(base, paths)
+    if odd is not None:
+        what = "a link: nothing is written through it" if odd.is_symlink() else "in the way: a folder has to be there"
+        raise DiskError(f"`{odd}` is {what}", hint="remove it")
 
 
 def cache_folder(cache_dir: Path | None = None) -> Path:
@@ -172,11 +173,15 @@ class CacheLayout:
         """No lock: each blob has one of its own, and the rest is changed in one step.
 
         Raises:
-            DiskError: a folder inside the repo's is a link. The repo's folder, and those above it, may be.
+            DiskError: a folder inside the repo's is a link, or none. The repo's folder, and those above it, may be
+                links.
         """
         shown = [f"snapshots/{self._branch.commit}/{file.path}" for file in files]
-        check_links(self._repo, ["blobs/x", "quantpick/x", f"refs/{self._branch.name}", *shown])
-        check_links(self._repo.parent, [".locks/x/x", f".locks/{self._repo.name}/x"])
+        check_folders(self._repo, ["blobs/x", "quantpick/x", f"refs/{self._branch.name}", *shown])
+        check_folders(self._repo.parent, [".locks/x/x", f".locks/{self._repo.name}/x"])
+        ref = self._repo / "refs" / self._branch.name
+        if ref.is_dir():
+            raise DiskError(f"`{ref}` is in the way: it is a folder", hint="remove it")
         return contextlib.nullcontext()
 
     def begun(self, files: Sequence[RepoFile], waiting: Waiting) -> None:
@@ -185,7 +190,7 @@ class CacheLayout:
     def placed(self, file: RepoFile) -> None:
         """Show the blob in the snapshot: by a link, or a copy where there are none."""
         blob, pointer = self.place(file).final, self.path / file.path
-        check_links(self._repo, [f"snapshots/{self.path.name}/{file.path}"])
+        check_folders(self._repo, [f"snapshots/{self.path.name}/{file.path}"])
         with disk_errors(pointer):
             make_folder(pointer.parent)
             if pointer.is_symlink() and pointer.exists() and pointer.resolve() == blob.resolve():
@@ -205,7 +210,7 @@ class CacheLayout:
             sync_folder(folder)
         record = self._repo / "quantpick" / f"{commit}.json"
         ref = self._repo / "refs" / name
-        check_links(self._repo, ["quantpick/x", "blobs/x", f"refs/{name}"])
+        check_folders(self._repo, ["quantpick/x", "blobs/x", f"refs/{name}"])
         with held(self._locks / "quantpick.lock", Waiting(), what=f"`{self._repo}`"), disk_errors(record):
             there = read_record(record) or Holding(self._repo_id, name, commit, ())
             keep_record(record, Holding(self._repo_id, name, commit, there.with_files(files).files))
@@ -250,12 +255,12 @@ class FolderLayout:
 
         Raises:
             UsageError: another process put another branch there.
-            DiskError: a folder inside is a link; and as `held`.
+            DiskError: a folder inside is a link, or none; and as `held`.
             TransferError, Interrupted: as `held`.
         """
-        check_links(self.path, [FOLDER_LOCK.as_posix()])
+        check_folders(self.path, [FOLDER_LOCK.as_posix()])
         with held(self.path / FOLDER_LOCK, waiting, what=f"`{self.path}`"):
-            check_links(self.path, [*(file.path for file in files), *(NOTES / file.path for file in files)])
+            check_folders(self.path, [*(file.path for file in files), *(NOTES / file.path for file in files)])
             self._check_branch()
             yield
 

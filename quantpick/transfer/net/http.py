@@ -94,10 +94,16 @@ class Connection:
             answer = self._open.getresponse()
             if answer.status < 200:
                 # Only 100 is read over; after another the right answer may still come, and be taken for the next one's.
-                raise http.client.BadStatusLine(f"an interim answer, {answer.status}")
+                raise http.client.HTTPException(f"an interim answer, {answer.status}")
         except UnicodeError as error:
             self.close()
             raise OSError(f"no such host ({error})") from error
+        except http.client.BadStatusLine as error:
+            self.close()
+            if isinstance(error, OSError):  # it was closed before an answer
+                raise
+            # Its own words are the server's line: up to 64 KiB of whatever it sent.
+            raise http.client.HTTPException("its answer is no HTTP") from error
         except BaseException:
             self.close()
             raise

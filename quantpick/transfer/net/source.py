@@ -164,8 +164,9 @@ def check_answer(answer: Answer, size_bytes: int) -> None:
 
 
 def is_whole(response: http.client.HTTPResponse) -> bool:
-    """Whether an answer is a whole file: 200, and no part of one. 204 or 206 where nobody asked for a range is none."""
-    return response.status == 200 and "Content-Range" not in response.headers
+    """Whether an answer is a whole file: 200, no part of one, and not packed. 204 or 206 unasked for are none."""
+    is_plain = response.headers.get("Content-Encoding", "identity") == "identity"
+    return response.status == 200 and is_plain and "Content-Range" not in response.headers
 
 
 class NotNow(Exception):

@@ -80,6 +80,24 @@ def test_link_inside_a_repos_cache_is_refused_before_anything_is_written(tmp_pat
     assert len(list(outside.iterdir())) == 2, "nor is anything removed behind it"
 
 
+@pytest.mark.parametrize("which", ["blobs", "refs", "snapshots", "quantpick", f"snapshots/{COMMIT}", "refs/main"])
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_what_lies_where_a_folder_should_is_named_before_anything_is_written(
+    tmp_path: Path, which: str, kind: str
+) -> None:
+    one = CacheLayout("pub/Finch", BranchFiles(name="main", commit=COMMIT, files=(FILE,)), tmp_path)
+    path = tmp_path / "models--pub--Finch" / which
+    path.parent.mkdir(parents=True)
+    if which == "refs/main":
+        path.mkdir()
+    elif kind == "file":
+        path.touch()
+    else:
+        os.mkfifo(path)
+    with pytest.raises(DiskError, match="is in the way"), one.claimed(Waiting(), [FILE]):
+        pass
+
+
 @pytest.mark.parametrize("which", ["cache", "cache/models--pub--Finch"])
 def test_cache_or_a_repos_folder_on_another_disk_may_be_a_link(tmp_path: Path, which: str) -> None:
     elsewhere, link = tmp_path / "elsewhere", tmp_path / which

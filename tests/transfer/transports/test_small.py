@@ -26,6 +26,7 @@ NONSENSE = {
     "206": b"HTTP/1.1 206 Part\r\n" + LENGTH + b"Content-Range: bytes 0-12/13\r\n\r\n" + BODY,
     "200 of a part": b"HTTP/1.1 200 OK\r\n" + LENGTH + b"Content-Range: bytes 0-12/99\r\n\r\n" + BODY,
     "203": b"HTTP/1.1 203 Changed\r\n" + LENGTH + b"\r\n" + BODY,
+    "packed": b"HTTP/1.1 200 OK\r\n" + LENGTH + b"Content-Encoding: gzip\r\n\r\n" + BODY,
     "302 to nowhere": b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n",
     "304": b"HTTP/1.1 304 Not Modified\r\n\r\n",
 }
