@@ -136,11 +136,11 @@ def strange_answers(arena: Arena) -> None:
     """204, 206 unasked, 302 to nowhere, 103, lengths that cannot be: a failing Hub or line, never damage."""
     head = HEADS.pop(0)
     HEADS.append(head)
+    one = arena.world()
     with RawServer(lambda _: [f"HTTP/1.1 {head}\r\nabc".encode()]) as server:
         for what in (".*a.txt", ".*safetensors"):
-            one = arena.world()
             link = Response(302, b"", {"Location": f"{server.url}/x"})
-            one.hub.faults.append(Fault(f"/resolve/{what}", link))
+            one.hub.faults[:] = [Fault(f"/resolve/{what}", link)]
             done = ran(one, *download(arena.folder / "model", "--retry-for", "2"), timeout_s=60)
             plain(done, 6, 7)
             require(len(done.stderr) < 500, f"many words: {done.stderr[:200]}")
