@@ -1,5 +1,6 @@
 """Which blocks are believed to be there, after a kill, a power loss and whatever else happens to a sidecar."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,12 @@ def test_marks_that_cannot_be_are_none(tmp_path: Path) -> None:
     sidecar[4096] = 7
     (tmp_path / "part.journal").write_bytes(sidecar)
     assert held(tmp_path / "part") == [1]
+
+
+@pytest.mark.parametrize("blocks", [(), (0,), (5,), (0, 5), (1, 2, 4), range(6)])
+def test_what_is_held_and_what_is_missing_are_the_whole(tmp_path: Path, blocks: Sequence[int]) -> None:
+    written(tmp_path / "part", *blocks)
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        missing = sum(end - start for start, end in partial.journal.missing())
+        assert partial.journal.held_bytes + missing == FILE.size_bytes
+        assert partial.journal.held() == list(blocks)
