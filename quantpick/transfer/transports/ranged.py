@@ -30,6 +30,8 @@ _BUFFER_BYTES: Final = 256 * 1024
 _WORTH_S: Final = 0.25
 _WORTH_WAITS: Final = 8
 """Chosen: a range is to last so long at least, and so many times as long as its first byte is waited for."""
+_SLOW_REQUEST_S: Final = 0.1
+"""Chosen: a first byte that is waited for longer is worth fewer ranges, which end less evenly."""
 _MIRROR_RANGE: Final = 64 * MIB
 """olah 0.5.4 fetches blocks of so many (``olah/constants.py``, ``LFS_FILE_BLOCK``) and drops one whose reader leaves: a
 range of another block's, or one that is cut, has it fetch the same bytes again."""
@@ -221,6 +223,7 @@ class _Ranges:
             self._was_cut()
             raise _Failed(f"no connection ({str(error) or type(error).__name__})") from error
         self.width.first_byte_s = time.monotonic() - began
+        self.stretches.slow_requests = self.width.first_byte_s > _SLOW_REQUEST_S
         self._check(connection, answer, link, asked)
         began, before = time.monotonic(), stretch.got
         try:

@@ -19,7 +19,8 @@ _WORTH_S: Final = 1.0
 _SMALLEST: Final = 2 * BLOCK_BYTES
 _LARGEST: Final = 64 * MIB
 _PER_CONNECTION: Final = 2
-"""Chosen: of what is left a connection gets one part in twice their number; parts shrink, and all end together."""
+"""Chosen: of what is left a connection gets one part in twice their number; parts shrink, and all end together. Where a
+request is slow there are half as many."""
 _MOST_SHARES: Final = 2
 """Chosen: but no more than so many such parts because its request is slow, or others would have nothing to do."""
 _TICKS: Final = 4
@@ -79,9 +80,11 @@ class Stretches:
     ) -> None:
         self.least_bytes = 0
         """A part smaller than this is not worth its request; none is smaller than a block, or what is left of one."""
+        self.slow_requests = False
+        """Whether the first byte of a part is waited for so long that there should be few of them."""
         self._may_split = may_split
         self._aligned = aligned_bytes
-        self._parts = _PER_CONNECTION * connections
+        self._connections = connections
         self._waiting = deque(missing)
         self._waiting_bytes = sum(end - start for start, end in self._waiting)
         self._taken: list[Stretch] = []
@@ -165,7 +168,7 @@ class Stretches:
     def _part_end(self, start: int, left_bytes: int) -> int:
         if self._aligned is not None:
             return (start // self._aligned + 1) * self._aligned
-        share = left_bytes // self._parts
+        share = left_bytes // (self._connections * (1 if self.slow_requests else _PER_CONNECTION))
         size = min(_LARGEST, max(share, min(self.least_bytes, _MOST_SHARES * share)))
         return (start // BLOCK_BYTES + max(1, size // BLOCK_BYTES)) * BLOCK_BYTES
 
