@@ -8,8 +8,8 @@ from quantpick.transfer.transports.ranged import fetch_ranges, fetch_until
 from quantpick.transfer.transports.table import TRANSPORTS
 
 _WORTH_S: Final = 20.0
-"""Chosen: what is there in less is not handed over. To start a child and to end its last round of chunks leaves the line
-idle for 0.6 s (1 GiB at 16 x 10 MB/s, beside ranges alone)."""
+"""Chosen: what is there in less is not handed over. To start a child and to end its last round of chunks leaves the
+line idle for 0.6 s (1 GiB at 16 x 10 MB/s, beside ranges alone)."""
 
 
 def fetch_auto(job: Job) -> None:
