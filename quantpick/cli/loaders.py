@@ -12,7 +12,7 @@ def loaders(
     as_json: AsJson = False,
 ) -> None:
     """The loaders and what each can read."""
-    from quantpick.workflow.choice import choose_loader, loader_table
+    from quantpick.workflow.loader import choose_loader, loader_table
 
     chosen = loader_table().loaders if name is None else (choose_loader(name).loader,)
     if as_json:

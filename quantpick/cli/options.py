@@ -10,7 +10,7 @@ from quantpick.core.choose import wish
 
 def _loader_names(incomplete: str) -> list[str]:
     """What a shell offers for ``--loader``."""
-    from quantpick.workflow.choice import loader_table
+    from quantpick.workflow.loader import loader_table
 
     return [loader.id for loader in loader_table().loaders if loader.id.startswith(incomplete)]
 

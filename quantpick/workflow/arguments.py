@@ -15,6 +15,8 @@ from quantpick.core.transfer_options import TransferOptions
 from quantpick.errors import UsageError
 from quantpick.workflow.choice import shown
 
+StrPath = str | os.PathLike[str]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

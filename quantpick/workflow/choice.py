@@ -1,23 +1,18 @@
-"""What the user named, judged once: the repo, the loader at a version, the GPUs."""
+"""What the user named, judged once: the repo, the GPUs, the wish."""
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
-from functools import cache
-from importlib import resources
 from typing import Final, TypedDict, Unpack, get_args
 
 from quantpick.core import defaults
 from quantpick.core.choose.wish import Headroom, Prefer, VramBasis, Wish
 from quantpick.core.gpu import Gpu
 from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
-from quantpick.core.loaders.read import parse_loaders
-from quantpick.core.loaders.table import Loader, LoaderTable, UnknownLoader
-from quantpick.core.loaders.versions import LoaderAt, UnknownVersion, at_version, parse_choice
 from quantpick.core.quant import BranchWarning
 from quantpick.core.target import NoModel, Target, parse_target
 from quantpick.core.units import is_number, is_whole
 from quantpick.errors import UsageError
+from quantpick.workflow.loader import AUTO, choose_loader, installed_loaders, loader_table
 
 _MAX_GPU_BYTES: Final = 2**60
 """More than any GPU has: what is larger is a mistake."""
@@ -58,73 +53,6 @@ def _detected() -> tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]:
     if not found.gpus:
         raise UsageError(f"{found.problem}", hint='name the machine to ask about: --vram 24GiB, or --gpu "RTX 4090"')
     return found.gpus, () if found.problem is None else (BranchWarning("gpu-problem", None, found.problem),)
-
-
-@cache
-def loader_table() -> LoaderTable:
-    """The loader rules that come with quantpick."""
-    return parse_loaders(_core_data("loaders/loaders.toml"))
-
-
-def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
-    """The loader a user named, checked to be able to do what is asked of it.
-
-    Args:
-        text: ``NAME``, ``NAME==VERSION`` or ``NAME[EXTRA]==VERSION``.
-        kv_dtype: the KV type it has to offer.
-
-    Raises:
-        UsageError: unknown loader, version or KV type.
-    """
-    if not text:
-        raise UsageError("no loader is named", hint="quantpick loaders")
-    named = parse_choice(text)
-    found = loader_table().find(named.name)
-    if isinstance(found, UnknownLoader):
-        near = " or ".join(f"--loader {candidate}" for candidate in found.nearest)
-        raise UsageError(
-            f"no known loader is called `{found.name}`", hint=f"did you mean {near}?" if near else "quantpick loaders"
-        )
-    for extra in sorted(named.extras - found.extras.keys()):
-        has = ", ".join(f"{found.id}[{known}]" for known in found.extras) or f"--loader {found.id}"
-        raise UsageError(f"{found.name} is not known to run with `{extra}`", hint=has)
-    chosen = at_version(found, named.version, named.extras)
-    if isinstance(chosen, UnknownVersion):
-        raise UsageError(f"`{chosen.text}` is not a version", hint=f"--loader {found.id}=={found.newest}")
-    _kv_bytes(found, kv_dtype)
-    return chosen
-
-
-AUTO: Final = "auto"
-"""The name that means whichever loader is installed."""
-
-
-def installed_loaders() -> tuple[LoaderAt, ...]:
-    """The loaders installed here, each at its version and with its plugins; among its doubts is where it was found.
-
-    Looked for in this Python environment and on PATH.
-
-    Raises:
-        UsageError: there is none.
-    """
-    from quantpick.hardware.installed import find_installed
-
-    found = []
-    for loader in loader_table().loaders:
-        plugins = {extra.package: name for name, extra in loader.extras.items() if extra.package is not None}
-        here = find_installed(loader.package, loader.programs, tuple(plugins))
-        if here is None:
-            continue
-        extras = frozenset(plugins[package] for package in here.packages)
-        chosen = at_version(loader, here.version, extras)
-        if isinstance(chosen, UnknownVersion):
-            chosen = LoaderAt(loader=loader, extras=extras)
-        version = here.version or f"its version is not known; judged as {loader.newest}"
-        said = BranchWarning("installed-loader", None, f"{loader.name} is installed: {version} ({here.place})")
-        found.append(replace(chosen, doubts=(said, *chosen.doubts)))
-    if not found:
-        raise UsageError("no loader that quantpick knows is installed here", hint="quantpick loaders")
-    return tuple(found)
 
 
 class WishWords(TypedDict, total=False):
@@ -231,15 +159,3 @@ def _is_gpu(value: object) -> bool:
         and isinstance(name, str)
         and is_whole(value.index, 0, _MAX_GPU_BYTES)
     )
-
-
-def _kv_bytes(loader: Loader, kv_dtype: str) -> float:
-    size = kv_dtype_bytes(loader, kv_dtype)
-    if isinstance(size, BadKvDtype):
-        raise UsageError(f"{loader.name} has no KV cache of type `{kv_dtype}`", hint=f"it has {', '.join(size.known)}")
-    return size
-
-
-def _core_data(name: str) -> str:
-    """The text of a data file of core, which does no I/O itself."""
-    return resources.files("quantpick.core").joinpath(name).read_text(encoding="utf-8")

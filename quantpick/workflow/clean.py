@@ -5,7 +5,7 @@ from pathlib import Path
 
 from quantpick.core.outcome import CleanReport
 from quantpick.errors import NotFoundError
-from quantpick.workflow.survey import StrPath
+from quantpick.workflow.arguments import StrPath
 
 
 def clean(place: StrPath | None = None, *, cache_dir: StrPath | None = None, dry_run: bool = False) -> CleanReport:

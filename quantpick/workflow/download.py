@@ -22,11 +22,10 @@ from quantpick.core.repo import RepoFile
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.core.units import format_gb
 from quantpick.errors import HubError, NotFoundError, UsageError
-from quantpick.workflow.arguments import checked
+from quantpick.workflow.arguments import StrPath, checked
 from quantpick.workflow.choice import WishWords, check_gpus, make_wish
 from quantpick.workflow.launching import launch_on_disk
 from quantpick.workflow.pick import Pick, named_target, pick
-from quantpick.workflow.survey import StrPath
 
 if TYPE_CHECKING:
     from quantpick.transfer.disk.places import Layout

@@ -10,7 +10,8 @@ from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.errors import UsageError
 from quantpick.workflow.arguments import checked
-from quantpick.workflow.choice import _kv_bytes, check_count, choose_loader
+from quantpick.workflow.choice import check_count
+from quantpick.workflow.loader import choose_loader, kv_bytes
 
 _MAX_FILE_BYTES: Final = 2**60
 """More than any model has."""
@@ -78,7 +79,7 @@ def estimate_vram(
         version=chosen.engine_version(engine),
         context_tokens=context_tokens,
         prompt_tokens=prompt_tokens,
-        kv_bytes_per_element=_kv_bytes(chosen.loader, kv_dtype),
+        kv_bytes_per_element=kv_bytes(chosen.loader, kv_dtype),
         batch=batch,
         weights_file_bytes=weights_file_bytes,
         spread=Spread(gpus=gpus, splits_tensors=chosen.loader.split == "tensor"),

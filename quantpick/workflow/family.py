@@ -9,7 +9,7 @@ from quantpick.core.family import Descent, join
 from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.methods import Method
 from quantpick.core.quant import BranchWarning
-from quantpick.workflow.choice import loader_table
+from quantpick.workflow.loader import loader_table
 
 
 def with_family(

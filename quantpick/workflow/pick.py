@@ -17,10 +17,12 @@ from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
 from quantpick.core.target import Target
 from quantpick.errors import NotFoundError, NothingFitsError, UsageError
-from quantpick.workflow.choice import loader_table, target
+from quantpick.workflow.choice import target
+from quantpick.workflow.facts import find_facts
+from quantpick.workflow.loader import loader_table
 from quantpick.workflow.machine import machine
 from quantpick.workflow.recommend import recommend
-from quantpick.workflow.survey import find_facts, shaped
+from quantpick.workflow.survey import shaped
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.quant import Branch
 from quantpick.errors import QuantpickError, UsageError
 from quantpick.hardware.ram import ram
-from quantpick.workflow.arguments import checked
-from quantpick.workflow.choice import WishWords, _detected, check_gpus, loader_table, make_wish, target
+from quantpick.workflow.arguments import StrPath, checked
+from quantpick.workflow.choice import WishWords, _detected, check_gpus, make_wish, target
 from quantpick.workflow.family import seconds_left, with_family
 from quantpick.workflow.launching import with_launch
-from quantpick.workflow.survey import StrPath, read_table, shaped, with_rows
+from quantpick.workflow.loader import loader_table
+from quantpick.workflow.survey import read_table, shaped, with_rows
 
 
 @checked

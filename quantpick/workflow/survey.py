@@ -1,9 +1,8 @@
 """What a repo, or a saved card, holds: the branch table."""
 
 import json
-import os
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,14 +16,12 @@ from quantpick.core.card.read import read_card
 from quantpick.core.gguf.losses import parse_losses
 from quantpick.core.gguf.sets import find_set, find_sets
 from quantpick.core.memory.assume import parse_shapes
-from quantpick.core.repo import RepoFacts
-from quantpick.core.target import Target
 from quantpick.core.units import is_number
 from quantpick.errors import NotFoundError, UsageError
-from quantpick.workflow.arguments import checked
-from quantpick.workflow.choice import _core_data, shown, target
-
-StrPath = str | os.PathLike[str]
+from quantpick.workflow.arguments import StrPath, checked
+from quantpick.workflow.choice import shown, target
+from quantpick.workflow.data import core_data
+from quantpick.workflow.facts import find_facts
 
 STDIN: Final = "-"
 """The name of a card or config that comes from stdin."""
@@ -96,8 +93,8 @@ def with_rows(table: BranchTable) -> BranchTable:
 def shaped(table: BranchTable) -> BranchTable:
     """The table, with a shape assumed for the branches whose config gave none, and the losses of GGUF types."""
     if any(row.files is not None for row in table.branches):
-        table = with_losses(table, parse_losses(_core_data("gguf/losses.toml")))
-    return with_shapes(table, parse_shapes(_core_data("memory/known_shapes.toml")))
+        table = with_losses(table, parse_losses(core_data("gguf/losses.toml")))
+    return with_shapes(table, parse_shapes(core_data("memory/known_shapes.toml")))
 
 
 def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool, timeout_s: float) -> BranchTable:
@@ -111,40 +108,6 @@ def _table_of_repo(repo: str | None, token: str | bool | None, offline: bool, ti
         skipped = [one for one in table.skipped if wanted and one.branch == wanted.name]
         table = replace(table, branches=tuple(rows), skipped=tuple(skipped))
     return table
-
-
-def find_facts(
-    named: Target,
-    *,
-    commit: str | None = None,
-    token: str | bool | None = None,
-    offline: bool = False,
-    timeout_s: float = defaults.TIMEOUT_S,
-) -> tuple[RepoFacts, str | None]:
-    """What the Hub says about a target, as `hub.survey.survey` does; where no branch has its name, a set of files may.
-
-    Args:
-        named: the repo, and perhaps a branch, or a set of GGUF files in main.
-        commit: see there.
-        token: see there.
-        offline: see there.
-        timeout_s: see there.
-
-    Returns:
-        The facts, and the name of the set where that is what the target names: the facts are those of main then.
-    """
-    from quantpick.hub.survey import survey
-
-    try:
-        return survey(named, commit=commit, token=token, offline=offline, timeout_s=timeout_s), None
-    except NotFoundError:
-        if named.revision not in (None, "main"):
-            main = replace(named, revision="main", may_name_a_folder=False)
-            with suppress(NotFoundError):
-                facts = survey(main, token=token, offline=offline, timeout_s=timeout_s)
-                if find_set(find_sets(facts.branches[0].files), str(named.revision)) is not None:
-                    return facts, named.revision
-        raise
 
 
 def _table_of_card(repo: str | None, path: Path, config: StrPath | None) -> BranchTable:

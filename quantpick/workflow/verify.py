@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from quantpick.transfer.disk.places import Layout
     from quantpick.transfer.disk.records import Holding
 
-from quantpick.workflow.arguments import checked
+from quantpick.workflow.arguments import StrPath, checked
 from quantpick.workflow.choice import target
+from quantpick.workflow.facts import find_facts
 from quantpick.workflow.pick import set_in
-from quantpick.workflow.survey import StrPath, find_facts
 
 _MANY: Final = 2
 """Sets of GGUF files in a branch, from which on nobody is expected to have all."""

@@ -12,7 +12,7 @@ from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.memory.estimate import VramEstimate
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec, Reason
 from quantpick.core.units import GIB
-from quantpick.workflow.choice import choose_loader
+from quantpick.workflow.loader import choose_loader
 
 REPO = "TheBloke/Airoboros-c34B-3.1.2-GPTQ"
 _SOURCES = {"bits": "config", "group_size": "config"}

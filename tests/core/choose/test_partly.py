@@ -12,7 +12,7 @@ from quantpick.core.gpu import Gpu
 from quantpick.core.quant import Branch, FileSet, QuantSpec
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import GIB
-from quantpick.workflow.choice import choose_loader, loader_table
+from quantpick.workflow.loader import choose_loader, loader_table
 
 LLAMA_8B = ModelShape(32, 4096, 32, 8, 128, 14336, 128256)
 QWEN3_30B = ModelShape(
