@@ -108,6 +108,36 @@ def another_range(handler: _Handler, start: int, end: int) -> bool:
     return True
 
 
+def packed(handler: _Handler, start: int, end: int) -> bool:
+    """Answer rightly, but for the packing of the bytes, of which there are as many as there should be."""
+    size = handler.path_size()
+    handler.send_response(206)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+    handler.send_header("Content-Length", str(end - start))
+    handler.end_headers()
+    handler.wfile.flush()
+    handler.connection.sendall(b"\x1f\x8b" * ((end - start) // 2) + b"\x1f" * ((end - start) % 2))
+    return True
+
+
+def in_chunks(handler: _Handler, start: int, end: int) -> bool:
+    """Send the right range without its length, in chunks."""
+    handler.send_response(206)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.send_header("Content-Range", f"bytes {start}-{end - 1}/{handler.path_size()}")
+    handler.end_headers()
+    with handler.file_path().open("rb") as content:
+        content.seek(start)
+        for at in range(start, end, 100_000):
+            piece = content.read(min(100_000, end - at))
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+    handler.wfile.write(b"0\r\n\r\n")
+    handler.wfile.flush()
+    handler.owner.count(end - start)
+    return True
+
+
 def whole_file(handler: _Handler, start: int, end: int) -> bool:
     """Know nothing of ranges."""
     size = handler.path_size()

@@ -36,6 +36,41 @@ class Answer(http.client.HTTPResponse):
         raw = self.fp.detach()
         self.fp = io.BufferedReader(TimedSocket(raw, sock, tempo))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a whole file: 200, plain, and no part of one. 204 or 206 unasked for are none."""
+        return self.status == 200 and self._is_plain and "Content-Range" not in self.headers
+
+    def is_range(self, start: int, end: int, size_bytes: int) -> bool:
+        """Whether it is a file's bytes from one up to another: 206, plain, and said to be these, once.
+
+        Args:
+            start: the first byte.
+            end: the one after the last.
+            size_bytes: of the whole file.
+        """
+        said = self.headers.get_all("Content-Range")
+        return self.status == 206 and self._is_plain and said == [f"bytes {start}-{end - 1}/{size_bytes}"]
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the body is the bytes themselves, and its head says one thing about its length.
+
+        Packed bytes (RFC 9110, 8.4; they were not asked for), another coding of the transfer than chunks, several
+        ranges in one body (RFC 9110, 14.6) and two lengths (RFC 9112, 6.3) would be found out by the hash alone, after
+        the last byte.
+        """
+        codings = {word.strip().lower() for word in ",".join(self._all("Content-Encoding")).split(",")}
+        return (
+            codings <= {"", "identity"}
+            and [one.strip().lower() for one in self._all("Transfer-Encoding")] in ([], ["chunked"])
+            and len({one.strip() for one in self._all("Content-Length")}) <= 1
+            and self.headers.get_content_maintype() != "multipart"
+        )
+
+    def _all(self, name: str) -> list[str]:
+        return [str(value) for value in self.headers.get_all(name, [])]
+
     def read_some(self, buffer: memoryview) -> int:
         """Put what is there of the body into a buffer: a byte at least, 0 at the end.
 

@@ -154,19 +154,13 @@ def check_answer(answer: Answer, size_bytes: int) -> None:
         raise AccessError(f"access to the file is {gated}", hint="hf auth login")
     if status == 404:
         raise NotFoundError("the Hub has no such file any more")
-    if status >= 400 or (answer.leads_to is None and not is_whole(response)):
+    if status >= 400 or (answer.leads_to is None and not response.is_whole):
         raise HubError(f"the Hub answers {status} instead of sending the file")
     stated = response.headers.get("X-Linked-Size") or (
         response.headers.get("Content-Length") if status == 200 else None
     )
     if stated is not None and stated != str(size_bytes):
         raise HubError(f"the Hub states {stated} bytes where it listed {size_bytes}")
-
-
-def is_whole(response: http.client.HTTPResponse) -> bool:
-    """Whether an answer is a whole file: 200, no part of one, and not packed. 204 or 206 unasked for are none."""
-    is_plain = response.headers.get("Content-Encoding", "identity") == "identity"
-    return response.status == 200 and is_plain and "Content-Range" not in response.headers
 
 
 class NotNow(Exception):

@@ -229,23 +229,23 @@ class _Ranges:
         try:
             self._receive(connection, answer, buffer, stretch)
         finally:
-            self._read_bytes += stretch.got - before
-            self._read_s += time.monotonic() - began
-            self.width.per_connection = self._read_bytes / max(1e-3, self._read_s)
+            with self._turn:
+                self._read_bytes += stretch.got - before
+                self._read_s += time.monotonic() - began
+                self.width.per_connection = self._read_bytes / max(1e-3, self._read_s)
             worth_s = max(_WORTH_S, _WORTH_WAITS * self.width.first_byte_s)
             self.stretches.least_bytes = int(self.width.per_connection * worth_s)
 
     def _check(self, connection: Connection, answer: Answer, link: Link, asked: tuple[int, int]) -> None:
         """See that an answer is the range that was asked for."""
-        size_bytes = self._job.partial.file.size_bytes
-        wanted = f"bytes {asked[0]}-{asked[1] - 1}/{size_bytes}"
-        if answer.status == 206 and answer.headers.get("Content-Range") == wanted and not answer.chunked:
+        if answer.is_range(*asked, self._job.partial.file.size_bytes):
             self._wrong_answers = 0
             return
         if answer.status == 200:
             connection.close()
             raise _NoRanges
-        said = f"{answer.status} {_first_words(drain(connection, answer)) or answer.reason}".strip()
+        body = drain(connection, answer)
+        said = f"{answer.status} {(_first_words(body) if answer.status >= 400 else '') or answer.reason}".strip()
         if answer.status in _REFUSED:
             self._job.source.refused(link, said)
             raise _Failed(f"the link is refused ({said})")

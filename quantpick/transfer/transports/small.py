@@ -13,7 +13,7 @@ from quantpick.transfer.disk.trouble import disk_errors
 from quantpick.transfer.net.http import Answer, Connection, drain
 from quantpick.transfer.net.line import Line
 from quantpick.transfer.net.redirects import ask, same_origin
-from quantpick.transfer.net.source import NotNow, check_answer, is_whole
+from quantpick.transfer.net.source import NotNow, check_answer
 from quantpick.transfer.net.tally import Tally
 from quantpick.transfer.transports.fetch import Fetched
 
@@ -77,10 +77,10 @@ def _ask(file: RepoFile, connection: Connection, line: Line) -> bytes:
     answer = ask(connection, hub, line.login, leave_origin=True)
     response = answer.response
     if same_origin(answer.url, hub):
-        if not is_whole(response):
+        if not response.is_whole:
             drain(connection, response)
         check_answer(answer, file.size_bytes)
-    elif not is_whole(response):
+    elif not response.is_whole:
         drain(connection, response)
         raise NotNow(f"the link answers {response.status}", asked_pause_s(response.headers, now_s=time.time()))
     return _body(response, file.size_bytes, connection, line)

@@ -10,7 +10,6 @@ from quantpick.transfer.disk.journal import BLOCK_BYTES
 from quantpick.transfer.net.crew import Crew
 from quantpick.transfer.net.http import Answer, Connection, drain
 from quantpick.transfer.net.patience import Stopped
-from quantpick.transfer.net.source import is_whole
 from quantpick.transfer.net.tempo import MIRROR_HEAD_S
 from quantpick.transfer.transports.job import Job
 
@@ -58,7 +57,7 @@ class _Whole:
         try:
             answer = connection.get(link.url, link.login, head_s=MIRROR_HEAD_S)
             size_bytes = self._job.partial.file.size_bytes
-            if is_whole(answer) and answer.headers.get("Content-Length") in (None, str(size_bytes)):
+            if answer.is_whole and answer.headers.get("Content-Length") in (None, str(size_bytes)):
                 return self._receive(answer), None
         except (OSError, http.client.HTTPException) as error:
             return f"the connection broke ({str(error) or type(error).__name__})", None

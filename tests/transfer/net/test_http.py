@@ -69,3 +69,48 @@ def test_body_that_drips_has_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
             read(answer)
         answer.close()
         assert time.monotonic() - began < 3
+
+
+RANGE = "206 Part\r\nContent-Range: bytes 2-4/9\r\n"
+WHOLE = "200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_plain"),
+    [
+        ("Content-Length: 3\r\n", True),
+        ("Content-Length: 3\r\nContent-Length: 3\r\n", True),
+        ("Content-Length: 3\r\nContent-Encoding: Identity\r\n", True),
+        ("Transfer-Encoding: chunked\r\n", True),
+        ("", True),
+        ("Content-Length: 3\r\nContent-Length: 4\r\n", False),
+        ("Content-Length: 3\r\nContent-Encoding: gzip\r\n", False),
+        ("Content-Length: 3\r\nContent-Encoding: identity\r\nContent-Encoding: br\r\n", False),
+        ("Content-Length: 3\r\nContent-Encoding: identity, zstd\r\n", False),
+        ("Transfer-Encoding: gzip, chunked\r\n", False),
+        ("Content-Length: 3\r\nTransfer-Encoding: gzip\r\n", False),
+        ("Content-Length: 3\r\nContent-Type: multipart/byteranges; boundary=x\r\n", False),
+    ],
+)
+def test_answer_is_bytes_of_the_file_only_where_its_head_says_one_thing(more: str, is_plain: bool) -> None:
+    for head, is_whole in ((RANGE, False), (WHOLE, True)):
+        with RawServer(lambda _: [f"HTTP/1.1 {head}{more}\r\nabc".encode()]) as server, closing(Connection()) as one:  # noqa: B023
+            answer = one.get(server.url, {})
+            assert (answer.is_whole, answer.is_range(2, 5, 9)) == (is_plain and is_whole, is_plain and not is_whole)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "Content-Range: bytes 2-4/*\r\n",
+        "Content-Range: bytes 2-5/9\r\n",
+        "Content-Range: bytes 2-4/10\r\n",
+        "Content-Range: bytes 2-4/9\r\nContent-Range: bytes 2-4/9\r\n",
+        "Content-Range: bytes 0-2/9\r\nContent-Range: bytes 2-4/9\r\n",
+    ],
+)
+def test_range_is_the_one_that_was_asked_for_and_said_once(said: str) -> None:
+    head = f"HTTP/1.1 206 Part\r\nContent-Length: 3\r\n{said}\r\nabc"
+    with RawServer(lambda _: [head.encode()]) as server, closing(Connection()) as one:
+        assert not one.get(server.url, {}).is_range(2, 5, 9)

@@ -13,6 +13,8 @@ from tests.fakes.cdn import (
     cuts_every,
     drips,
     endless,
+    in_chunks,
+    packed,
     runs_on,
     slow_connection,
     whole_file,
@@ -68,6 +70,26 @@ def test_server_without_ranges_sends_the_file_once(line: Open) -> None:
     one.fetch(connections=8)
     assert one.final.read_bytes() == one.content.read_bytes()
     assert one.cdn.sent_bytes < 2.5 * SIZE, "once, and what the first answers had sent before they were hung up on"
+
+
+def test_range_in_chunks_is_a_range(line: Open) -> None:
+    one = line(interference=in_chunks)
+    one.fetch(connections=4)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert one.cdn.sent_bytes == SIZE
+    assert all(end - start < SIZE for start, end in one.cdn.ranges), "nobody asked for the whole file"
+
+
+def test_packed_ranges_are_no_bytes_of_the_file(line: Open) -> None:
+    """Of the right length, so that otherwise the hash alone would find out, after the last byte."""
+    one = line(interference=lambda handler, start, end: end - start < SIZE and packed(handler, start, end))
+    one.fetch(connections=4)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    one.final.unlink()
+    one.cdn.interference = packed
+    with pytest.raises(TransferError, match=r"range that was asked for \(206|neither ranges nor"):
+        one.fetch(retry_for_s=2, connections=4)
+    assert not one.final.exists()
 
 
 def test_ranges_that_end_in_a_whole_file_keep_what_came(line: Open) -> None:
