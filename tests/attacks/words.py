@@ -278,15 +278,7 @@ def terminal(arena: Arena) -> None:
 
 def _on_a_terminal(one: Any, argv: list[str]) -> tuple[bytes, int]:
     """What a command writes to a terminal of its own, and its exit code."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "quantpick", *argv],
-        env=one.environment | {"TERM": "xterm"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
+    ours, process = _started_on_a_terminal(one, argv)
     output = b""
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -301,12 +293,9 @@ def _on_a_terminal(one: Any, argv: list[str]) -> tuple[bytes, int]:
     return output, process.wait(timeout=30)
 
 
-@attack("screen", rounds=2)
-def stopped_and_continued(arena: Arena) -> None:
-    """Ctrl-Z in the middle of a download on a terminal, and fg later: the cursor is there, and it goes on."""
-    one = arena.world(bytes_per_s=6e6)
+def _started_on_a_terminal(one: Any, argv: list[str]) -> tuple[int, "subprocess.Popen[bytes]"]:
+    """A command in a session of its own on a new terminal, and our end of that terminal."""
     ours, theirs = pty.openpty()
-    argv = [*download(arena.folder / "model")[:-1], "--retry-for", "3"]
     process = subprocess.Popen(
         [sys.executable, "-m", "quantpick", *argv],
         env=one.environment | {"TERM": "xterm"},
@@ -316,6 +305,14 @@ def stopped_and_continued(arena: Arena) -> None:
         start_new_session=True,
     )
     os.close(theirs)
+    return ours, process
+
+
+@attack("screen", rounds=2)
+def stopped_and_continued(arena: Arena) -> None:
+    """Ctrl-Z in the middle of a download on a terminal, and fg later: the cursor is there, and it goes on."""
+    one = arena.world(bytes_per_s=6e6)
+    ours, process = _started_on_a_terminal(one, [*download(arena.folder / "model")[:-1], "--retry-for", "3"])
     seen = []
 
     def read() -> None:
