@@ -375,5 +375,8 @@ def _refusal(reply: Reply, repo_id: str) -> QuantpickError:
         case "no-revision" | "no-file":
             return NotFoundError(f"`{repo_id}` has no such branch or file")
     if reply.status == 404:
-        return NotFoundError(f"`{repo_id}` has no such branch or file")
+        return NotFoundError(
+            f"`{host(constants.ENDPOINT)}` has no repo `{repo_id}`, or no such branch or file in it",
+            hint="check the name; if it is private: hf auth login",
+        )
     return HubError(f"the Hub answers {reply.status} about `{repo_id}`")

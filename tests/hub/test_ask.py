@@ -225,6 +225,14 @@ def test_mirror_without_refs_still_says_what_is_missing(serve: Serve) -> None:
         survey(Target(REPO, "4.25bpw"))
 
 
+def test_404_without_a_code_blames_neither_the_repo_nor_the_branch_alone(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    hub.faults = [Fault("", Response(404))]
+    for target in (Target(REPO), Target(REPO, "4.25bpw")):
+        with pytest.raises(NotFoundError, match=f"no repo `{REPO}`, or no such branch or file in it"):
+            survey(target)
+
+
 def test_facts_come_without_a_word_of_xet(serve: Serve) -> None:
     """A mirror may leave out every header of the Hub's."""
     files = [HubFile.large("model.safetensors", b"x" * 100), HubFile.small("config.json", "{}")]
