@@ -27,8 +27,9 @@ from quantpick.transfer.transports.fetch import Fetched, fetch_file
 from quantpick.transfer.transports.job import Job
 from quantpick.transfer.transports.small import fetch_small
 
-SMALL_BYTES: Final = 4 * MIB
-"""Chosen: up to this size a file is one request, and several are fetched at once."""
+SMALL_BYTES: Final = 2 * MIB
+"""Chosen: up to this size a file is one request, and several are fetched at once. Those that are on their way are lost
+with the process: no more than sixteen MiB."""
 _SMALL_AT_ONCE: Final = 8
 """As many as huggingface_hub 2.4 fetches at once (``snapshot_download``, ``max_workers``)."""
 _MARGIN_BYTES: Final = 16 * MIB
@@ -153,7 +154,11 @@ class _Download:
 
     def _brought(self, place: Place, tally: Tally, connection: Connection | None) -> Fetched:
         if connection is not None:
-            return fetch_small(place, connection, self._line, tally)
+            try:
+                return fetch_small(place, connection, self._line, tally)
+            except BaseException:
+                tally.kept(0)
+                raise
         with PartialFile(place.partial, place.file) as partial:
             job = Job(partial, self._line.source(place.file), self._line, tally)
             try:

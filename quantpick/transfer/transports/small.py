@@ -25,7 +25,7 @@ def fetch_small(place: Place, connection: Connection, line: Line, tally: Tally) 
         place: what it is and where it goes.
         connection: to ask on.
         line: how it is asked for.
-        tally: told when it is there.
+        tally: told of what comes.
 
     Raises:
         DamagedError: the hash is wrong, twice.
@@ -33,16 +33,16 @@ def fetch_small(place: Place, connection: Connection, line: Line, tally: Tally) 
     """
     file = place.file
     tally.reused(0)
-    content = _fetch(file, connection, line)
+    small = _Small(file, connection, line, tally)
+    content = small.fetch()
     if not _is_right(content, file):
-        content = _fetch(file, connection, line)
+        content = small.fetch()
     if not _is_right(content, file):
         raise DamagedError(
             f"`{file.path}` differs from the Hub's hash", hint="run again; if it stays so, tell the publisher"
         )
     with disk_errors(place.final):
         write_atomically(place.final, content, synced=False)
-    tally.fetched(file.size_bytes, "range")
     tally.hashed(file.size_bytes)
     tally.phase("done")
     return Fetched("range", file.size_bytes, 0)
@@ -54,53 +54,74 @@ def _is_right(content: bytes, file: RepoFile) -> bool:
     return len(content) == file.size_bytes and running.matches
 
 
-def _fetch(file: RepoFile, connection: Connection, line: Line) -> bytes:
-    attempt, patience = 0, line.patience
-    while True:
-        patience.wait_for_turn()
-        attempt += 1
-        try:
-            content = _ask(file, connection, line)
-        except NotNow as answer:
-            patience.failed(str(answer), attempt, pause_s=answer.pause_s)
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            patience.failed(f"`{file.path}` cannot be fetched ({str(error) or type(error).__name__})", attempt)
-        else:
-            patience.fresh()
-            return content
+class _Small:
+    """One file on its way. What comes of it counts as it comes: on a slow line that takes a minute."""
 
+    def __init__(self, file: RepoFile, connection: Connection, line: Line, tally: Tally) -> None:
+        self._file = file
+        self._connection = connection
+        self._line = line
+        self._tally = tally
+        self._furthest = 0
+        """Bytes of the longest attempt so far: what comes again is nothing that patience is to be fed with."""
 
-def _ask(file: RepoFile, connection: Connection, line: Line) -> bytes:
-    """The body behind the file's address, across redirects; one byte more than the file has at most."""
-    hub = line.address(file)
-    answer = ask(connection, hub, line.login, leave_origin=True)
-    response = answer.response
-    if same_origin(answer.url, hub):
-        if not response.is_whole:
-            drain(connection, response)
-        check_answer(answer, file.size_bytes)
-    elif not response.is_whole:
-        drain(connection, response)
-        raise NotNow(f"the link answers {response.status}", asked_pause_s(response.headers, now_s=time.time()))
-    return _body(response, file.size_bytes, connection, line)
+    def fetch(self) -> bytes:
+        """The body, asked for as long as patience lasts."""
+        attempt, patience = 0, self._line.patience
+        while True:
+            patience.wait_for_turn()
+            attempt += 1
+            self._tally.begin_anew()
+            try:
+                content = self._ask()
+            except NotNow as answer:
+                patience.failed(str(answer), attempt, pause_s=answer.pause_s)
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                patience.failed(
+                    f"`{self._file.path}` cannot be fetched ({str(error) or type(error).__name__})", attempt
+                )
+            else:
+                patience.fresh()
+                return content
 
+    def _ask(self) -> bytes:
+        """The body behind the file's address, across redirects; one byte more than the file has at most."""
+        hub = self._line.address(self._file)
+        answer = ask(self._connection, hub, self._line.login, leave_origin=True)
+        response = answer.response
+        if same_origin(answer.url, hub):
+            if not response.is_whole:
+                drain(self._connection, response)
+            check_answer(answer, self._file.size_bytes)
+        elif not response.is_whole:
+            drain(self._connection, response)
+            raise NotNow(f"the link answers {response.status}", asked_pause_s(response.headers, now_s=time.time()))
+        return self._body(response)
 
-def _body(response: Answer, size_bytes: int, connection: Connection, line: Line) -> bytes:
-    """The body, a byte more than the file has at most; what is longer than it should be is hung up on.
+    def _body(self, response: Answer) -> bytes:
+        """The body, a byte more than the file has at most; what is longer than it should be is hung up on.
 
-    Raises:
-        OSError: it is shorter.
-    """
-    body = memoryview(bytearray(size_bytes + 1))
-    at, piece = 0, line.pace.read_bytes(size_bytes + 1)
-    while at <= size_bytes and (count := response.read_some(body[at : at + piece])):
-        at += count
-        line.pace.spend(count, line.patience.stop)
-        if at == size_bytes and response.length:
-            break
-    if at != size_bytes or not response.isclosed():
-        connection.close()
-    if at < size_bytes:
-        raise OSError(f"it was closed after {at} of {size_bytes} bytes")
-    return bytes(body[:at])
+        Raises:
+            OSError: it is shorter.
+        """
+        size_bytes, line = self._file.size_bytes, self._line
+        body = memoryview(bytearray(size_bytes + 1))
+        at, piece = 0, line.pace.read_bytes(size_bytes + 1)
+        while at <= size_bytes and (count := response.read_some(body[at : at + piece])):
+            at += count
+            self._came(at, count)
+            line.pace.spend(count, line.patience.stop)
+            if at == size_bytes and response.length:
+                break
+        if at != size_bytes or not response.isclosed():
+            self._connection.close()
+        if at < size_bytes:
+            raise OSError(f"it was closed after {at} of {size_bytes} bytes")
+        return bytes(body[:at])
+
+    def _came(self, at: int, count: int) -> None:
+        self._tally.fetched(count, "range")
+        if at > self._furthest:
+            self._line.patience.came(at - self._furthest)
+            self._furthest = at

@@ -1,6 +1,7 @@
 """A small file is a whole answer with the right bytes; every other answer ends as what it is, and never as damage."""
 
 import contextlib
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,13 +40,13 @@ PASSING = {
 }
 
 
-def fetch(folder: Path, url: str) -> bytes:
+def fetch(folder: Path, url: str, patience: Patience | None = None, progress: FileProgress | None = None) -> bytes:
     file = HubFile.small("config.json", BODY.decode())
     of_repo = RepoFile(file.path, file.size_bytes, file.blob_sha1)
     place = Place(of_repo, folder / "config.json", folder / "partial", folder / "lock")
-    line = Line(lambda _: url, patience=Patience(0.5))
+    line = Line(lambda _: url, patience=patience or Patience(0.5))
     with contextlib.closing(Connection()) as connection:
-        fetch_small(place, connection, line, Tally(FileProgress(file.path, file.size_bytes)))
+        fetch_small(place, connection, line, Tally(progress or FileProgress(file.path, file.size_bytes)))
     return place.final.read_bytes()
 
 
@@ -88,3 +89,41 @@ def test_wrong_bytes_of_the_right_length_are_damage(tmp_path: Path) -> None:
     with answering(RIGHT.replace(b"small", b"SMALL")) as hub, pytest.raises(DamagedError):
         fetch(tmp_path, hub.url)
     assert not list(tmp_path.iterdir())
+
+
+def test_it_counts_as_it_comes(tmp_path: Path) -> None:
+    """On a slow line a small file takes a minute, and who looks is not told that nothing comes."""
+    progress, seen = FileProgress("config.json", len(BODY)), []
+
+    def script(_: bytes) -> Iterable[bytes]:
+        yield RIGHT[:-5]
+        for _again in range(500):
+            if progress.fetched_bytes:
+                break
+            time.sleep(0.01)
+        seen.append(progress.fetched_bytes)
+        yield RIGHT[-5:]
+
+    with RawServer(script) as hub:
+        assert fetch(tmp_path, hub.url, progress=progress) == BODY
+    assert seen == [len(BODY) - 5]
+    assert progress.fetched_bytes == len(BODY)
+
+
+class _Fed(Patience):
+    """A patience that counts what it is fed with."""
+
+    fed = 0
+
+    def came(self, count: int) -> None:
+        self.fed += count
+        super().came(count)
+
+
+def test_what_comes_again_is_no_reason_to_be_patient(tmp_path: Path) -> None:
+    """A server that always hangs up at the same byte is given up, however often it sends the bytes before it."""
+    patience = _Fed(0.5)
+    with answering(PASSING["cut"]) as hub, pytest.raises(TransferError, match="gave up"):
+        fetch(tmp_path, hub.url, patience)
+    assert len(hub.heads) > 1
+    assert patience.fed == len(b"a sma")
