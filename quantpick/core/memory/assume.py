@@ -1,4 +1,4 @@
-"""A model's shape where no config.json gives it: the published model whose name and file sizes are nearest."""
+"""A model's shape without its config.json: that of the published model nearest in name and file sizes."""
 
 import re
 import tomllib
@@ -13,20 +13,19 @@ from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
 SIZE_TOLERANCE: Final = 0.03
-"""Computed file sizes of the right shape are within 0.5 % of the stated ones; wrong ones of a family are 5 % off or
-more."""
-
+"""Share of a stated size. The right shape's computed sizes are within 0.5 % of the stated ones; wrong shapes of the
+same family are off by 5 % or more."""
 
 SAME_SIZE: Final = 0.005
-"""Sizes as near to each other as this do not tell two shapes apart: it is how exactly they are computed."""
+"""Share of a stated size below which two shapes cannot be told apart: sizes are not computed more exactly than this."""
 
 _SIZE_WORD: Final = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?b")
 _QUANT_WORD: Final = re.compile(
     r"(?:exl|gptq|awq|gguf|u?int|nf|[a-z]{0,2}fp|bnb|i?q|w)\d[\w.]*|\d+(?:\.\d+)?(?:bits?|bpw|g)"
 )
-"""What a name says of the quantization: its numbers are no version of the model (``exl2``, ``int4``, ``4bit``)."""
+"""Words about the quantization (``exl2``, ``int4``, ``4bit``): their numbers are not the model's version."""
 _LLAMA_FOR_SHORT: Final = re.compile(r"l([1-4](?:\.\d)?)")
-"""What finetuners write for it: ``L2-13B``, ``L3.3-70B``."""
+"""Finetuners' shorthand for Llama: ``L2-13B``, ``L3.3-70B``."""
 _FOUR_BITS: Final = QuantSpec("gptq", 4, 128)
 
 _OPTIONS: Final = {
@@ -53,10 +52,10 @@ _OPTIONS: Final = {
     "expert_hidden": "expert_hidden_size",
     "layer_embedding": "per_layer_embedding",
 }
-"""The options of a row in `known_shapes.toml`, and the dimension that each is."""
+"""The dimension that each option of a row in `known_shapes.toml` sets."""
 
 RECALLED: Final = "recalled"
-"""What stands in a row in place of a source where nobody read it."""
+"""Stands in a row instead of a source: the shape was recalled, not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,8 @@ class KnownShape:
     Args:
         name: its repo.
         shape: its dimensions.
-        words: what the name of a model made from it says: sets of words, any of which will do.
-        sources: where the dimensions were read; none where they are recalled.
+        words: word sets, any of which marks the name of a model made from it.
+        sources: where the dimensions were read; empty if they are recalled.
     """
 
     name: str
@@ -78,14 +77,14 @@ class KnownShape:
 
 @dataclass(frozen=True, slots=True)
 class AssumedShape:
-    """A shape that was guessed.
+    """A guessed shape.
 
     Args:
         shape: the shape.
         known_name: the published model it was taken from.
-        why: what speaks for it, a phrase.
+        why: the evidence for it, as a phrase.
         relative_error: median of |computed - stated| / stated over the branches' sizes; None without sizes,
-            and where the shape was made up to fit them.
+            or if the shape was scaled to fit them.
     """
 
     shape: ModelShape
@@ -95,7 +94,7 @@ class AssumedShape:
 
     @property
     def explains_sizes(self) -> bool:
-        """Whether the branches' stated sizes are those the shape would have."""
+        """Whether the shape would give the sizes that the branches state."""
         return self.relative_error is not None and self.relative_error <= SIZE_TOLERANCE
 
 
@@ -103,7 +102,7 @@ def parse_shapes(text: str) -> tuple[KnownShape, ...]:
     """The published shapes in the text of `known_shapes.toml`.
 
     Raises:
-        ValueError: a row holds an option or a source that the head of the file does not list; it names the row.
+        ValueError: a row has an option or a source that the head of the file does not list. The message names the row.
     """
     document = tomllib.loads(text)
     return tuple(_known_shape(name, row, document["sources"]) for name, row in document["shapes"].items())
@@ -138,19 +137,19 @@ def assume_shape(
     sizes: Sequence[tuple[QuantSpec, int]],
     bases: Sequence[str] = (),
 ) -> AssumedShape | None:
-    """The published shape that fits best, or None when neither names nor sizes say anything.
+    """The published shape that fits best, or None if neither names nor sizes tell anything.
 
-    The model that the card says it was made from speaks before the card's own name. Among the models whose files would
-    be as large as stated, the one whose name and type agree most; when none would, the one whose name says the most;
-    then any of the size that the name gives; then the one nearest in size, scaled. Where several shapes are left, the
-    one that needs the most memory, and `why` says so.
+    The base model that the card names outweighs the card's own name. Tried in this order: of the models whose files
+    would have the stated sizes, the one whose name and type match best; the one whose name matches best; any model of
+    the parameter count in the name; the model nearest in file size, scaled to fit. If several shapes remain, the one
+    that needs the most memory is taken, and `why` says so.
 
     Args:
         known: published shapes.
         name: the model's or repo's name.
         model_type: the config's ``model_type`` as the card states it.
-        sizes: what is known of the branches: a quantization with the bytes of its weight files.
-        bases: the repos that the card says the model was made from, the nearest first.
+        sizes: for each branch, its quantization and the bytes of its weight files.
+        bases: the repos that the card names as base models, the nearest first.
     """
     measured = [(quant, size) for quant, size in sizes if quant.bits is not None and size > 0]
     said = next((words for words in map(_words, bases) if _complete(known, words)), _words(name or ""))
@@ -181,32 +180,32 @@ def assume_shape(
 
 
 def _score(known: KnownShape, said: set[str], model_type: str | None) -> tuple[int, bool]:
-    """How much a published model's name and type agree with what is said, and whether all of its name is said."""
+    """How well a published model's name and type match the words, and whether all words of its name are among them."""
     shared = max((len(words & said), words <= said) for words in known.words)
     return 2 * shared[0] + (model_type == known.shape.model_type), shared[1]
 
 
 def _complete(known: Sequence[KnownShape], said: set[str]) -> list[KnownShape]:
-    """Those of which the most words are said, among those of which every word is."""
+    """The models with the longest name among those whose whole name is said."""
     lengths = {one.name: max((len(words) for words in one.words if words <= said), default=0) for one in known}
     most = max(lengths.values(), default=0)
     return [one for one in known if most and lengths[one.name] == most]
 
 
 def _families(known: Iterable[KnownShape]) -> frozenset[str]:
-    """The families that models are known of, by their types; Llama's name is on models of all kinds."""
+    """The families of the known models, by model type. Not Llama: models of all kinds carry its name."""
     types = {re.match(r"[a-z]*", one.shape.model_type or "") for one in known}
     return frozenset(found[0] for found in types if found and len(found[0]) > 2) - {"llama"}
 
 
 def _only_size(known: KnownShape, said: set[str]) -> bool:
-    """Whether nothing but its size is said of it: ``7b`` is a Llama's, unless another family is named."""
+    """Whether only its size is said: ``7b`` means a Llama unless another family is named."""
     longest = max((words for words in known.words if words <= said), key=len, default=frozenset())
     return longest == _size_words(longest)
 
 
 def _of_size(group: Sequence[KnownShape], sizes: Sequence[tuple[QuantSpec, int]]) -> list[KnownShape]:
-    """Those of a group whose files would be as large as stated; the others of a size with the nearest one too."""
+    """The models of a group whose files would have the stated sizes, as well as the nearest one within `SAME_SIZE`."""
     if not sizes:
         return []
     errors = {one.name: _error(one.shape, sizes) for one in group}
@@ -215,7 +214,7 @@ def _of_size(group: Sequence[KnownShape], sizes: Sequence[tuple[QuantSpec, int]]
 
 
 def _assumed(found: Sequence[KnownShape], sizes: Sequence[tuple[QuantSpec, int]], why: str) -> AssumedShape:
-    """The one of several shapes that needs the most, with what speaks for it."""
+    """The shape that needs the most memory, with the evidence for it."""
     largest = max(found, key=lambda one: _need_bytes(one.shape))
     error = _error(largest.shape, sizes) if sizes else None
     why = why.format(largest.name)
@@ -229,12 +228,12 @@ def _assumed(found: Sequence[KnownShape], sizes: Sequence[tuple[QuantSpec, int]]
 
 
 def _need_bytes(shape: ModelShape) -> int:
-    """What a shape takes at four bits and the usual context, to compare shapes by."""
+    """Memory at four bits and the default context: a yardstick to compare shapes."""
     return weights_file_size(_FOUR_BITS, shape) + kv_cache_bytes(shape, CONTEXT_TOKENS, 2.0)
 
 
 def _error(shape: ModelShape, sizes: Sequence[tuple[QuantSpec, int]]) -> float:
-    """How far off the shape's computed file sizes are, the median over the branches."""
+    """Relative error of the shape's computed file sizes, the median over the branches."""
     return _median([abs(weights_file_size(quant, shape) / size - 1) for quant, size in sizes])
 
 
@@ -243,7 +242,7 @@ def _size_words(words: Iterable[str]) -> frozenset[str]:
 
 
 def _words(name: str) -> set[str]:
-    """The words of a model's name that tell its family, version and size.
+    """The words of a model's name: family, version and size among them.
 
     >>> sorted(_words("Airoboros c34B 3.1.2")), sorted(_words("Llama-3.1-8B-Instruct")), sorted(_words("CodeLlama-7B"))
     (['3.1.2', '34b', 'airoboros', 'c34b'], ['3.1', '8b', 'instruct', 'llama'], ['7b', 'code', 'codellama', 'llama'])
@@ -270,7 +269,7 @@ def _words(name: str) -> set[str]:
 
 
 def _scaled(nearest: KnownShape, sizes: Sequence[tuple[QuantSpec, int]]) -> AssumedShape:
-    """The nearest shape with as many layers as the stated sizes call for."""
+    """The nearest shape, with as many layers as the stated sizes imply."""
     ratio = _median([size / weights_file_size(quant, nearest.shape) for quant, size in sizes])
     layers = max(1, round(nearest.shape.num_hidden_layers * ratio))
     shape = replace(nearest.shape, num_hidden_layers=layers, model_type=None)
@@ -279,5 +278,5 @@ def _scaled(nearest: KnownShape, sizes: Sequence[tuple[QuantSpec, int]]) -> Assu
 
 
 def _median(values: Sequence[float]) -> float:
-    """The upper median. The standard library's `statistics` takes 6 ms to import, a fiftieth of a whole command."""
+    """The upper median. Importing the standard library's `statistics` takes 6 ms, a fiftieth of a whole command."""
     return sorted(values)[len(values) // 2]

@@ -1,7 +1,7 @@
-"""What each inference engine takes beside weights and cache: its buffers, its prefill's peak, its CUDA context.
+"""What each inference engine uses besides weights and cache: buffers, the peak of its prefill, the CUDA context.
 
 `ENGINES` has one row per engine; a loader's rules name the row. Every formula says what it stands for and where it was
-read or measured; ``benchmarks/vram_accuracy.py`` sets them beside measurements.
+read or measured; ``benchmarks/vram_accuracy.py`` compares them with measurements.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ _FP16: Final = 2
 
 @cache
 def engine_at(name: str, version: str | None) -> Engine:
-    """The engine as it was in a version; None, or anything that is not a version, means the newest."""
+    """The engine at a version; the newest if that is None or not a version."""
     earlier = EARLIER.get(name, ())
     if version is None or not earlier:
         return ENGINES[name]
@@ -69,8 +69,8 @@ def engine_at(name: str, version: str | None) -> Engine:
 def _exllama(load: Load) -> int:
     """ExLlama v1: the buffers of ``exllama_ext`` and the attention of one chunk without flash attention.
 
-    temp_state, temp_mlp and temp_dq (turboderp/exllama at 3b013cd, ``model.py``); scores and softmax in fp16, and a
-    chunk is cut so that queries x keys stay under ``max_attention_size`` = 2048 squared. Residuals of the README's
+    temp_state, temp_mlp and temp_dq (turboderp/exllama at 3b013cd, ``model.py``); scores and softmax in fp16, and
+    chunks are cut to keep queries x keys under ``max_attention_size`` = 2048 squared. Residuals of the README's
     table over weights, head and cache: 582, 738, 1064 and 1665 MiB for 7, 13, 33 and 65B; this gives 579, 752, 1029
     and 1330.
     """
@@ -82,15 +82,15 @@ def _exllama(load: Load) -> int:
 
 
 def _exllamav2(load: Load) -> int:
-    """ExLlamaV2: its scratch, and the larger of what the last layer needs while loading and the prefill.
+    """ExLlamaV2: its scratch, and the larger of the last layer's need while loading and the prefill's.
 
-    Scratch is the largest of what a layer asks for (turboderp-org/exllamav2 0.3.2, ``scratch_space_fixed`` of
+    Scratch is the largest request of any layer (turboderp-org/exllamav2 0.3.2, ``scratch_space_fixed`` of
     ``linear.py``, ``mlp.py``): a matrix in fp16, at most 512 Mi elements, and for an MLP the states of a chunk. A
-    cache of fewer than 16 bits unpacks one layer (``cache.py``, ``touch_device``). ``load_autosplit`` runs a whole
-    chunk through each layer while it holds 192 + 256 MiB back (``model.py``), the head's logits in fp16 included:
+    cache of fewer than 16 bits unpacks one layer (``cache.py``, ``touch_device``). ``load_autosplit`` reserves
+    192 + 256 MiB and runs a whole chunk through each layer (``model.py``), including the head's logits in fp16:
     within 1 MB of the peak measured on an H100 in 13 runs. The prefill without flash attention copies grouped keys
     and values to every head (``attn.py``, ``repeat_kv``) and has five states of a chunk: 0 to 131 MB above the same
-    runs. With flash attention it needs less. 35 MiB and the rotary tables stay besides.
+    runs. With flash attention it needs less. 35 MiB and the rotary tables come on top.
     """
     shape = load.shape
     hidden, width = shape.hidden_size, shape.intermediate_size
@@ -114,9 +114,9 @@ def _exllamav3(load: Load) -> int:
     """ExLlamaV3: the matrix it reconstructs for a long prompt, and the MLP's states of a chunk; no large logits.
 
     Measured on an H100 over two shapes: 122 to 130 MB after load beside weights and cache; prefill adds
-    2 x hidden x intermediate for the matrix, and per token of a 2048-token chunk six states of the intermediate and
-    5.5 of the hidden size in fp16 (gate and up are fp32). The head sees only the last token (turboderp-org/exllamav3
-    1.6.5, ``model_ls.py``). 64 MiB are room for what two shapes did not show.
+    2 x hidden x intermediate bytes for the matrix and, per token of a 2048-token chunk, six fp16 states of the
+    intermediate size and 5.5 of the hidden size (gate and up are fp32). The head sees only the last token
+    (turboderp-org/exllamav3 1.6.5, ``model_ls.py``). 64 MiB are a margin for what two shapes did not show.
     """
     shape = load.shape
     matrix = shape.hidden_size * shape.intermediate_size * _FP16
@@ -137,7 +137,7 @@ _VLLM: Final[_Vllm] = {
     "slack": 0.0,
     "has_settings": True,
 }
-"""What holds for every vLLM. Its budget counts what torch allocates, not what torch reserves."""
+"""True of every vLLM. Its budget counts what torch allocates, not what torch reserves."""
 
 
 def _vllm_with_windows(
@@ -219,7 +219,7 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "llama.cpp": _LLAMA_CPP,
     "llama.cpp-library": replace(_LLAMA_CPP, scratch=library_scratch_of_llama_cpp, band=UNMEASURED_BAND),
 }
-"""One row per engine in its newest version. To add one: write its scratch formula and name it here."""
+"""One row per engine, at its newest version. To add one, write its scratch formula and name it here."""
 
 EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
     "autogptq": (
@@ -258,14 +258,14 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ("0.27", _VLLM_0_26),
     ),
 }
-"""Before which version an engine was another, the oldest first.
+"""Older forms of an engine, each with the version it ends before, the oldest first.
 
 Transformers: cache classes, last-token logits (huggingface/transformers #31292), sliding caches. vLLM: ``use_mla``
 (docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older), windows in the hybrid cache manager (docs.vllm.ai,
 ``design/hybrid_kv_cache_manager``; 0.9.2 may have had it), whole graphs (0.11), the second runner (0.22,
-``use_v2_model_runner``), graphs that count into the budget (0.20, ``VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS``, which
-the second runner, for dense models, leaves out) and windows that hold two steps (0.26, ``max_in_flight_tokens``).
+``use_v2_model_runner``), graphs counted in the budget (0.20, ``VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS``, which
+the second runner ignores for dense models) and windows that hold two steps (0.26, ``max_in_flight_tokens``).
 
-Measured were ExLlamaV2 0.3.2, ExLlamaV3 1.6.5, llama-cpp-python 0.3.36, SGLang 0.5.17, Transformers 5.17.0 and vLLM
-0.26.0. What lies beside, later versions too, has a wider band.
+Measured: ExLlamaV2 0.3.2, ExLlamaV3 1.6.5, llama-cpp-python 0.3.36, SGLang 0.5.17, Transformers 5.17.0 and vLLM
+0.26.0. All other versions, later ones too, have a wider band.
 """

@@ -1,6 +1,6 @@
-"""How much VRAM a quantization needs: weights, KV cache, scratch and the CUDA context, per inference engine.
+"""How much VRAM a quantization needs: weights, KV cache, scratch and the CUDA context, by inference engine.
 
-Every figure is in bytes, for the whole job over all the GPUs it is spread over.
+Every figure is in bytes, over all the GPUs of the job.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Final
 
 from quantpick.core.gpu import Gpu
 from quantpick.core.memory.cuda_context import cuda_context_bytes
-from quantpick.core.memory.engine import Load, ServerSettings
+from quantpick.core.memory.engine import Engine, Load, ServerSettings
 from quantpick.core.memory.engines import engine_at
 from quantpick.core.memory.kv_cache import kv_cache_bytes, state_pool_bytes
 from quantpick.core.memory.weights import embedding_bytes, embedding_in_ram_bytes, weights_file_size
@@ -25,7 +25,7 @@ class VramEstimate:
         kv_cache_bytes: the KV cache.
         scratch_bytes: the loader's buffers, its peak and its CUDA graphs.
         cuda_context_bytes: the CUDA contexts.
-        graph_bytes: what of the scratch are CUDA graphs.
+        graph_bytes: the CUDA graphs among the scratch.
     """
 
     weights_bytes: int
@@ -36,23 +36,23 @@ class VramEstimate:
 
     @property
     def context_bytes(self) -> int:
-        """The CUDA contexts, under the name that the JSON documents and the Python API have for them."""
+        """The CUDA contexts, under their name in the JSON documents and the Python API."""
         return self.cuda_context_bytes
 
     @property
     def total_bytes(self) -> int:
-        """All of it."""
+        """The sum."""
         return self.weights_bytes + self.kv_cache_bytes + self.scratch_bytes + self.cuda_context_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Over how many GPUs a job is spread, and how.
+    """How a job is spread over GPUs.
 
     Args:
         gpus: how many, at least 1.
         splits_tensors: whether each has a part of every layer, not whole layers.
-        largest: the one whose CUDA context is largest; None is unknown.
+        largest: the GPU with the largest CUDA context; None if unknown.
     """
 
     gpus: int = 1
@@ -60,7 +60,7 @@ class Spread:
     largest: Gpu | None = None
 
     def kv_copies(self, shape: ModelShape) -> float:
-        """How often each key/value head is held: more than once where tensors are split over more GPUs than heads."""
+        """Copies of each key/value head: more than one if tensors are split over more GPUs than there are heads."""
         return max(1.0, self.gpus / shape.num_key_value_heads) if self.splits_tensors else 1.0
 
 
@@ -84,11 +84,11 @@ def estimate(
 ) -> VramEstimate:
     """VRAM for one model, in bytes over all GPUs used.
 
-    A tied head that AWQ's files store once more is on the GPU only while it loads (Qwen2.5-0.5B and 1.5B in QwenLM's
-    table: at one token of context as much as their files, at 6144 hardly more).
+    AWQ files store a tied head a second time; it is on the GPU only while the model loads (Qwen2.5-0.5B and 1.5B in
+    QwenLM's table: with one token of context as much as their files, with 6144 hardly more).
 
     Args:
-        quant: the quantization; its bits are needed where `weights_file_bytes` is None.
+        quant: the quantization; its bits are needed if `weights_file_bytes` is None.
         shape: the model.
         engine: a key of `engines.ENGINES`.
         context_tokens: tokens the cache is made for, per sequence, at least 1.
@@ -96,9 +96,9 @@ def estimate(
         kv_bytes_per_element: 2 for fp16; K and V averaged.
         batch: sequences at once, at least 1.
         weights_file_bytes: bytes of the weight files; None computes them.
-        version: the engine's version; None, or anything that is not a version, means the newest.
-        spread: the GPUs that the job is spread over; each has scratch and a context of its own.
-        settings: what a server is started with; other engines take no notice.
+        version: the engine's version; the newest if None or not a version.
+        spread: the GPUs of the job; each has its own scratch and CUDA context.
+        settings: those of a server; other engines ignore them.
     """
     model = engine_at(engine, version)
     file_bytes = weights_file_size(quant, shape) if weights_file_bytes is None else weights_file_bytes
@@ -116,20 +116,7 @@ def estimate(
         ways=spread.gpus if spread.splits_tensors else 1,
     )
     weights = max(0, file_bytes - in_ram - twice)
-    least = -(-model.cache_least_tokens // batch)
-    window = shape.sliding_window or 0
-    in_flight = model.batches_in_flight * (model.step_tokens or settings.max_num_batched_tokens)
-    each = kv_cache_bytes(
-        shape,
-        _in_blocks(max(context_tokens, least), model.cache_block_tokens),
-        kv_bytes_per_element,
-        windowed=model.windowed,
-        in_flight=_in_blocks(window + in_flight, model.cache_block_tokens) - window,
-        latent=model.latent,
-    )
-    cache = round(batch * each * spread.kv_copies(shape))
-    if model.state_per_sequence and not settings.enforce_eager:
-        cache = max(cache, state_pool_bytes(shape, settings.max_num_seqs, kv_bytes_per_element))
+    cache = _cache_bytes(model, load, spread.kv_copies(shape))
     graphs = spread.gpus * model.graphs(load)
     scratch = max(spread.gpus * model.scratch(load) + graphs, twice)
     return VramEstimate(
@@ -139,6 +126,26 @@ def estimate(
         cuda_context_bytes=spread.gpus * cuda_context_bytes(model.cuda_context_bytes, spread.largest),
         graph_bytes=graphs,
     )
+
+
+def _cache_bytes(model: Engine, load: Load, kv_copies: float) -> int:
+    """Bytes of the KV cache of all sequences, with the states of recurrent layers."""
+    shape, settings, block = load.shape, load.settings, model.cache_block_tokens
+    least = -(-model.cache_least_tokens // load.batch)
+    window = shape.sliding_window or 0
+    in_flight = model.batches_in_flight * (model.step_tokens or settings.max_num_batched_tokens)
+    each = kv_cache_bytes(
+        shape,
+        _in_blocks(max(load.context_tokens, least), block),
+        load.kv_bytes_per_element,
+        windowed=model.windowed,
+        in_flight=_in_blocks(window + in_flight, block) - window,
+        latent=model.latent,
+    )
+    cache = round(load.batch * each * kv_copies)
+    if model.state_per_sequence and not settings.enforce_eager:
+        cache = max(cache, state_pool_bytes(shape, settings.max_num_seqs, load.kv_bytes_per_element))
+    return cache
 
 
 def _in_blocks(tokens: int, block: int) -> int:

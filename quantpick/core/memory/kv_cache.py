@@ -1,11 +1,11 @@
-"""What a sequence keeps on the GPU while it is generated: the KV cache, and the states of layers that have none."""
+"""What a sequence keeps on the GPU while it is generated: the KV cache, and the states of recurrent layers."""
 
 from typing import Final
 
 from quantpick.core.shape import ModelShape
 
 CHUNK_TOKENS: Final = 2048
-"""Tokens prefilled at once: the default of ExLlama, ExLlamaV2 (``max_input_len``), ExLlamaV3 and vLLM."""
+"""Tokens prefilled at once, by default, in ExLlama, ExLlamaV2 (``max_input_len``), ExLlamaV3 and vLLM."""
 
 _FP32: Final = 4
 
@@ -19,18 +19,18 @@ def kv_cache_bytes(
     in_flight: int = CHUNK_TOKENS,
     latent: bool = False,
 ) -> int:
-    """What one sequence keeps: keys and values, and the states of layers that have no cache.
+    """Bytes that one sequence keeps: keys and values, and the states of layers without a cache.
 
     2 x layers x KV heads x head size x tokens (turboderp-org/exllamav2 issue #383). MLA: all heads' keys and values, or
-    the compressed vector and the rotated key per layer (DeepSeek-V2, arXiv 2405.04434, table 1). States are in 32 bits.
+    per layer the compressed vector and the rotated key (DeepSeek-V2, arXiv 2405.04434, table 1). States are in 32 bits.
 
     Args:
         shape: the model.
         tokens: tokens of context.
         bytes_per_element: 2 for fp16; K and V averaged.
-        windowed: sliding layers hold no more than their window and the tokens in flight.
-        in_flight: tokens that are computed at once.
-        latent: MLA's cache is kept compressed.
+        windowed: whether sliding layers hold only their window and the tokens in flight.
+        in_flight: tokens computed at once.
+        latent: whether MLA's cache stays compressed.
 
     >>> kv_cache_bytes(ModelShape(48, 8192, 64, 8, 128, 22016, 32000), 4096, 2.0)
     805306368
@@ -46,14 +46,14 @@ def kv_cache_bytes(
 
 
 def state_pool_bytes(shape: ModelShape, sequences: int, bytes_per_element: float) -> int:
-    """The cache in which as many sequences as may run have a state each, as vLLM shares it with attention.
+    """Bytes of the smallest cache with a state for each of `sequences`, as vLLM shares it with attention.
 
-    A block holds the state of one recurrent layer, or as many tokens of one attention layer as are no smaller. One
-    block serves as many layers as the kind with fewer has, or all where neither has half as many again (vllm
-    ``platforms/interface.py``; ``v1/core/kv_cache_utils.py``, ``_get_kv_cache_groups_uniform_page_size``). States count
-    as 32 bits. Where the decode is captured there is to be a block for each of ``max_num_seqs`` sequences, or it does
-    not start (``config/compilation.py``, since 0.20). Published: 856 blocks where an H100 at 0.95 holds Qwen3.6-27B-FP8
-    (vllm-project/recipes #551); this gives 42.6 GiB for them, and beside weights and peak are left 42 to 43.
+    A block holds the state of one recurrent layer, or at least as many bytes of one attention layer's tokens. One block
+    spans as many layers as the rarer kind has, or all of the commoner kind if that has less than 1.5 times as many
+    (vllm ``platforms/interface.py``; ``v1/core/kv_cache_utils.py``, ``_get_kv_cache_groups_uniform_page_size``). States
+    count as 32 bits. If CUDA graphs of decoding are captured, vLLM starts only with a block for each of
+    ``max_num_seqs`` sequences (``config/compilation.py``, since 0.20). Published: 856 blocks for Qwen3.6-27B-FP8 on an
+    H100 at 0.95 (vllm-project/recipes #551); this gives 42.6 GiB for them, where weights and peak leave 42 to 43.
 
     >>> qwen_3_5_27b = ModelShape(64, 5120, 24, 4, 256, 17408, 248320, num_state_layers=48, state_elements=39714816)
     >>> [round(state_pool_bytes(qwen_3_5_27b, sequences, 2.0) / 2**30, 2) for sequences in (16, 256)]

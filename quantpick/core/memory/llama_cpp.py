@@ -1,7 +1,7 @@
-"""What llama.cpp takes beside weights and cache: the compute buffer of one micro-batch, its CUDA pool, cuBLAS.
+"""What llama.cpp uses besides weights and cache: the compute buffer of one micro-batch, its CUDA pool, cuBLAS.
 
-Measured on an H100 with the llama.cpp of llama-cpp-python 0.3.36: 1,226 settings of 22 models whose buffers its log
-names, and 48 servers that filled their context (`benchmarks/vram/llamacpp_h100.json`).
+Measured on an H100 with the llama.cpp of llama-cpp-python 0.3.36: the buffers that its log names for 1,226 settings of
+22 models, and 48 servers that filled their context (`benchmarks/vram/llamacpp_h100.json`).
 """
 
 from typing import Final
@@ -11,13 +11,13 @@ from quantpick.core.shape import ModelShape
 from quantpick.core.units import MIB
 
 MICRO_BATCH: Final = 512
-"""Tokens that are computed at once: the default of ``-ub``."""
+"""Tokens computed at once: the default of ``-ub``."""
 CELLS: Final = 256
-"""The cache is made in blocks of so many cells (``GGML_PAD`` in ``llama-context.cpp``)."""
+"""Cells per block of the cache (``GGML_PAD`` in ``llama-context.cpp``)."""
 
 LLAMA_CPP_CONTEXT_BYTES: Final = 633_000_000
-"""The CUDA context and the kernels of a start: what the server held when it was ready, less the buffers that its log
-names, was 595 to 604 MiB in 48 runs on an H100 (driver 580, CUDA 13)."""
+"""The CUDA context and the kernels loaded at start-up: a ready server held 595 to 604 MiB more than the buffers in its
+log, in 48 runs on an H100 (driver 580, CUDA 13)."""
 
 _FP16: Final = 2
 _FP32: Final = 4
@@ -26,30 +26,30 @@ _FIXUP: Final = 132 * 128 * 128 * _FP32
 _Q8_BYTES: Final = 36 / 32
 """Activations are rounded to 8 bits in blocks of 32 with two 16-bit numbers (``block_q8_1``)."""
 _CUBLAS: Final = 96 * MIB
-"""cuBLAS with its kernels, loaded where a product is not quantized: 110 to 116 MiB with the pool in nine runs."""
+"""cuBLAS and its kernels, loaded for products that are not quantized: 110 to 116 MiB with the pool in nine runs."""
 _STATE_WIDTHS: Final = 16
-"""Hidden states that a recurrent layer holds at its peak: 14.9 in Mamba 2, less in gated delta nets."""
+"""Hidden states held by a recurrent layer at its peak: 14.9 in Mamba 2, fewer in gated delta nets."""
 
 
 def server_scratch_of_llama_cpp(load: Load) -> int:
-    """``llama-server`` since June 2026, which computes the logits of one token a slot (ggml-org/llama.cpp #23861)."""
+    """``llama-server`` since June 2026: it computes the logits of one token per slot (ggml-org/llama.cpp #23861)."""
     return _states(load) + beside_the_buffers(load)
 
 
 def library_scratch_of_llama_cpp(load: Load) -> int:
-    """The library as other programs use it, and older servers: room for the logits of every token of a micro-batch.
+    """The library in other programs, and older servers: room for the logits of every token of a micro-batch.
 
-    They lie in 32 bits beside the last state: 258.50 MiB for a Llama 3 8B, 304.00 for a Qwen 2.5 7B.
+    They take 32 bits each, besides the last state: 258.50 MiB for a Llama 3 8B, 304.00 for a Qwen 2.5 7B.
     """
     logits = (load.shape.vocab_size + load.shape.hidden_size) * _FP32
     return max(_states(load), min(MICRO_BATCH, load.context_tokens) * logits) + beside_the_buffers(load)
 
 
 def _states(load: Load) -> int:
-    """The compute buffer of one micro-batch without logits, at the largest of its moments.
+    """The compute buffer of one micro-batch without logits, at its peak.
 
     With flash attention: an MLP is gate, up and product, two hidden states and the queries, in 32 bits (within 0.1 % in
-    14 dense models); a mixture of experts ends in what each chosen expert puts out, twice; a cache that is not in 16
+    14 dense models); a mixture of experts ends with the output of each chosen expert, twice; a cache that is not in 16
     bits is unpacked, one layer at a time. The mask has 16 bits for each cell of a sequence, and again for a window.
     """
     shape, tokens = load.shape, min(MICRO_BATCH, load.context_tokens)
@@ -68,7 +68,7 @@ def _states(load: Load) -> int:
 
 
 def _mixture(shape: ModelShape, attention: int) -> int:
-    """Widths of a mixture of experts at its two moments: between its matrices, and where the experts' outputs meet."""
+    """The larger width of a mixture of experts: between its matrices, or where the experts' outputs are summed."""
     if shape.num_local_experts == 1:
         return 0
     chosen = shape.num_experts_per_tok * shape.intermediate_size
@@ -79,7 +79,7 @@ def _mixture(shape: ModelShape, attention: int) -> int:
 
 
 def _unpacked_cache(load: Load) -> int:
-    """Keys and values of one layer in 16 bits, which flash attention makes of a cache that is stored otherwise."""
+    """Keys and values of one layer in 16 bits: flash attention unpacks a cache of another type to them."""
     shape = load.shape
     if load.kv_bytes_per_element == _FP16 or shape.num_state_layers == shape.num_hidden_layers:
         return 0
@@ -91,7 +91,7 @@ def _unpacked_cache(load: Load) -> int:
 
 
 def beside_the_buffers(load: Load) -> int:
-    """The CUDA pool and cuBLAS, which no buffer of the log holds: 10 to 144 MiB that came while a prompt was read."""
+    """The CUDA pool and cuBLAS, which the log does not show: 10 to 144 MiB, allocated while a prompt is read."""
     shape, tokens = load.shape, min(MICRO_BATCH, load.context_tokens)
     chosen = shape.num_experts_per_tok if shape.num_local_experts > 1 else 1
     widest = max(chosen * shape.intermediate_size, shape.dense_intermediate_size, chosen * shape.hidden_size)

@@ -1,4 +1,4 @@
-"""What the servers take beside weights and cache: the peak of one step, and their CUDA graphs."""
+"""What the servers use besides weights and cache: the peak of one step, and their CUDA graphs."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -12,21 +12,21 @@ _FP16: Final = 2
 _FP32: Final = 4
 
 VLLM_CONTEXT_BYTES: Final = 552_000_000
-"""The CUDA context that vLLM finds when it starts, beside its budget: 79.18 GiB in all less 78.66 free, on an H100."""
+"""The CUDA context at vLLM's start-up, outside its budget: 79.18 GiB in total less 78.66 free, on an H100."""
 
 _NON_TORCH: Final = 236_000_000
-"""What grows outside torch while vLLM starts (kernels, NCCL, cuBLAS): 0.22 GiB by its own log in each of 17 runs."""
+"""Growth outside torch while vLLM starts (kernels, NCCL, cuBLAS): 0.22 GiB by its own log in each of 17 runs."""
 
 _LARGE_GPU: Final = 70 * GIB
 
 
 def default_settings(gpu_bytes: int | None, gpu_name: str = "") -> ServerSettings:
-    """What vLLM's server uses by default: more on a GPU of 70 GiB or more other than an A100.
+    """The defaults of vLLM's server: larger on a GPU of 70 GiB or more, an A100 excepted.
 
     vllm ``engine/arg_utils.py``, ``get_batch_defaults``, the same from 0.8.5 to 0.33 (0.8.5 makes no exception).
 
     Args:
-        gpu_bytes: VRAM of one GPU; None is a smaller one.
+        gpu_bytes: VRAM of one GPU; None counts as below 70 GiB.
         gpu_name: its name.
 
     >>> default_settings(24 * 2**30).max_num_seqs, default_settings(80 * 2**30, "H100").max_num_seqs
@@ -38,12 +38,12 @@ def default_settings(gpu_bytes: int | None, gpu_name: str = "") -> ServerSetting
 
 
 def vllm_scratch(load: Load) -> int:
-    """The peak of vLLM's profile run since 0.22, and what it holds outside torch.
+    """The peak of vLLM's profile run since 0.22, and its memory outside torch.
 
-    Compiling copies the embedding once, which with two hidden states of each token is the peak of every compiled job
+    Compilation copies the embedding once. With two hidden states per token, that is the peak of every compiled job
     measured on an H100 (0.26.0, vocabularies of 32,000 to 262,208, hidden sizes of 1,536 to 8,192), to 0.01 GiB.
-    Without compiling it is the MLP: gate, up and their product, and four hidden states, again to 0.02 GiB. The logits
-    of one step are held in 16 and 32 bits (``v1/worker/gpu/sample/sampler.py``).
+    Without compilation it is the MLP: gate, up and their product, and four hidden states, to 0.02 GiB. The logits of
+    one step are held in 16 and 32 bits (``v1/worker/gpu/sample/sampler.py``).
     """
     return _step(load, bytes_per_logit=_FP16 + _FP32)
 
@@ -75,16 +75,16 @@ def _step(load: Load, *, bytes_per_logit: int, compiled: bool = True) -> int:
 
 
 _IMAGE_STATES: Final = 29
-"""States of a patch that a vision tower holds at its peak, in 16 bits. Three published starts of vLLM: 4.92 GiB for
+"""16-bit states per patch that a vision tower holds at its peak. Three published starts of vLLM: 4.92 GiB for
 Qwen2.5-VL-7B and 8.3 for Qwen3.6-35B-A3B with two images (their logs; 31 and 28 states), and no more than 3.7 for
 Qwen3.6-27B on an H100 (856 blocks, vllm-project/recipes #551; 26)."""
 
 
 def _image_bytes(load: Load) -> tuple[int, int]:
-    """The peak of a vision tower in the profile run, and what its outputs take while the language model runs.
+    """The peak of a vision tower in the profile run, and the bytes of its outputs while the language model runs.
 
-    As many of the largest images as the tokens of a step have room for, at least one (vllm
-    ``v1/worker/gpu_model_runner.py``, ``profile_run``). Every GPU has the whole of their states.
+    It sees as many of the largest images as fit a step's tokens, at least one (vllm
+    ``v1/worker/gpu_model_runner.py``, ``profile_run``). Every GPU holds all of their states.
     """
     shape = load.shape
     if not shape.image_patches:
@@ -100,7 +100,7 @@ _LATENT_BLOCK: Final = 64
 
 
 def _latent_tokens(load: Load) -> int:
-    """Tokens of context that MLA unpacks at once: 8 whole contexts or 4 blocks a sequence, at most 65,536.
+    """Tokens of context that MLA unpacks at once: 8 whole contexts or 4 blocks per sequence, at most 65,536.
 
     vllm ``layers/attention/mla_attention.py``, ``determine_chunked_prefill_workspace_size``; read, not measured.
     """
@@ -109,18 +109,18 @@ def _latent_tokens(load: Load) -> int:
 
 
 def _value_dims(load: Load) -> int:
-    """Elements of a head that MLA's latent vector is unpacked to: keys without their rotated part, and values."""
+    """Elements of one head unpacked from MLA's latent vector: values, and keys without their rotated part."""
     shape = load.shape
     return shape.head_dim - shape.qk_rope_head_dim + (shape.v_head_dim or shape.head_dim)
 
 
 def _unpacked_bytes(load: Load) -> int:
-    """Keys and values of the context that MLA unpacks at once: the profile run holds room for them."""
+    """The keys and values that MLA unpacks at once; the profile run reserves room for them."""
     return _latent_tokens(load) * (load.shape.num_attention_heads // load.ways) * _value_dims(load) * _FP16
 
 
 def _latent_bytes(load: Load) -> int:
-    """What MLA holds besides: the matrix that unpacks once more in 16 bits, for decoding, and the buffer of a context.
+    """What MLA holds besides: a second, 16-bit copy of the unpacking matrix, for decoding, and a context's buffer.
 
     ``process_weights_after_loading`` (``W_UK_T``, ``W_UV``) and ``chunked_prefill_workspace`` of the same file.
     """
@@ -130,11 +130,11 @@ def _latent_bytes(load: Load) -> int:
 
 
 def _beside_weights(load: Load) -> int:
-    """What vLLM holds with the weights that the files have not: rotary tables, AWQ's zeros in 16 bits, rounding.
+    """What vLLM holds with the weights that is not in the files: rotary tables, AWQ's zeros in 16 bits, rounding.
 
-    The tables are of every position the model was made for, one more where windowed layers have their own
-    (``rotary_embedding/base.py``); Machete unpacks the zeros (``kernels/linear/mixed_precision/machete.py``). Weights
-    come out 0.02 GiB below to 0.03 above its log in 13 of 16 runs, 0.2 below for Gemma 3.
+    The tables cover every position the model was made for; windowed layers may have a second one
+    (``rotary_embedding/base.py``). Machete unpacks the zeros (``kernels/linear/mixed_precision/machete.py``). The sum
+    with the weights is 0.02 GiB below to 0.03 above vLLM's log in 13 of 16 runs, 0.2 below for Gemma 3.
     """
     shape, quant = load.shape, load.quant
     positions = max(load.context_tokens, shape.max_position_embeddings or 0)
@@ -148,7 +148,7 @@ def _beside_weights(load: Load) -> int:
 
 
 def _fused(load: Load) -> tuple[tuple[int, int, int], ...]:
-    """The matrices of one GPU as vLLM holds them, as (inputs, outputs, how many): those of one input side by side."""
+    """One GPU's matrices as vLLM holds them, as (inputs, outputs, count): those with the same input are joined."""
     shape, layers = load.shape, load.shape.num_hidden_layers
     queries, keys = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
     width = shape.intermediate_size * (shape.mlp_matrices - 1)
@@ -161,7 +161,7 @@ def _fused(load: Load) -> tuple[tuple[int, int, int], ...]:
 
 
 def mlp_bytes(load: Load) -> int:
-    """Bytes of the MLP's states per token: gate, up and their product, of each expert that a token passes.
+    """Bytes of the MLP's states per token: gate, up and their product, in each expert the token passes.
 
     A mixture's first and third state share a buffer (vllm ``fused_moe/fused_marlin_moe.py``, ``intermediate_cache13``).
     """
@@ -173,27 +173,27 @@ def mlp_bytes(load: Load) -> int:
 
 
 _GRAPH_LAYER: Final = 240_000
-"""Bytes that one layer of one captured batch size takes: 0.17 to 0.24 MB in eight models on an H100 (vLLM 0.26)."""
+"""Bytes per layer and captured batch size: 0.17 to 0.24 MB in eight models on an H100 (vLLM 0.26)."""
 
 _GRAPH_LAYER_MORE: Final = 50_000
-"""What a layer takes besides where every head has keys of its own (0.05 MB more in two models), and likewise where act
-order permutes the inputs of its matrices (one model)."""
+"""More bytes per layer if every head has its own keys (0.05 MB in two models); as many again if act order permutes the
+inputs of its matrices (one model)."""
 
 _GRAPH_LAYER_WIDE: Final = 860_000
-"""The same for a whole graph of more than 256 sequences: 0.41 GiB more for 16 of them over 32 layers."""
+"""Bytes per layer of a whole graph of more than 256 sequences: 0.41 GiB more for 16 of them over 32 layers."""
 
 
 def vllm_graphs(load: Load) -> int:
-    """CUDA graphs since 0.11: of each batch size the pieces between attentions, and the whole where all decode.
+    """CUDA graphs since 0.11: per batch size the pieces between attention layers, and the whole model for decoding.
 
-    Beside the budget since 0.22, where the second runner does not count them in (vllm ``v1/worker/gpu_worker.py``).
+    Outside the budget since 0.22, as the second runner does not count them (vllm ``v1/worker/gpu_worker.py``).
     """
     return _graph_bytes(load, *_captured(load.settings))
 
 
 @cache
 def _captured(settings: ServerSettings) -> tuple[int, int]:
-    """How many graphs are captured, and how many more of above 256 sequences."""
+    """How many graphs are captured but for whole ones of more than 256 sequences, and how many of those."""
     pieces = list(_capture_sizes(min(2 * settings.max_num_seqs, 512, settings.max_num_batched_tokens)))
     whole = [size for size in pieces if size <= settings.max_num_seqs]
     wide = sum(size > 256 for size in whole)
@@ -201,12 +201,12 @@ def _captured(settings: ServerSettings) -> tuple[int, int]:
 
 
 def vllm_v1_graphs(load: Load) -> int:
-    """CUDA graphs of 0.8 to 0.10: the pieces alone, of every eighth batch size up to 512 (``config.py``)."""
+    """CUDA graphs of 0.8 to 0.10: only the pieces, for every eighth batch size up to 512 (``config.py``)."""
     return _graph_bytes(load, 3 + 512 // 8)
 
 
 def vllm_v0_graphs(load: Load) -> int:
-    """CUDA graphs before 0.8: the whole, of every eighth batch size up to 256 (``worker/model_runner.py``)."""
+    """CUDA graphs before 0.8: the whole model, for every eighth batch size up to 256 (``worker/model_runner.py``)."""
     return _graph_bytes(load, 3 + min(load.settings.max_num_seqs, 256) // 8)
 
 
@@ -220,7 +220,7 @@ def _graph_bytes(load: Load, graphs: int, wide: int = 0) -> int:
 
 
 def _capture_sizes(largest: int) -> Iterator[int]:
-    """The batch sizes that are captured (vllm ``config/vllm.py``, ``_set_cudagraph_sizes``).
+    """The captured batch sizes (vllm ``config/vllm.py``, ``_set_cudagraph_sizes``).
 
     >>> len(list(_capture_sizes(512))), list(_capture_sizes(32))
     (51, [1, 2, 4, 8, 16, 24, 32])

@@ -1,8 +1,8 @@
-"""What SGLang takes beside weights and cache.
+"""What SGLang uses besides weights and cache.
 
 Measured on an H100 with SGLang 0.5.17 in 14 jobs of seven models (`benchmarks/vram/sglang_h100.json`): what torch
-allocates at each step, and what the process holds beside it. `--mem-fraction-static` of the memory that is free before
-it loads goes to weights and cache; all that stands here as graphs lies in the rest.
+allocates at each step, and what the process holds outside it. Weights and cache get the share
+`--mem-fraction-static` of the memory that is free before loading; what counts as graphs here must fit into the rest.
 """
 
 from collections.abc import Iterator
@@ -20,32 +20,33 @@ _FP32: Final = 4
 SGLANG_CONTEXT_BYTES: Final = 642_000_000
 """The CUDA context before the first allocation: 612 MiB."""
 _NCCL: Final = 70 * MIB
-"""What comes outside torch while the weights load, before the cache is reckoned."""
+"""Allocated outside torch while the weights load, before the cache is sized."""
 _ATTENTION: Final = 68 * MIB
-"""What the first products load outside torch: cuBLAS and kernels."""
+"""Loaded outside torch by the first products: cuBLAS and kernels."""
 _BUFFERS: Final = (32 + 9) * MIB
-"""What attention and a prompt allocate whatever the model."""
+"""Allocated by attention and by a prompt in every model."""
 _CAPTURES: Final = 48 * MIB
-"""The same of the capture of graphs of batches."""
+"""Allocated while graphs of batches are captured, in every model."""
 _PREFILL_GRAPH_LAYER: Final = 153_000
-"""Outside torch, of each layer of one captured prompt length: 0.135 to 0.146 MiB in 13 jobs, 0.153 in a mixture."""
+"""Outside torch, per layer and captured prompt length: 0.135 to 0.146 MiB in 13 jobs, 0.153 in a mixture."""
 _DECODE_GRAPH_LAYER: Final = 48_000
-"""The same of one captured batch size: 0.036 to 0.046 MiB."""
+"""Outside torch, per layer and captured batch size: 0.036 to 0.046 MiB."""
 _WORKSPACE: Final = 384 * MIB
 _LARGER_WORKSPACE: Final = 512 * MIB
 _LARGER_WORKSPACES: Final = frozenset({"qwen2", "qwen3", "qwen3_vl", "qwen3_vl_moe", "mimo"})
-"""FlashInfer's workspace, the default but on Hopper and B200 (``layers/attention/flashinfer_backend.py``)."""
+"""Families with the larger workspace of FlashInfer, the default backend except on Hopper and B200
+(``layers/attention/flashinfer_backend.py``)."""
 
 _DEFAULTS: Final = ((20, 2048, 8), (35, 2048, 24), (60, 4096, 32), (160, 8192, 256))
-"""GiB below which a GPU gets this chunk of a prompt and this largest captured batch (``server_args.py``)."""
+"""(GiB, tokens, sequences): below that size a GPU gets this prompt chunk and largest batch (``server_args.py``)."""
 
 
 def sglang_settings(gpu_bytes: int | None, gpu_name: str = "") -> ServerSettings:
     """The chunk of a prompt and the largest captured batch that SGLang chooses for a GPU.
 
     Args:
-        gpu_bytes: VRAM of one GPU; None is one of 20 to 35 GiB.
-        gpu_name: not asked.
+        gpu_bytes: VRAM of one GPU; None counts as 20 to 35 GiB.
+        gpu_name: ignored.
 
     >>> sglang_settings(24 * 2**30).max_num_batched_tokens, sglang_settings(80 * 2**30).max_num_seqs
     (2048, 256)
@@ -56,16 +57,16 @@ def sglang_settings(gpu_bytes: int | None, gpu_name: str = "") -> ServerSettings
 
 
 def sglang_scratch(_: Load) -> int:
-    """What counts into the part that ``--mem-fraction-static`` names, beside weights and cache."""
+    """What counts into ``--mem-fraction-static`` besides weights and cache."""
     return _NCCL
 
 
 def sglang_graphs(load: Load) -> int:
     """What must fit into the rest: a prompt's states, graphs of prompts and batches, logits, tables and workspaces.
 
-    A chunk's peak is gate, up and their product, and four hidden states of each token, in 16 bits; while its graph is
-    captured it is two states more, and two stay: within 2 MiB of the measured peak in eleven quantized dense jobs.
-    Logits are in 32 bits, for the largest batch, twice.
+    A chunk's peak is gate, up and their product, and four hidden states per token, in 16 bits. Capturing its graph
+    takes two states more, and two remain: within 2 MiB of the measured peak in eleven quantized dense jobs. Logits are
+    held twice in 32 bits, for the largest batch.
     """
     shape, settings = load.shape, load.settings
     chunk = settings.max_num_batched_tokens
@@ -82,17 +83,13 @@ def sglang_graphs(load: Load) -> int:
 
 
 def flashinfer_workspace(shape: ModelShape) -> int:
-    """Bytes of FlashInfer's workspace, which GPUs other than Hopper's and B200 need.
-
-    Args:
-        shape: the model.
-    """
+    """Bytes of FlashInfer's workspace for a model; Hopper GPUs and the B200 need none."""
     return _LARGER_WORKSPACE if shape.model_type in _LARGER_WORKSPACES else _WORKSPACE
 
 
 @cache
 def _prompt_sizes(largest: int) -> tuple[int, ...]:
-    """The prompt lengths that are captured (``_generate_prefill_cuda_graph_batch_sizes``).
+    """The captured prompt lengths (up to `largest` tokens; ``_generate_prefill_cuda_graph_batch_sizes``).
 
     >>> [len(_prompt_sizes(chunk)) for chunk in (2048, 4096, 8192)]
     [42, 50, 58]
@@ -111,7 +108,7 @@ def _prompt_sizes(largest: int) -> tuple[int, ...]:
 
 @cache
 def _batch_sizes(largest: int) -> tuple[int, ...]:
-    """The batch sizes that are captured (``_generate_decode_cuda_graph_batch_sizes``).
+    """The captured batch sizes (up to `largest` sequences; ``_generate_decode_cuda_graph_batch_sizes``).
 
     >>> [len(_batch_sizes(largest)) for largest in (8, 24, 256)]
     [4, 7, 36]

@@ -1,4 +1,4 @@
-"""What Transformers, AutoGPTQ, AutoAWQ and GPTQ-for-LLaMa take beside weights and cache."""
+"""What Transformers, AutoGPTQ, AutoAWQ and GPTQ-for-LLaMa use besides weights and cache."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,22 +11,22 @@ from quantpick.core.units import MIB
 _FP16: Final = 2
 _FP32: Final = 4
 _LOGITS: Final = _FP16 + _FP32
-"""Bytes per logit where they are computed in 16 and converted to 32 bits."""
+"""Bytes per logit: computed in 16 bits and converted to 32."""
 
 _CUBLAS_WORKSPACE: Final = 32 * MIB
-"""torch's default for cuBLAS on Hopper (8 MiB elsewhere); seen as the constant part on an H100."""
+"""torch's default for cuBLAS on Hopper (8 MiB elsewhere): the constant part of what was measured on an H100."""
 
 _FUSED_GATE: Final = frozenset({"phi3", "glm", "glm4", "chatglm"})
-"""Families whose gate and up projections are one matrix, so that both halves and their product are held at once."""
+"""Families with gate and up projections in one matrix: both halves and their product are held at once."""
 
 
 def _activations(load: Load) -> int:
     """The prompt's states at their peak, in the MLP: gate, up and product, and four hidden states, in 16 bits.
 
-    Measured on an H100 with Transformers 5.17 in 19 runs: Llama and Qwen2 of seven sizes 6 x intermediate + 8.1 x
-    hidden bytes per token at any length and batch, Phi-3's one matrix for gate and up 8 + 8.1; Mixtral 12 x
-    intermediate for each of its two experts; with a sliding window a mask of one byte per pair of tokens where the
-    prompt is longer.
+    Measured on an H100 with Transformers 5.17 in 19 runs, in bytes per token: Llama and Qwen2 of seven sizes take 6 x
+    intermediate + 8.1 x hidden at any length and batch; Phi-3, with one matrix for gate and up, 8 and 8.1; Mixtral 12 x
+    intermediate for each of its two experts. A prompt longer than the sliding window adds a mask of one byte per pair
+    of tokens.
     """
     shape, tokens = load.shape, load.batch * load.prompt_tokens
     if shape.num_local_experts > 1:
@@ -40,21 +40,21 @@ def _activations(load: Load) -> int:
 def _dequantized(load: Load) -> int:
     """The matrix that a GPTQ or AWQ kernel unpacks to 16 bits for a long prompt.
 
-    0.1 to 0.4 GB more than unquantized models in QwenLM's Qwen2.5 table, growing as hidden x intermediate.
+    0.1 to 0.4 GB above unquantized models in QwenLM's Qwen2.5 table, in proportion to hidden x intermediate.
     """
     shape = load.shape
     return shape.hidden_size * shape.intermediate_size * _FP16 if load.quant.method != "none" else 0
 
 
 _OWN_CODE: Final = frozenset({"qwen", "chatglm"})
-"""Families that bring their own code: it makes the logits of every position and joins old and new cache into a new one
-while the old is held, whatever Transformers does (``modeling_qwen.py``, ``modeling_chatglm.py``, ``torch.cat`` of
-tuples). The cache twice: 1.05 MiB for each of 7680 tokens of a Qwen 7B, whose cache takes 0.5 (QwenLM/Qwen README,
-"Quantization of KV cache"). Their attention is torch's own or FlashAttention: no scores."""
+"""Families with their own model code. In any version of Transformers, it computes the logits of every position, and
+copies the cache to a longer one while the old one is held (``modeling_qwen.py``, ``modeling_chatglm.py``, ``torch.cat``
+of tuples): 1.05 MiB for each of 7680 tokens of a Qwen 7B, whose cache takes 0.5 (QwenLM/Qwen README, "Quantization of
+KV cache"). Their attention is torch's own or FlashAttention: no scores."""
 
 
 def or_own_code(scratch: Callable[[Load], int]) -> Callable[[Load], int]:
-    """Transformers as it is for the families that it knows, and the others' own code."""
+    """A formula of Transformers, replaced for families with their own code."""
     return lambda load: _own_code(load) if load.shape.model_type in _OWN_CODE else scratch(load)
 
 
@@ -63,17 +63,17 @@ def _own_code(load: Load) -> int:
 
 
 def transformers_scratch(load: Load) -> int:
-    """Transformers since 4.45, which computes the logits of the last token only."""
+    """Transformers since 4.45: it computes the logits of the last token only."""
     return _activations(load) + _beside_matrices(load)
 
 
 def _beside_matrices(load: Load) -> int:
-    """What a matrix is unpacked to, what the allocator adds to packed ones, and cuBLAS's workspace."""
+    """An unpacked matrix, what the allocator adds to packed ones, and cuBLAS's workspace."""
     return _dequantized(load) + rounded_up(load.quant, linears(load.shape)) + _CUBLAS_WORKSPACE
 
 
 _LONGEST_OF_ITS_TIME: Final = 32768
-"""Positions where nobody says for how many a model was made: Mistral's and Qwen2's, the most that was common then."""
+"""Positions of a model that does not state them: those of Mistral and Qwen2, the most that was common then."""
 
 
 def _all_logits(load: Load) -> int:
@@ -82,7 +82,7 @@ def _all_logits(load: Load) -> int:
 
 
 def _rotary_tables(load: Load) -> int:
-    """Each layer's rotary tables for all positions: 0.54 GB for Mistral's 32,768 (huggingface/optimum-benchmark)."""
+    """Every layer's rotary tables for all positions: 0.54 GB for Mistral's 32,768 (huggingface/optimum-benchmark)."""
     shape = load.shape
     positions = max(load.context_tokens, shape.max_position_embeddings or _LONGEST_OF_ITS_TIME)
     return 2 * shape.num_hidden_layers * positions * shape.head_dim * _FP16
@@ -94,13 +94,13 @@ def all_logits_scratch(load: Load) -> int:
 
 
 def copied_cache_scratch(load: Load) -> int:
-    """Transformers before 4.36: attention scores, and each new token copies the cache while the last one is held.
+    """Transformers before 4.36: attention scores, and each new token copies the cache while the old one is held.
 
-    Peak less weights and cache is the cache once more, and the rotary tables, in huggingface/optimum-benchmark's Llama
-    13B (batch 1 to 8); in QwenLM's Qwen table (8192 tokens) the cache. Scores are held in 16 and 32 bits; the allocator
-    keeps what logits and scores took in turn, so both count. AWQ's kernel makes 8 partial products and their sum
-    (casper-hansen/AutoAWQ 0.1, ``gemm_forward_cuda`` with ``split_k_iters`` 8): 4 to 28 % under without, on 11 of its
-    points.
+    In huggingface/optimum-benchmark's Llama 13B (batch 1 to 8), the peak less weights and cache is the cache a second
+    time plus the rotary tables; in QwenLM's Qwen table (8192 tokens) it is the cache. Scores are held in 16 and 32
+    bits. The allocator keeps the memory of both logits and scores, though they are used in turn. AWQ's kernel makes 8
+    partial products and their sum (casper-hansen/AutoAWQ 0.1, ``gemm_forward_cuda`` with ``split_k_iters`` 8); without
+    them the estimate is 4 to 28 % too low on 11 of its points.
     """
     shape = load.shape
     scores = load.batch * shape.num_attention_heads * load.prompt_tokens**2 * _LOGITS
@@ -121,24 +121,24 @@ def _copied_cache(load: Load) -> int:
 
 
 def _autogptq_kernel(load: Load) -> int:
-    """The buffer of AutoGPTQ's ExLlamaV2 kernel for 8 sequences of 2048 tokens, for 4 bits.
+    """The buffer of AutoGPTQ's ExLlamaV2 kernel, which reads 4 bits, for 8 sequences of 2048 tokens.
 
-    ``qlinear_exllamav2.py``, ``scratch_space_fixed``: outputs x 2048 x 8 x 4 bytes; 728, 912 and 1352 MB more than
+    ``qlinear_exllamav2.py``, ``scratch_space_fixed``: outputs x 2048 x 8 x 4 bytes: 728, 912 and 1352 MB more than
     the v1 kernel for 7, 13 and 65B (huggingface/optimum-benchmark).
     """
     return 4 * 8 * 2048 * load.shape.intermediate_size if load.quant.bits == 4 else 0
 
 
 def autogptq_scratch(load: Load) -> int:
-    """AutoGPTQ since 0.6, which goes with Transformers whose attention is torch's own (4.36 and newer): no scores.
+    """AutoGPTQ since 0.6, with Transformers 4.36 or newer, whose attention is torch's own: no scores.
 
-    Models with code of their own copy the cache for each token.
+    Models with their own code copy the cache for each token.
     """
     return _autogptq_kernel(load) + max(all_logits_scratch(load), _copied_cache(load))
 
 
 def old_autogptq_scratch(load: Load) -> int:
-    """AutoGPTQ 0.5, the first with that kernel, with the Transformers of its time."""
+    """AutoGPTQ 0.5, the first with the ExLlamaV2 kernel, with the Transformers of its time."""
     return _autogptq_kernel(load) + copied_cache_scratch(load)
 
 
@@ -146,8 +146,8 @@ def autoawq_scratch(load: Load) -> int:
     """AutoAWQ with fused layers: attention scores of the whole prompt, or the logits of every position.
 
     9 bytes per pair of tokens and head. Its own table (casper-hansen/AutoAWQ README): Mistral 7B 1.2 GB per sequence
-    of 2048 tokens, Falcon 7B 2.5 GB, CodeLlama 34B 2.6 GB; Llama 13B needs 1 GB less. The cache is made for 2048
-    tokens at least.
+    of 2048 tokens, Falcon 7B 2.5 GB, CodeLlama 34B 2.6 GB; Llama 13B needs 1 GB less. The cache is made for at least
+    2048 tokens.
     """
     shape = load.shape
     scores = 9 * load.batch * shape.num_attention_heads * load.prompt_tokens**2

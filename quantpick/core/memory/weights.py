@@ -13,7 +13,7 @@ _FP16: Final = 2
 _GPTQ_SCALE_BITS: Final = 16
 _GROUP_INDEX_BYTES: Final = 4
 _DEFAULT_HEAD_BITS: Final = 6
-"""exllamav2 and exllamav3 ``convert.py`` default of ``-hb``."""
+"""The default of ``-hb`` in ``convert.py`` of exllamav2 and exllamav3."""
 
 
 def embedding_bytes(shape: ModelShape) -> int:
@@ -22,10 +22,10 @@ def embedding_bytes(shape: ModelShape) -> int:
 
 
 def embedding_in_ram_bytes(quant: QuantSpec, shape: ModelShape) -> int:
-    """What an engine leaves out of VRAM that keeps the embedding in system RAM.
+    """Bytes of the embedding kept out of VRAM by an engine that has it in system RAM.
 
-    llama.cpp keeps it as the file has it, and where the head is the embedding it copies that to the GPU
-    (``TENSOR_DUPLICATED`` in ``src/llama-model.cpp``): nothing is left out then.
+    llama.cpp stores it as the file does. A tied head is copied to the GPU (``TENSOR_DUPLICATED`` in
+    ``src/llama-model.cpp``), so nothing is saved.
 
     >>> llama_3_8b = ModelShape(32, 4096, 32, 8, 128, 14336, 128256)
     >>> round(embedding_in_ram_bytes(QuantSpec("gguf", 4, embedding_bits=4.5), llama_3_8b) / 2**20, 2)
@@ -40,10 +40,10 @@ def embedding_in_ram_bytes(quant: QuantSpec, shape: ModelShape) -> int:
 def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
     """Bytes of the weight files, computed.
 
-    Linear layers at the quantization's bits; embedding, norms and (but for EXL2 and EXL3) the head in 16 bits. GPTQ and
-    AWQ: AutoGPTQ's tensors qweight, scales, qzeros and, for GPTQ, g_idx. Within 0.1 % of the published files of
-    CodeLlama-34B and Llama-30B. EXL2 and EXL3: embedding + body x bpw / 8 + head x head bits / 8, within 0.5 % of
-    seven published trees. EXL2, EXL3 and AWQ store tied heads apart (Qwen2.5-0.5B-Instruct-AWQ is 0.73 GB). GGUF and
+    Linear layers at the quantization's bits; embedding, norms and (except in EXL2 and EXL3) the head in 16 bits. GPTQ
+    and AWQ: AutoGPTQ's tensors qweight, scales, qzeros and, for GPTQ, g_idx. Within 0.1 % of the published files of
+    CodeLlama-34B and Llama-30B. EXL2 and EXL3: embedding + body x bpw / 8 + head x head bits / 8, within 0.5 % of seven
+    published trees. EXL2, EXL3 and AWQ store tied heads separately (Qwen2.5-0.5B-Instruct-AWQ is 0.73 GB). GGUF and
     MLX: every weight at the file's bits per weight.
 
     Args:
@@ -76,7 +76,7 @@ def weights_file_size(quant: QuantSpec, shape: ModelShape) -> int:
 
 
 def head_bytes(quant: QuantSpec, shape: ModelShape) -> int:
-    """The output head: none of its own where it is the embedding, else in 16 bits or quantized like the rest."""
+    """Bytes of the output head: 0 if it is tied to the embedding, else in 16 bits or quantized like the rest."""
     if shape.tie_word_embeddings and quant.method != "awq":
         return 0
     method = METHODS[quant.method] if quant.method else None
@@ -89,7 +89,7 @@ def head_bytes(quant: QuantSpec, shape: ModelShape) -> int:
 
 
 def linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
-    """Every kind of linear layer as (inputs, outputs, how many)."""
+    """Every kind of linear layer as (inputs, outputs, count)."""
     hidden = shape.hidden_size
     sparse = (shape.num_mlp_layers or shape.num_hidden_layers) - shape.num_dense_layers
     widths = (
@@ -108,7 +108,7 @@ def linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
 
 
 def _recurrent_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
-    """The matrices of recurrent blocks as one of each block, all of whose inputs are the hidden state."""
+    """The matrices of recurrent blocks, joined to one per block: all have the hidden state as input."""
     count = (shape.num_state_layers - shape.num_bare_layers) or shape.num_hidden_layers
     columns = shape.recurrent_weights // count // shape.hidden_size
     return ((shape.hidden_size, columns, count),) if columns else ()
@@ -117,7 +117,7 @@ def _recurrent_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
 def _attention_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
     """Queries, keys, values and output; with MLA the down and up projections.
 
-    Recurrent layers whose matrices are not known count as attention.
+    Recurrent layers whose matrices are unknown count as attention.
     """
     hidden, heads = shape.hidden_size, shape.num_attention_heads
     layers = shape.num_hidden_layers - shape.num_bare_layers
@@ -139,7 +139,7 @@ def _attention_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
 
 
 def _linear_bytes(quant: QuantSpec, rows: int, columns: int) -> int:
-    """One linear layer as AutoGPTQ and AutoAWQ store it; 16-bit where nothing is quantized."""
+    """Bytes of one linear layer as AutoGPTQ and AutoAWQ store it; in 16 bits if not quantized."""
     bits = quant.bits or 16
     if quant.method == "none" or bits >= 16:
         return rows * columns * _FP16
@@ -155,13 +155,13 @@ def _linear_bytes(quant: QuantSpec, rows: int, columns: int) -> int:
 def rounded_up(quant: QuantSpec, layers: Iterable[tuple[int, int, int]]) -> int:
     """Bytes that torch's allocator adds to GPTQ's and AWQ's matrices.
 
-    From 10 MiB it gives multiples of 2 MiB and splits off what is left over from 1 MiB: pytorch
+    From 10 MiB it rounds up to 2 MiB, but splits off a remainder of more than 1 MiB: pytorch
     ``c10/cuda/CUDACachingAllocator.cpp`` (kMinLargeAlloc, kRoundLarge, kSmallSize); 50 of the 52 MB that a Llama 2 7B
     holds beyond the sum of its tensors on an H100.
 
     Args:
         quant: the quantization.
-        layers: the matrices as they are held, as `linears` gives them.
+        layers: the matrices as held in memory, in the form of `linears`.
     """
     if quant.method not in ("gptq", "awq") or quant.bits is None:
         return 0
