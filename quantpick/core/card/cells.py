@@ -12,10 +12,33 @@ from quantpick.core.quant import NO_GROUP
 from quantpick.core.units import UNIT_BYTES
 
 _NUMBER: Final = re.compile(r"\d{1,9}(?:[._,]\d{1,6})?")
-_YES: Final = ("yes", "true", "y", "ja", "oui", "sí", "да", "✓", "✔", "✅", "☑", "是", "はい", "예")
-_NO: Final = ("no", "false", "n", "nein", "non", "нет", "✗", "✘", "❌", "✖", "否", "いいえ", "아니요")
+_YES: Final = (
+    "yes",
+    "true",
+    "y",
+    "ja",
+    "oui",
+    "sí",
+    "да",
+    "✓",
+    "✔",
+    "✅",
+    "☑",
+    "是",
+    "有",
+    "はい",
+    "あり",
+    "예",
+    "있음",
+)
+_NO: Final = (
+    *("no", "false", "n", "nein", "non", "нет", "✗", "✘", "❌", "✖", "否", "无", "無", "いいえ", "なし"),
+    *("아니요", "아니오", "없음"),
+)
 _NO_GROUP: Final = ("keine", "aucun", "aucune", "ninguno", "nenhum", "нет", "无", "無", "なし", "없음")
 _THOUSANDS: Final = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f](?=\d{3}\b)")
+_BARE_UNIT: Final = re.compile(r"(?<=\d)( ?G)\b")
+_RANGE: Final = re.compile(r"\d[\d.,]*\s*(?:-|–|—|~|to|bis)\s*\d+(?:[.,]\d+)?\b")
 _MAX_METHOD_WORDS: Final = 3
 _NOTHING: Final = ("", "-", "--", "—", "–", "?", "tbd", "tba", "n/a", "na", "none", "null")
 
@@ -27,9 +50,10 @@ def read_branch(cell: Inline, header: str = "") -> str | None:
 
 
 def read_bits(cell: Inline, header: str) -> float | None:
-    """Bits per weight, up to 32; not a number that has a unit of size."""
-    number = _NUMBER.search(cell.plain[:200])
-    value = read_number(number[0]) if number and not any(size[2] for size in SIZE.finditer(cell.plain[:200])) else None
+    """Bits per weight, up to 32; not a number that has a unit of size, nor a range."""
+    text = cell.plain[:200]
+    number = None if _RANGE.match(text) or any(size[2] for size in SIZE.finditer(text)) else _NUMBER.search(text)
+    value = read_number(number[0]) if number else None
     return value if value is not None and 0 < value <= 32 else None
 
 
@@ -84,8 +108,8 @@ def read_tokens(cell: Inline, header: str) -> int | None:
 
 
 def read_size(cell: Inline, header: str) -> int | None:
-    """Bytes of "4.15 GB", or of "4.15" below a header that names the unit. GB is 10^9, as publishers mean it."""
-    found = list(SIZE.finditer(_THOUSANDS.sub("", cell.plain[:200])))
+    """Bytes of "4.15 GB", "4.15G", or "4.15" below a header that names the unit. GB is 10^9, as publishers mean it."""
+    found = list(SIZE.finditer(_BARE_UNIT.sub(r"\1B", _THOUSANDS.sub("", cell.plain[:200]))))
     with_unit = next((one for one in found if one[2]), found[0] if found else None)
     return size_bytes_of(with_unit, next((word for word in header.split() if word in UNIT_BYTES), None))
 

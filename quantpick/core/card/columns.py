@@ -28,12 +28,16 @@ Reader = Callable[[Inline, str], Any]
 """A cell and its column's header to a value; None where the cell says nothing of the kind."""
 
 
+_UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+
+
 class Column(NamedTuple):
     """One kind of column.
 
     Args:
         field: what it tells: a field of `QuantFacts` or `CardRow`, or one that `tables` knows.
-        headers: phrases, between commas; a header that holds one of them, word for word, is such a column.
+        headers: phrases, between commas; a header that holds one of them, word for word, is such a column. One in a
+            language that writes no blanks may stand within a word.
         read: a cell's value.
         context: only if the header also names a context, like ``VRAM (16k)``.
         is_quality: whether it tells how good the branch is; its field is the metric.
@@ -47,14 +51,17 @@ class Column(NamedTuple):
 
     def matches(self, header: str) -> bool:
         """Whether a header, as `_words` gives it, is this kind of column."""
-        held = any(f" {phrase.strip()} " in header for phrase in self.headers.split(","))
+        held = any(
+            phrase in header if _UNSPACED.match(phrase) else f" {phrase} " in header
+            for phrase in self.headers.split(", ")
+        )
         return held and (not self.context or bool(CONTEXT.search(header)))
 
 
 CONTEXT: Final = re.compile(r"\b\d{1,4} ?k\b", re.IGNORECASE)
 COLUMNS: Final = (
     # Of two kinds that a header fits, and of two columns for one field, the upper one counts.
-    Column("vram_bytes", "vram, size", read_size, context=True),
+    Column("vram_bytes", "vram, size, 显存", read_size, context=True),
     Column("kl_divergence", "kl div, kl divergence, kld, kldiv, kl, k l d", read_figure, is_quality=True),
     Column("perplexity", "perplexity, ppl, 困惑度", read_perplexity, is_quality=True),
     Column("top_1", "top 1, top1, top k k 1, same top, top token", read_share, is_quality=True),
@@ -67,21 +74,35 @@ COLUMNS: Final = (
     ),
     Column("size_bytes", "vram size, file size, model size, actual size", read_size),
     Column(
-        "unused", "vram, ram, context size, ctx size, cache size, vocab size, batch size, original size", read_words
+        "unused",
+        "vram, ram, context size, ctx size, cache size, vocab size, batch size, original size, 显存, 内存, "
+        "上下文, 词表, 批大小, メモリ, コンテキスト, 메모리, 컨텍스트",
+        read_words,
     ),
     Column("branch", "branch, revision, zweig, branche, rama, ramo, ветка, 分支, ブランチ, 브랜치", read_branch),
-    Column("desc_act", "act order, desc act, actorder", read_yes_no),
+    Column(
+        "desc_act", "act order, desc act, actorder, 激活排序, 激活顺序, 活性化順, 액트 오더, 활성화 순서", read_yes_no
+    ),
     Column("sym", "sym, symmetric, symmetry", read_yes_no),
     Column("damp_percent", "damp", read_fraction),
-    Column("dataset", "dataset, calibration, datensatz, 数据集, データセット, 데이터셋", read_name),
-    Column("seq_len", "seq len, sequence length, seqlen, seq length, sequenzlänge, 序列长度, 系列長", read_tokens),
-    Column("head_bits", "lm head, head bits, head bit, head, h bits", read_bits),
+    Column("dataset", "dataset, calibration, datensatz, 数据集, 校准, データセット, 較正, 데이터셋, 보정", read_name),
+    Column(
+        "seq_len",
+        "seq len, sequence length, seqlen, seq length, sequenzlänge, 序列长度, 系列長, シーケンス長, 시퀀스 길이",
+        read_tokens,
+    ),
+    Column("head_bits", "lm head, head bits, head bit, head, h bits, 头部, 输出层, ヘッド, 헤드", read_bits),
     Column("bits", "actual bpw, actual bits, actual, final bpw, real bpw, measured bpw", read_bits),
     Column("target_bits", "target", read_bits),
-    Column("method", "quant method, quantization method, quantization, quant type, type, format", read_method),
+    Column(
+        "method",
+        "quant method, quantization method, quantization, quant type, type, format, 量化方法, 量化类型, 量子化方式, "
+        "양자화 방식",
+        read_method,
+    ),
     Column(
         "bits",
-        "bits, wbits, bpw, bitrate, precision, биты, бит, 位元, 比特, 位数, 比特数, ビット, ビット数, 비트",
+        "bits, wbits, bpw, bitrate, precision, биты, бит, 位元, 比特, 位数, ビット, 비트",
         read_bits,
     ),
     Column(
@@ -107,7 +128,8 @@ RANKS: Final[Mapping[Column | None, int]] = {column: rank for rank, column in en
 _NOT_QUANT: Final = {"branch", "description", "unused", "dataset", "seq_len", "made_with"}
 QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS if not column.is_quality) - _NOT_QUANT
 """The fields one of which a table must have to be about quantizations: checkpoints have branches and data sets too."""
-BRANCH_WORDS: Final = next(column.headers for column in COLUMNS if column.field == "branch").split(", ")
+BRANCH: Final = next(column for column in COLUMNS if column.field == "branch")
+BRANCH_WORDS: Final = BRANCH.headers.split(", ")
 
 
 class Head(NamedTuple):

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from quantpick.core.card.lists import bare_names, linked_lines
-from quantpick.core.card.tables import branch_tables
+from quantpick.core.card.lists import bare_names, commanded, linked_lines
+from quantpick.core.card.tables import branch_tables, named_tables
 
-FORMATS: Final = (branch_tables, linked_lines, bare_names)
+FORMATS: Final = (branch_tables, linked_lines, named_tables, bare_names, commanded)
 """The ways to list branches, the most explicit first. The first that finds branches of this repo is the card's: what a
 later one would find in the same card (a list of links below the table) only repeats it."""

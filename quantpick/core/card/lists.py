@@ -13,16 +13,16 @@ from quantpick.core.card.limits import MAX_ROWS, Budget
 from quantpick.core.card.markdown import Block, Fence, Table, lines_of, split_item
 from quantpick.core.card.quality import quality_behind
 from quantpick.core.card.rows import CardRow, Found
-from quantpick.core.card.tables import read_row
+from quantpick.core.card.tables import nearest_methods, only_method_in, read_row
 from quantpick.core.hub_url import is_git_ref, read_hub_url
-from quantpick.core.methods import METHODS, names_method
+from quantpick.core.methods import METHODS, Method, names_method
 from quantpick.core.quant import QuantFacts
 
 
 def linked_lines(blocks: Sequence[Block]) -> Iterator[Found]:
     """Links to branches: in tables whose header does not say which is the branch, in lists, lines and headings."""
     budget = Budget()
-    for number, block in enumerate(blocks):
+    for number, (block, near) in enumerate(zip(blocks, nearest_methods(blocks), strict=True)):
         if isinstance(block, Table):
             rows = [block.header, *block.rows(MAX_ROWS)]
             lines = budget.spend(line for cells in rows if "tree/" in (line := "\n".join(cells)))
@@ -32,7 +32,7 @@ def linked_lines(blocks: Sequence[Block]) -> Iterator[Found]:
             lines = budget.spend(line for line in lines_of(block) if "tree/" in line)
             found = [one for line in lines for one in _read_linked_line(line)]
         for one in found:
-            one.group = number
+            one.group, one.near = number, one.near or near
             yield one
 
 
@@ -51,14 +51,39 @@ def bare_names(blocks: Sequence[Block]) -> Iterator[Found]:
         "branch" in line or "Branch" in line or "revision" in line for block in blocks for line in lines_of(block)
     )
     budget = Budget()
-    for block in blocks:
+    for block, near in zip(blocks, nearest_methods(blocks), strict=True):
         if isinstance(block, Fence):
             names = [name for name in block.lines[:MAX_ROWS] if name]
             rows = [CardRow(branch=name, facts=facts) for name in names if (facts := _name_facts(name))]
-            yield from (Found(row=row) for row in rows if len(rows) == len(names))
+            yield from (Found(row=row, near=near) for row in rows if len(rows) == len(names))
         else:
             lines = budget.spend(line for line in lines_of(block) if any(mark in line for mark in _NAME_MARKS))
-            yield from (one for line in lines if (one := _read_named_line(line, told)))
+            for one in filter(None, (_read_named_line(line, told) for line in lines)):
+                one.near = near
+                yield one
+
+
+def commanded(blocks: Sequence[Block]) -> Iterator[Found]:
+    """Branches that download commands name, where they name two or more: one alone is an example."""
+    lines = Budget().spend(line for block in blocks if isinstance(block, Fence) for line in block.lines)
+    found = [one for line in lines for one in _read_command(line[:500])]
+    if len({one.row.branch for one in found}) > 1:
+        yield from found
+
+
+_COMMANDED: Final = re.compile(
+    r"--(?:revision|branch)[ =]+[\"']?([\w.+/-]{1,100})|\bgit clone\b.{0,80} -b ([\w.+/-]{1,100})"
+)
+_COMMANDS_REPO: Final = re.compile(r"(?:\bdownload |huggingface\.co/)([\w-][\w.-]{0,95}/[\w.-]{1,96})")
+
+
+def _read_command(line: str) -> Iterator[Found]:
+    repo = _COMMANDS_REPO.search(line)
+    for match in _COMMANDED.finditer(line) if repo else ():
+        branch = match[1] or match[2]
+        facts = _name_facts(branch)
+        if repo and facts is not None and facts.bits is not None:
+            yield Found(row=CardRow(branch=branch, facts=facts), repo=repo[1])
 
 
 _VERSION: Final = re.compile(r"\d+[._]\d+|")
@@ -74,10 +99,13 @@ def _read_linked_line(line: str) -> Iterator[Found]:
     urls = [(read_hub_url(link.url), link) for link in inline.links[:MAX_ROWS]]
     links = [(url, link) for url, link in urls if url is not None and url.branch is not None]
     before = 0
+    near: Method | None = None
     for index, (url, link) in enumerate(links):
         end = links[index + 1][1].start if index + 1 < len(links) else len(inline.text)
         behind = inline.text[link.end : min(end, link.end + 200)]
-        label = link.label or inline.text[max(before, link.start - 100) : link.start]
+        ahead = inline.text[max(before, link.start - 100) : link.start]
+        label = link.label or ahead
+        near = only_method_in(ahead) or near
         before = link.end
         facts = _link_facts(url.branch or "", label, behind)
         if facts.bits is not None:
@@ -87,7 +115,8 @@ def _read_linked_line(line: str) -> Iterator[Found]:
             unsure = (facts.method and METHODS[facts.method].bits) or (
                 _VERSION.fullmatch(label) and _VERSION.fullmatch(row.branch)
             )
-            yield Found(row=row, repo=url.repo_id, labelled=bits_in(label) is not None, unsure=bool(unsure))
+            labelled = bits_in(label) is not None
+            yield Found(row=row, repo=url.repo_id, labelled=labelled, unsure=bool(unsure), near=near)
 
 
 def _link_facts(branch: str, label: str, behind: str) -> QuantFacts:
@@ -105,9 +134,12 @@ def _link_facts(branch: str, label: str, behind: str) -> QuantFacts:
 
 
 def _size_behind(label: str, behind: str) -> int | None:
-    """The size directly behind a link, or in its label: "86.376 GiB", "(12 GB)". Not "fits 24 GB"."""
+    """The size directly behind a name, in its label, or between commas: "86.376 GiB", "(12 GB)". Not "fits 24 GB"."""
     direct = re.match(r"[\s\-–—:(|,~≈*]*(?=\d)", behind)
     match = SIZE.match(behind, direct.end()) if direct else SIZE.search(label)
+    if match is None or not match[2]:
+        parts = re.split(r"[,;|()–—]|\s-\s", behind)[:20]
+        match = next((one for part in parts if (one := SIZE.fullmatch(part.strip(" ~≈*")))), None)
     return size_bytes_of(match, None) if match and match[2] else None
 
 
@@ -130,7 +162,8 @@ def _read_named_line(line: str, told: bool) -> Found | None:
         return None
     if match[1] and not item and not re.match(r"[*_]{0,2}\s*(?:[:(–—,|]|-|$)", rest):
         return None
-    return Found(row=CardRow(branch=name, facts=replace(facts, head_bits=facts.head_bits or head_bits_in(rest))))
+    facts = replace(facts, head_bits=facts.head_bits or head_bits_in(rest))
+    return Found(row=CardRow(branch=name, facts=facts, size_bytes=_size_behind("", rest)))
 
 
 def _shows_other_repo(raw: str) -> bool:

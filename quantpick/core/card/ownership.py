@@ -76,13 +76,15 @@ class About:
         self.repo_id = repo_id or next((repo for repo, _ in self.commands.most_common(1)), None)
 
     @property
+    def named_method(self) -> Method | None:
+        """How the weights are stored, as the repo's name says it."""
+        return _method_of(self.repo_id)
+
+    @property
     def method(self) -> Method | None:
         """How the weights are stored: the repo's name, else the front matter, the title, the introduction."""
         words = [*self.front.get("tags", ()), *self.front.get("library_name", ())]
-        name = (self.repo_id or "").rpartition("/")[2]
-        return next(
-            filter(None, [method_in(name, last=True), *map(method_in, (*words, self.title, self.introduction))]), None
-        )
+        return next(filter(None, [self.named_method, *map(method_in, (*words, self.title, self.introduction))]), None)
 
     @property
     def model_name(self) -> str | None:
@@ -96,6 +98,7 @@ class About:
 
     def own(self, found: list[Found]) -> list[Found]:
         """Of the rows found, those about this repo's branches."""
+        found = [one for one in found if not _is_of_files(one)]
         linked = Counter(one.repo for one in found if one.repo)
         if len(linked) > 1 and all(one.row.branch == "main" for one in found):
             return []  # one repo per quantization, each shown by its main branch
@@ -152,6 +155,16 @@ class About:
         )
 
 
+def _method_of(repo_id: str | None) -> Method | None:
+    return method_in((repo_id or "").rpartition("/")[2], last=True)
+
+
+def _is_of_files(found: Found) -> bool:
+    """Whether a link shows a repo whose quantizations are files: its branches are versions, unless their names say."""
+    method = _method_of(found.repo)
+    return method is not None and method not in IN_BRANCHES and found.row.facts.method != method
+
+
 def _accept_given(linked: Counter[str], given: str) -> set[str]:
     """The linked repos that are the given one: the same name under any owner, or the only one and nearly its name."""
     same = {repo for repo in linked if letters_of(repo.rpartition("/")[2]) == letters_of(given.rpartition("/")[2])}
@@ -163,13 +176,22 @@ def _accept_given(linked: Counter[str], given: str) -> set[str]:
 def _is_mistyped(repo: str, given: str) -> bool:
     """Whether one name of one owner's is the other less a word: the publisher copied a link and missed a word.
 
+    A word for a method or for bits is none that was missed: the other repo holds another quantization.
+
     >>> _is_mistyped("owner/finch-7b-exl2", "owner/finch-7b-chat-exl2")
     True
     >>> _is_mistyped("owner/finch-7b-exl2", "owner/finch-13b-exl2"), _is_mistyped("x/finch-exl2", "y/finch-chat-exl2")
     (False, False)
+    >>> _is_mistyped("owner/finch-7b-gguf-8bit", "owner/finch-7b")
+    False
     """
     one, other = (set(re.split(r"[^a-z0-9]+", name.rpartition("/")[2])) for name in (repo, given))
-    return repo.partition("/")[0] == given.partition("/")[0] and (one <= other or other <= one)
+    missed = one ^ other
+    return (
+        repo.partition("/")[0] == given.partition("/")[0]
+        and (one <= other or other <= one)
+        and all(stem_of(f"x-{word}") != "x" for word in missed)
+    )
 
 
 def _commands(blocks: Sequence[Block]) -> Iterator[str]:

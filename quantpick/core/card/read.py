@@ -82,7 +82,7 @@ def read_card(text: str, *, repo_id: str | None = None) -> Card:
         base_models=about.base_models,
         base_relation=next(iter(about.front.get("base_model_relation", ())), None),
         method=method,
-        rows=tuple(_with_method(one.row, method) for one in found),
+        rows=tuple(_with_method(one.row, about.named_method or one.near or method) for one in found),
         siblings=find_siblings(about),
         warnings=tuple(warning for one in found for warning in find_doubts(one)),
     )
@@ -106,7 +106,7 @@ def _row_method(row: CardRow) -> Method | None:
 
 
 def _with_method(row: CardRow, method: Method | None) -> CardRow:
-    """The row with its method: as it or its branch's name says, none for 16 bits, else the card's."""
+    """The row with its method: as it or its branch's name says, none for 16 bits, else the one of its card."""
     bits = row.facts.bits
     said = _row_method(row) or ("none" if bits is not None and bits >= 16 else method)
     return row if said == row.facts.method else replace(row, facts=replace(row.facts, method=said))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from quantpick.core.methods import Method
 from quantpick.core.quant import Quality, QuantFacts
 
 
@@ -43,6 +44,7 @@ class Found:
         tabled: whether it is from a table.
         unsure: whether it could be a version or a precision just as well: a lone ``1.1`` or ``fp16``.
         absurd: the size as written, if no file can have it.
+        near: the method that the words before it or the heading above it name.
     """
 
     row: CardRow
@@ -52,3 +54,4 @@ class Found:
     tabled: bool = False
     unsure: bool = False
     absurd: str = ""
+    near: Method | None = None

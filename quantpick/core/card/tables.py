@@ -8,6 +8,7 @@ from typing import Any, Final
 from quantpick.core.branch_name import UnknownName, read_branch_name
 from quantpick.core.card.cells import read_branch
 from quantpick.core.card.columns import (
+    BRANCH,
     BRANCH_WORDS,
     CONTEXT,
     QUANT_FIELDS,
@@ -20,11 +21,11 @@ from quantpick.core.card.columns import (
 from quantpick.core.card.figures import bits_in, head_bits_in
 from quantpick.core.card.inline import Inline, read_inline
 from quantpick.core.card.limits import MAX_COLUMNS, MAX_ROWS, MAX_TABLES
-from quantpick.core.card.markdown import Block, Cells, Table, Text, split_item, split_row
+from quantpick.core.card.markdown import Block, Cells, Heading, Table, Text, split_item, split_row
 from quantpick.core.card.quality import row_quality
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.hub_url import read_hub_url
-from quantpick.core.methods import method_in
+from quantpick.core.methods import IN_BRANCHES, Method, method_in
 from quantpick.core.quant import QuantFacts
 
 _ABSURD_BYTES: Final = 10**13
@@ -33,26 +34,76 @@ _ABSURD_BYTES: Final = 10**13
 
 def branch_tables(blocks: Sequence[Block]) -> Iterator[Found]:
     """Tables with a column for the branch, linked or plain."""
-    for number, (table, prose) in enumerate(_tables(blocks)):
+    for number, (table, prose, near) in enumerate(_tables(blocks)):
         heads = read_heads(table.header)
         fields = {head.field for head in heads}
         if "branch" in fields:
             for cells in table.rows(MAX_ROWS):
                 one = read_row(cells, heads, prose)
-                if one and (fields & QUANT_FIELDS or one.row.facts.bits):
-                    one.group = number
+                if one and (fields & QUANT_FIELDS or _says_bits(one)):
+                    one.group, one.near = number, near
                     yield one
 
 
-def _tables(blocks: Sequence[Block]) -> Iterator[tuple[Table, str]]:
-    """The tables that could list branches, each with the sentences directly above and below it."""
+def named_tables(blocks: Sequence[Block]) -> Iterator[Found]:
+    """Tables of sizes whose first column has no header that says so, and holds branch names: ``Quant | Size (GB)``.
+
+    So reads a table of links once it was copied from the rendered page.
+    """
+    for number, (block, near) in enumerate(zip(blocks, nearest_methods(blocks), strict=True)):
+        heads = read_heads(block.header) if isinstance(block, Table) else []
+        if (
+            not heads
+            or heads[0].field in ("branch", "size_bytes")
+            or "size_bytes" not in {head.field for head in heads}
+        ):
+            continue
+        heads[0] = heads[0]._replace(column=BRANCH)
+        for cells in block.rows(MAX_ROWS) if isinstance(block, Table) else ():
+            one = read_row(cells, heads, "")
+            if one and one.repo is None and _EXPLICIT.search(one.row.branch) and _says_bits(one):
+                one.group, one.near = number, near
+                yield one
+
+
+_EXPLICIT: Final = re.compile(r"bpw|actorder|^gptq-\d", re.IGNORECASE)
+_VERSION: Final = re.compile(r"\d+\.\d+")
+
+
+def _says_bits(one: Found) -> bool:
+    """Whether a row has bits that are not the version that it is about: ``1.1`` without a link."""
+    return bool(one.row.facts.bits) and not (one.repo is None and _VERSION.fullmatch(one.row.branch))
+
+
+def nearest_methods(blocks: Sequence[Block]) -> Iterator[Method | None]:
+    """For each block the method that the nearest heading above it names, or one that this stands under."""
+    named: dict[int, Method | None] = {}
+    for block in blocks:
+        if isinstance(block, Heading):
+            named = {level: method for level, method in named.items() if level < block.level}
+            named[block.level] = only_method_in(block.text)
+        yield next((method for method in reversed(named.values()) if method), None)
+
+
+def only_method_in(text: str) -> Method | None:
+    """The method that a text names; None where it names two, or one whose quantizations are no branches.
+
+    >>> only_method_in("EXL2 quants"), only_method_in("GPTQ and AWQ"), only_method_in("GGUF")
+    ('exl2', None, None)
+    """
+    method = method_in(text)
+    return method if method in IN_BRANCHES and method == method_in(text, last=True) else None
+
+
+def _tables(blocks: Sequence[Block]) -> Iterator[tuple[Table, str, Method | None]]:
+    """The tables that could list branches, each with the sentences and the method that stand near it."""
     budget = MAX_TABLES
-    for index, block in enumerate(blocks):
-        found: list[tuple[Table, str]] = []
+    for index, (block, near) in enumerate(zip(blocks, nearest_methods(blocks), strict=True)):
+        found: list[tuple[Table, str, Method | None]] = []
         if isinstance(block, Table) and _may_list_branches(block.header):
-            found = [(block, _prose_near(blocks, index))]
+            found = [(block, _prose_near(blocks, index), near)]
         elif isinstance(block, Text):
-            found = [(table, "") for table in _unruled_tables(block.lines)]
+            found = [(table, "", near) for table in _unruled_tables(block.lines)]
         yield from found[:budget]
         budget -= len(found)
         if budget <= 0:

@@ -16,8 +16,16 @@ from quantpick.core.card.read import read_card
         ("分支 | 位数 | 分组大小 | Act Order | 文件大小 | 说明", "是", "无", "4.15 GB"),
         ("ブランチ | ビット | グループサイズ | Act Order | サイズ | 説明", "はい", "なし", "4.15 GB"),
         ("브랜치 | 비트 | 그룹 크기 | Act Order | 크기 | 설명", "예", "없음", "4.15 GB"),
+        ("版本分支 | 量化位数 | 分组大小 | 激活排序 | 模型文件大小 | 备注说明", "有", "无", "4.15 GB"),
+        (
+            "ブランチ名 | 量子化ビット数 | グループサイズ | 活性化順序 | ファイルサイズ | 説明文",
+            "あり",
+            "なし",
+            "4.15 GB",
+        ),
+        ("브랜치 이름 | 양자화 비트 | 그룹 크기 | 액트 오더 | 파일 크기 | 설명", "있음", "없음", "4.15 GB"),
     ],
-    ids=["de", "fr", "es", "ru", "zh", "ja", "ko"],
+    ids=["de", "fr", "es", "ru", "zh", "ja", "ko", "zh-compounds", "ja-compounds", "ko-compounds"],
 )
 def test_table_in_another_language_is_read(header: str, yes: str, no_group: str, size: str) -> None:
     rows = [f"| main | 4 | 128 | {yes} | {size} | Gut. |", f"| gptq-8bit--1g | 8 | {no_group} | {yes} | {size} | x |"]
@@ -51,6 +59,33 @@ def test_list_is_read_wherever_it_is_folded_away(wrap: str) -> None:
         ("4.25bpw", 4.25, 4_100_000_000),
         ("4.0bpw", 4.0, 4_187_593_113),
     ]
+
+
+@pytest.mark.parametrize("repo_id", [None, "lark/Finch-7B"])
+def test_table_of_links_is_read_once_its_links_are_lost(repo_id: str | None) -> None:
+    text = (
+        "# Finch 7B\nMade with exllamav3.\n\n| Quant | Size (GB) | Actual bpw | PPL |\n|---|---|---|---|\n"
+        "| 4.0bpw | 3.94 | 4.02 | 29.1 |\n| 5.0bpw_H6 | 4.51 | 5.01 | 28.8 |\n| original | 9.66 | 16.00 | 28.5 |\n"
+    )
+    assert [(row.branch, row.facts.bits, row.size_bytes) for row in read_card(text, repo_id=repo_id).rows] == [
+        ("4.0bpw", 4.02, 3_940_000_000),
+        ("5.0bpw_H6", 5.01, 4_510_000_000),
+    ]
+
+
+def test_commands_that_name_several_branches_are_a_list_of_them_and_one_is_an_example() -> None:
+    commands = [f"hf download lark/Finch-exl2 --revision {name}" for name in ("4.0bpw", "6.0bpw", "main")]
+    clone = "git clone --single-branch --branch 8.0bpw https://huggingface.co/lark/Finch-exl2"
+    text = "\n".join(["# Finch", "```", *commands, clone, "```"])
+    for repo_id in (None, "lark/Finch-exl2"):
+        assert [row.branch for row in read_card(text, repo_id=repo_id).rows] == ["4.0bpw", "6.0bpw", "8.0bpw"]
+    assert read_card(text, repo_id="birds/Finch").rows == ()
+    assert read_card(f"# Finch\n```\n{commands[0]}\n```").rows == ()
+
+
+def test_size_between_commas_behind_a_name_is_its_size() -> None:
+    text = "Branches:\n* **4.0bpw-h6**: 4 bits per weight, 6 bit head, 4.2 GB\n* **6.0bpw-h8**: fits 24 GB\n"
+    assert [row.size_bytes for row in read_card(f"# Finch EXL2\n{text}").rows] == [4_200_000_000, None]
 
 
 def test_lines_that_say_branch_before_its_name_are_read() -> None:

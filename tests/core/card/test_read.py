@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quantpick.core.card.columns import COLUMNS
+from quantpick.core.card.columns import COLUMNS, read_heads
 from quantpick.core.card.read import Card, read_card
 from quantpick.core.card.rows import CardRow
 from quantpick.core.quant import QuantFacts
@@ -135,6 +135,18 @@ def test_row_has_its_own_method_where_its_branch_says_one() -> None:
     assert [row.facts.method for row in rows] == ["fp8", "nvfp4", "awq", "none"]
 
 
+def test_row_has_the_method_of_its_heading_or_of_the_words_before_its_link() -> None:
+    table = "| Branch | Bits |\n|---|---|\n| {} | 4 |\n"
+    tree = f"{HUB}/lark/Finch/tree/"
+    text = (
+        f"# Finch\n## GPTQ\n### Files\n{table.format('a')}\n## EXL2\n{table.format('b')}\n## About\n{table.format('c')}"
+    )
+    assert [row.facts.method for row in read_card(text).rows] == ["gptq", "exl2", None]
+    line = f"exllamav2 [2.4bpw]({tree}2.4bpw), [8.0bpw]({tree}8.0bpw) | EXL3: [4.0 bpw]({tree}x)"
+    assert [row.facts.method for row in read_card(line, repo_id="lark/Finch").rows] == ["exl2", "exl2", "exl3"]
+    assert [row.facts.method for row in read_card(text, repo_id="lark/Finch-AWQ").rows] == ["awq"] * 3
+
+
 def test_link_that_could_be_a_version_or_a_precision_counts_beside_sure_ones() -> None:
     tree = f"{HUB}/lark/Finch-quants/tree/"
     lone = f"# Finch\n[fp8]({tree}fp8)"
@@ -175,6 +187,17 @@ OWN_LINKS = f"[4.0bpw]({HUB}/lark/Finch-exl2/tree/4.0bpw)\n[8.0bpw]({HUB}/lark/F
 def test_named_repo_takes_only_its_own_branches(repo_id: str, rows: int) -> None:
     card = read_card(OWN_LINKS, repo_id=repo_id)
     assert (len(card.rows), card.repo_id) == (rows, repo_id)
+
+
+def test_sibling_of_another_method_or_bits_is_no_mistyped_link() -> None:
+    links = f"[8 bits]({HUB}/lark/Finch-chat-8bit/tree/v2)"
+    assert read_card(links, repo_id="lark/Finch-chat").rows == ()
+
+
+def test_branches_of_a_repo_of_files_are_versions_unless_they_are_named_after_a_type() -> None:
+    tree = f"{HUB}/lark/Finch-GGUF/tree/"
+    card = read_card(f"The 8 bits are [here]({tree}v2)\n\nor [2 bits]({tree}main), [Q4_K_M]({tree}Q4_K_M)")
+    assert [(row.branch, row.facts.method) for row in card.rows] == [("Q4_K_M", "gguf")]
 
 
 def test_plain_branches_are_not_the_named_repos_if_the_commands_name_another() -> None:
@@ -262,6 +285,8 @@ def one_row(header: str, cells: str) -> CardRow:
         ("Size", "4.15 GB / 3.87 GiB", 4_150_000_000),
         ("Size", "4,15 Go", 4_150_000_000),
         ("Size", "512 MiB", 536_870_912),
+        ("Size", "12.3G", 12_300_000_000),
+        ("Model Size", "7B", None),
         ("Size (GB)", "12.3", 12_300_000_000),
         ("GiB", "2", 2_147_483_648),
         ("VRAM Size", "5.74 GB", 5_740_000_000),
@@ -296,6 +321,8 @@ def test_size_is_bytes_of_files_or_unknown(header: str, cell: str, size: int | N
         ("Sequence Length", "8k", "seq_len", 8192),
         ("BPW", "4.25 (optimized)", "bits", 4.25),
         ("Precision", "int4", "bits", 4),
+        ("BPW", "4.0-6.5", "bits", None),
+        ("Bits", "3 to 8 bits", "bits", None),
         ("wbits", "3", "bits", 3),
         ("Symmetric", "Yes", "sym", True),
         ("Format", "AWQ", "method", "awq"),
@@ -335,6 +362,12 @@ def test_cell_that_is_no_git_ref_is_no_branch(name: str) -> None:
 
 def test_checkpoints_of_a_training_are_no_quantizations() -> None:
     assert read_card("| Branch | Dataset | Seq Len |\n|---|---|---|\n| step-1000 | pile | 2048 |").rows == ()
+
+
+def test_table_of_versions_is_no_table_of_quantizations() -> None:
+    assert (
+        read_card("# Finch GPTQ\n| Revision | Date |\n|---|---|\n| 1.0 | 2024-01-01 |\n| 1.1 | 2024-02-01 |").rows == ()
+    )
 
 
 def test_row_of_measurements_is_no_quantization() -> None:
@@ -523,4 +556,9 @@ def test_every_column_is_found_by_each_of_its_headers_unless_one_above_claims_it
     for column in COLUMNS:
         for phrase in column.headers.split(", "):
             assert column.matches(f" {phrase} 4k ")
-            assert not column.matches(f" x{phrase.replace(' ', 'x')} ")
+            assert column.matches(f" x{phrase}x 4k ") is (phrase[0] > "\u3000")
+
+
+def test_header_phrase_counts_within_a_word_only_where_the_language_writes_no_blanks() -> None:
+    heads = read_heads(("Groups", "量化位数", "biteren"))
+    assert [head.field for head in heads] == ["unused", "bits", "unused"]
