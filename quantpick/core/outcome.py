@@ -95,8 +95,8 @@ class VerifyReport:
 
     @property
     def is_sound(self) -> bool:
-        """Whether everything is there, right, and nothing else."""
-        return all(state in ("ok", "repaired") for _, state in self.files)
+        """Whether everything is there and right. What is there besides differs from no hash, and is only named."""
+        return all(state in ("ok", "repaired", "extra") for _, state in self.files)
 
 
 LeftoverKind = Literal["partial", "scratch", "record", "lock"]

@@ -14,10 +14,8 @@ def verification_page(reports: Sequence[VerifyReport]) -> Page:
         page.append(Line(name, "bold"))
         for path, state in report.files:
             if state != "ok":
-                page.append(Line(f"{state:8} {path}", "" if state == "repaired" else "red", 2))
-        sound, known = (
-            len(report.having("ok")) + len(report.having("repaired")),
-            len(report.files) - len(report.having("extra")),
-        )
-        page.append(Line(f"{sound} of {known} files are intact", indent=2))
+                page.append(Line(f"{state:8} {path}", "" if state in ("repaired", "extra") else "red", 2))
+        sound, extra = len(report.having("ok")) + len(report.having("repaired")), len(report.having("extra"))
+        besides = f"; {extra} besides {'is' if extra == 1 else 'are'} none of the branch's" if extra else ""
+        page.append(Line(f"{sound} of {len(report.files) - extra} files are intact{besides}", indent=2))
     return page

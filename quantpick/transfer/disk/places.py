@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,11 +17,13 @@ from typing import Final, Protocol
 from huggingface_hub import constants
 
 from quantpick.core.repo import BranchFiles, RepoFile
+from quantpick.core.units import MIB
 from quantpick.errors import DiskError, UsageError
 from quantpick.files import (
     TEMPORARY,
     make_folder,
     odd_folder,
+    read_small,
     scratch_name,
     sync_folder,
     write_atomically,
@@ -33,6 +35,7 @@ from quantpick.transfer.disk.records import (
     NOTES,
     RECORD,
     Holding,
+    Note,
     keep_note,
     keep_record,
     note_path,
@@ -47,6 +50,8 @@ FOLDER_LOCK: Final = Path(".cache", "huggingface", "quantpick.lock")
 _ABANDONED_S: Final = 10.0
 """Chosen: what a process that is not seen here, perhaps on another machine, writes so long is left by a dead one."""
 _MAX_NAME_BYTES: Final = 255
+_LARGEST_BLANK_BYTES: Final = 4 * MIB
+"""Chosen: what is synced only together with others, and so may be lost with the power, is no larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +279,11 @@ class FolderLayout:
         """
         record = self.path / RECORD
         before = read_record(record)
-        notes = {note.path: note.etag for note in read_notes(self.path)}
-        known = {file.path: file.identity for file in before.files} if before else notes
+        notes = {note.path: note for note in read_notes(self.path)}
+        noted = {note.path: note.etag for note in notes.values()}
+        known = {file.path: file.identity for file in before.files} if before else noted
         if not self._force:
-            self._check_strangers(files, {*notes, *known}, waiting)
+            self._check_strangers(files, notes, {path: {known.get(path), noted.get(path)} for path in known}, waiting)
         now = {file.path: file for file in self._branch.files}
         still = [now[path] for path, etag in known.items() if path in now and now[path].identity == etag]
         chosen = {file.path for file in files}
@@ -322,27 +328,59 @@ class FolderLayout:
         if other is not None:
             raise UsageError(f"`{self.path}` holds files of commit {other}, not of `{self._branch.name}`", hint=hint)
 
-    def _check_strangers(self, files: Sequence[RepoFile], known: set[str], waiting: Waiting) -> None:
-        """See that no file of the user's own is overwritten: one of the right size is read, however large.
+    def _check_strangers(
+        self,
+        files: Sequence[RepoFile],
+        notes: Mapping[str, Note],
+        ours: Mapping[str, Collection[str | None]],
+        waiting: Waiting,
+    ) -> None:
+        """See that no file of the user's own is overwritten, whatever a record says of its name.
+
+        Ours is what nobody has written to since it was noted, which may be damaged, and what has the hash that it
+        should have or that a record has for it: that is read, however large.
+
+        Args:
+            files: what is going to be there.
+            notes: by path.
+            ours: by path, the hashes of what was put there.
+            waiting: told of what is read.
 
         Raises:
             UsageError: one would be.
             Interrupted: instead of reading on.
         """
         for file in files:
-            path = self.path / file.path
-            if file.path in known or path.is_symlink() or not path.is_file():
+            path, note = self.path / file.path, notes.get(file.path)
+            if path.is_symlink() or not path.is_file():
+                continue
+            state = path.stat()
+            if (note is not None and state.st_mtime == note.at_s) or _is_blank(path):
                 continue
             waiting.say(f"`{path}` is there, and is compared with the Hub's")
-            same = path.stat().st_size == file.size_bytes and file_matches(path, file, stop=waiting.stop)
+            of_old = [_of_hash(file.path, state.st_size, one) for one in ours.get(file.path, ()) if one]
+            is_ours = any(file_matches(path, one, stop=waiting.stop) for one in dict.fromkeys((file, *of_old)))
             waiting.say(None)
             if waiting.stop.is_set():
                 raise Interrupted
-            if not same:
+            if not is_ours:
+                was = " and was changed since it was downloaded" if file.path in ours else ""
                 raise UsageError(
-                    f"`{path}` exists and does not belong to `{self._branch.name}`",
+                    f"`{path}` exists{was}, and is not the file of `{self._branch.name}`",
                     hint="move it away, --exclude it, or --force to replace it",
                 )
+
+
+def _of_hash(path: str, size_bytes: int, identity: str) -> RepoFile:
+    """A file of which only the hash and the size are known."""
+    is_large = len(identity) == 64
+    return RepoFile(path, size_bytes, "" if is_large else identity, identity if is_large else None)
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file holds nothing: a power loss leaves one of zeros, or of no bytes."""
+    content = read_small(path, _LARGEST_BLANK_BYTES)
+    return content is not None and not content.strip(b"\0")
 
 
 def folder_holding(folder: Path) -> Holding | None:
@@ -372,10 +410,10 @@ def folder_files(folder: Path) -> tuple[RepoFile, ...]:
     """What huggingface_hub noted of the files in a folder; sizes are not among it and are those on the disk."""
     found = []
     for note in read_notes(folder):
-        size_bytes, large = 0, len(note.etag) == 64
+        size_bytes = 0
         with contextlib.suppress(OSError):
             size_bytes = (folder / note.path).stat().st_size
-        found.append(RepoFile(note.path, size_bytes, "" if large else note.etag, note.etag if large else None))
+        found.append(_of_hash(note.path, size_bytes, note.etag))
     return tuple(found)
 
 

@@ -6,7 +6,6 @@ Each is written whole or not at all. What is empty, cut off, of another kind or 
 import contextlib
 import json
 import re
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +40,20 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What huggingface_hub noted of a file: the commit it is of, and its hash."""
+    """What huggingface_hub, or quantpick for it, noted of a file.
+
+    Args:
+        path: of the file.
+        commit: the one it is of.
+        etag: its hash.
+        at_s: when it was noted, in seconds since 1970. Where quantpick did, when the file was last changed: as long as
+            it says the same, nobody has written to it since.
+    """
 
     path: str
     commit: str
     etag: str
+    at_s: float | None = None
 
 
 def read_record(path: Path) -> Holding | None:
@@ -86,12 +94,16 @@ def note_path(folder: Path, path: str) -> Path:
 def keep_note(folder: Path, path: str, commit: str, etag: str) -> None:
     """Tell huggingface_hub which version of a file this is: three lines, the last the time in seconds.
 
+    It takes a file that was changed more than a second after that time for one of the user's. The time noted is the
+    file's own.
+
     Raises:
         OSError: it cannot be written.
     """
     note = note_path(folder, path)
     if len(note.name.encode()) <= 255:  # A longer name cannot be noted, by huggingface_hub neither.
-        write_atomically(note, f"{commit}\n{etag}\n{time.time()}\n".encode(), synced=False)
+        changed_s = (folder / path).stat(follow_symlinks=False).st_mtime
+        write_atomically(note, f"{commit}\n{etag}\n{changed_s}\n".encode(), synced=False)
 
 
 def read_notes(folder: Path) -> Iterator[Note]:
@@ -103,4 +115,11 @@ def read_notes(folder: Path) -> Iterator[Note]:
             lines = (content or b"").decode().split("\n")
             commit = commit_id(lines[0].strip())
             if isinstance(commit, str) and len(lines) > 1 and _ETAG.fullmatch(lines[1].strip()):
-                yield Note(note.relative_to(notes).as_posix().removesuffix(".metadata"), commit, lines[1].strip())
+                path = note.relative_to(notes).as_posix().removesuffix(".metadata")
+                yield Note(path, commit, lines[1].strip(), _seconds(lines[2]) if len(lines) > 2 else None)
+
+
+def _seconds(text: str) -> float | None:
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return None
