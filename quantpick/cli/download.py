@@ -152,7 +152,7 @@ def download(
 
 def _announce(assumed: "Sequence[BranchWarning]", answer: "Recommendation") -> None:
     """Say which branch comes, and why, before it comes."""
-    from quantpick.render.screens.arrival import announcement_page
+    from quantpick.render.screens.announcement import announcement_page
     from quantpick.render.show import tell
 
     tell(announcement_page(replace(answer, warnings=(*answer.warnings, *assumed))))
