@@ -7,9 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
-from quantpick.core.branches.config import MODEL_CONFIG, QUANT_CONFIGS
-from quantpick.core.branches.tree import NoWeights, find_weights
-from quantpick.core.branches.variants import headers_worth_reading
+from quantpick.core.branches.worth import MODEL_CONFIG, QUANT_CONFIGS, configs_worth_reading, headers_worth_reading
 from quantpick.core.gguf.header import BadHeader, read_header
 from quantpick.core.repo import BranchFiles, Refused, RepoFacts, RepoFile
 from quantpick.core.target import Target
@@ -24,6 +22,7 @@ _CONNECTIONS: Final = 16
 _MAX_SHOWN: Final = 5
 
 Job = Callable[[], None]
+_worth_reading = partial(configs_worth_reading, most_bytes=MAX_TEXT_BYTES)
 
 
 class Reader:
@@ -238,12 +237,3 @@ def _is(content: bytes, file: RepoFile) -> bool:
 
 def _decoded(content: bytes) -> str:
     return content.decode("utf-8-sig", "replace")
-
-
-def _worth_reading(files: Sequence[RepoFile]) -> list[RepoFile]:
-    """The config and the first quantization config of a branch that holds weights."""
-    if isinstance(find_weights(files), NoWeights):
-        return []
-    by_path = {file.path: file for file in files if file.size_bytes <= MAX_TEXT_BYTES}
-    quant_config = next((path for path in QUANT_CONFIGS if path in by_path), None)
-    return [by_path[path] for path in (MODEL_CONFIG, quant_config) if path in by_path]

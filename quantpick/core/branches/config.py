@@ -11,12 +11,9 @@ from typing import Any, Final
 
 from quantpick.core.branches.sections import read_section
 from quantpick.core.branches.values import Section, mapping, text
+from quantpick.core.branches.worth import MODEL_CONFIG
 from quantpick.core.quant import QuantFacts
 from quantpick.core.shape import ModelShape
-
-MODEL_CONFIG: Final = "config.json"
-QUANT_CONFIGS: Final = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
-"""The files of a branch worth reading: Transformers', and the first of AutoGPTQ's, AutoAWQ's and ModelOpt's own."""
 
 _DECISIVE: Final = ("bits", "group_size", "desc_act", "sym")
 """What a branch's own files must agree on; the method is often only inferred."""

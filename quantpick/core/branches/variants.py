@@ -1,6 +1,6 @@
 """The GGUF files of a branch as rows of the table: one for each set, with the shape that a header gives."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,12 +10,10 @@ from quantpick.core.gguf.shape import read_shape
 from quantpick.core.gguf.types import FILE_TYPES, embedding_bits, nominal_bits, nominal_bpw, packing_of, plain_type
 from quantpick.core.memory.weights import weights_file_size
 from quantpick.core.quant import Branch, BranchWarning, FileSet, Provenance, QuantSpec
-from quantpick.core.repo import BranchFiles, RepoFile
+from quantpick.core.repo import BranchFiles
 from quantpick.core.shape import ModelShape
 
 MAIN: Final = "main"
-MAX_MODELS: Final = 4
-"""Headers that are read of one branch: one for each model in it, and a repo holds one."""
 _EVERYWHERE: Final = ("F16", "BF16", "F32", "Q8_0")
 """File types in which nearly all weights have the same type, so that the size tells how many there are."""
 _PLAUSIBLE: Final = 1.35
@@ -35,14 +33,6 @@ class Variants:
     branches: tuple[Branch, ...] = ()
     skipped: Mapping[str, str]
     warnings: tuple[BranchWarning, ...] = ()
-
-
-def headers_worth_reading(files: Sequence[RepoFile]) -> tuple[RepoFile, ...]:
-    """The files whose header tells the shape: the first of the smallest set of each model, `MAX_MODELS` at most."""
-    smallest: dict[str, GgufSet] = {}
-    for one in sorted(_usable(find_sets(files)), key=lambda one: (one.size_bytes, one.paths)):
-        smallest.setdefault(one.model, one)
-    return tuple(one.files[0] for one in list(smallest.values())[:MAX_MODELS])
 
 
 def read_variants(files: BranchFiles) -> Variants:
@@ -87,10 +77,6 @@ class _Model:
     weights: float | None
     counted: bool
     file_types: Mapping[str, str]
-
-
-def _usable(sets: Iterable[GgufSet]) -> list[GgufSet]:
-    return [one for one in sets if one.problem is None and not one.goes_with]
 
 
 def _known_of(members: Sequence[GgufSet], heads: Mapping[str, bytes]) -> tuple[_Model, list[BranchWarning]]:

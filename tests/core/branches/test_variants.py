@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantpick.core.branches.variants import MAX_MODELS, headers_worth_reading, read_variants
+from quantpick.core.branches.variants import read_variants
+from quantpick.core.branches.worth import MAX_MODELS, headers_worth_reading
 from quantpick.core.quant import Branch
 from quantpick.core.repo import BranchFiles, RepoFile
 from tests.fakes.gguf import LLAMA_8B, header
