@@ -349,6 +349,16 @@ def test_heavy_libraries_are_imported_only_when_used() -> None:
         assert imported.stderr.strip().endswith("[]"), argv
 
 
+def test_named_branch_is_fetched_without_what_judges_branches() -> None:
+    code = (
+        "import sys, quantpick.workflow.download, quantpick.hub.survey, quantpick.transfer.download; "
+        "judges = {'card.read', 'loaders.table', 'memory.estimate', 'choose.recommend', 'branches.table', 'shape'}; "
+        "print(sorted(name for name in judges if f'quantpick.core.{name}' in sys.modules))"
+    )
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert imported.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(
     ("argv", "hint"),
     [

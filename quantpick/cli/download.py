@@ -88,7 +88,7 @@ def download(
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
     from quantpick.cli.timer import within
-    from quantpick.render import documents, running, show, terminal
+    from quantpick.render import running, show, terminal
     from quantpick.render.screens.arrival import arrival_page
     from quantpick.workflow.choice import make_wish
     from quantpick.workflow.download import download as download_
@@ -134,12 +134,16 @@ def download(
             )
     except NothingFitsError as error:
         if as_json:
+            from quantpick.render import documents
+
             terminal.write_answer(documents.document("download", documents.no_download_data(error.answer)))
             raise typer.Exit(error.exit_code) from error
         if not quiet:
             _show_why_none(typed, error)
         raise
     if as_json:
+        from quantpick.render import documents
+
         terminal.write_answer(documents.document("download", documents.download_data(result)))
     elif result.planned and not quiet:
         show.show(arrival_page(result))

@@ -40,13 +40,15 @@ class Reader:
         self._heads: dict[str, bytes] = {}
         self._card: str | None = None
 
-    def read(self, target: Target, refs: Refs, wanted: Mapping[str, str]) -> RepoFacts:
-        """Everything of the wanted branches, and the card of the main one."""
+    def read(self, target: Target, refs: Refs, wanted: Mapping[str, str], *, only_files: bool = False) -> RepoFacts:
+        """Everything of the wanted branches, and the card of the main one; or only what files the branches have."""
         commits = set(wanted.values())
-        at_once(self.lists(refs.branches.get("main"), commits))
+        at_once(self.lists(None if only_files else refs.branches.get("main"), commits))
         unread, wanted = self._sorted_out(wanted)
         self._require("file list", [name for name, commit in wanted.items() if commit not in self._trees])
 
+        if only_files:
+            return self.facts(target, refs, wanted, unread)
         at_once(self.contents(commits))
         more, wanted = self._sorted_out(wanted)
         unread |= more

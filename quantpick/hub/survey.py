@@ -25,6 +25,7 @@ def survey(
     token: str | bool | None = None,
     offline: bool = False,
     timeout_s: float = defaults.TIMEOUT_S,
+    only_files: bool = False,
 ) -> RepoFacts:
     """What the Hub says about a repo, or of the one branch that the target names.
 
@@ -36,6 +37,7 @@ def survey(
         token: a token instead of the stored login; False sends none.
         offline: answer from the cache alone, as ``HF_HUB_OFFLINE=1`` does.
         timeout_s: for all questions together, in seconds.
+        only_files: whether the files of the branches are all that is wanted: no card, no config is asked for then.
 
     Raises:
         NotFoundError: no such repo or branch; the hint names the nearest.
@@ -47,10 +49,10 @@ def survey(
     cache = Cache(target.repo_id)
     if commit is not None and target.revision is not None:
         known = Refs(repo_id=target.repo_id, branches={target.revision: commit})
-        return Reader(target.repo_id, client, cache).read(target, known, known.branches)
+        return Reader(target.repo_id, client, cache).read(target, known, known.branches, only_files=only_files)
     refs = _read_refs(target, client, cache)
     wanted = refs.branches if target.revision is None else dict([_resolve(target, refs)])
-    return Reader(refs.repo_id, client, cache).read(target, refs, wanted)
+    return Reader(refs.repo_id, client, cache).read(target, refs, wanted, only_files=only_files)
 
 
 def _read_refs(target: Target, client: Client | None, cache: Cache) -> Refs:

@@ -4,14 +4,9 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import wraps
+from importlib import import_module
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
-from quantpick.core.choose.wish import Wish
-from quantpick.core.memory.engine import ServerSettings
-from quantpick.core.progress import DownloadProgress
-from quantpick.core.quant import QuantSpec
-from quantpick.core.shape import ModelShape
-from quantpick.core.transfer_options import TransferOptions
 from quantpick.errors import UsageError
 from quantpick.workflow.choice import shown
 
@@ -38,6 +33,11 @@ def _is_a(*kinds: type) -> Callable[[object], bool]:
     return lambda value: isinstance(value, kinds)
 
 
+def _is_ours(module: str, name: str) -> Callable[[object], bool]:
+    """As `_is_a`, of a class of ours that is imported when there is something to hold against it."""
+    return lambda value: isinstance(value, getattr(import_module(f"quantpick.core.{module}"), name))
+
+
 _TEXT: Final = (_is_a(str), "a text")
 _PATH: Final = (_is_path, "a path")
 _PATTERNS: Final = (_is_texts, "a list of patterns")
@@ -46,13 +46,13 @@ _KINDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     **dict.fromkeys(("local_dir", "cache_dir", "card", "config", "place"), _PATH),
     **dict.fromkeys(("include", "exclude"), _PATTERNS),
     "token": (_is_a(str, bool), "a text or False"),
-    "wish": (_is_a(Wish), "what `make_wish` makes"),
-    "options": (_is_a(TransferOptions), "a TransferOptions"),
-    "progress": (_is_a(DownloadProgress), "a DownloadProgress"),
+    "wish": (_is_ours("choose.wish", "Wish"), "what `make_wish` makes"),
+    "options": (_is_ours("transfer_options", "TransferOptions"), "a TransferOptions"),
+    "progress": (_is_ours("progress", "DownloadProgress"), "a DownloadProgress"),
     "stop": (_is_a(threading.Event), "a threading.Event"),
-    "quant": (_is_a(QuantSpec), "a QuantSpec"),
-    "shape": (_is_a(ModelShape), "a ModelShape"),
-    "settings": (_is_a(ServerSettings), "a ServerSettings"),
+    "quant": (_is_ours("quant", "QuantSpec"), "a QuantSpec"),
+    "shape": (_is_ours("shape", "ModelShape"), "a ModelShape"),
+    "settings": (_is_ours("memory.engine", "ServerSettings"), "a ServerSettings"),
     **dict.fromkeys(("announce", "warn"), (callable, "a function")),
 }
 """What an argument of this name is, wherever it is one. Numbers are checked where their bounds stand."""
@@ -67,7 +67,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for name, value in (*zip(names, args, strict=False), *kwargs.items()):
             is_kind, kind = _KINDS.get(name, (None, ""))
-            if is_kind is not None and not is_kind(value) and (value is not None or name in _NEVER_NONE):
+            if is_kind is not None and (value is not None or name in _NEVER_NONE) and not is_kind(value):
                 raise UsageError(f"{name} is {shown(value)}: {kind} is needed")
         return function(*args, **kwargs)
 

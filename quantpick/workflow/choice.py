@@ -2,17 +2,17 @@
 
 import os
 from collections.abc import Iterable
-from typing import Final, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack, get_args
 
 from quantpick.core import defaults
 from quantpick.core.choose.wish import Headroom, Prefer, VramBasis, Wish
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders.kv_dtype import BadKvDtype, kv_dtype_bytes
-from quantpick.core.quant import BranchWarning
 from quantpick.core.target import NoModel, Target, parse_target
 from quantpick.core.units import is_number, is_whole
 from quantpick.errors import UsageError
-from quantpick.workflow.loader import AUTO, choose_loader, installed_loaders, loader_table
+
+if TYPE_CHECKING:
+    from quantpick.core.quant import BranchWarning
 
 _MAX_GPU_BYTES: Final = 2**60
 """More than any GPU has: what is larger is a mistake."""
@@ -45,8 +45,9 @@ def detect_gpus() -> tuple[Gpu, ...]:
     return _detected()[0]
 
 
-def _detected() -> tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]:
+def _detected() -> "tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]":
     """The GPUs of `detect_gpus`, and a warning where they are not all there is to say."""
+    from quantpick.core.quant import BranchWarning
     from quantpick.hardware.nvml import detect
 
     found = detect()
@@ -81,12 +82,13 @@ def make_wish(**words: Unpack[WishWords]) -> Wish:
     if unknown:
         raise UsageError(f"there is no argument called {', '.join(sorted(unknown))}")
     _check_words(words)
-    name, kv_dtype = words.get("loader"), words.get("kv_dtype", "fp16")
-    if name is None and all(isinstance(kv_dtype_bytes(one, kv_dtype), BadKvDtype) for one in loader_table().loaders):
-        raise UsageError(f"no loader has a KV cache of type `{kv_dtype}`", hint="fp16, fp8, q8, q6 or q4")
-    candidates = installed_loaders() if name is not None and name.strip().lower() == AUTO else ()
-    loader = None if name is None or candidates else choose_loader(name, kv_dtype)
-    return Wish(loader=loader, candidates=candidates, **{key: value for key, value in words.items() if key != "loader"})  # type: ignore[arg-type]
+    if words.get("loader") is None and words.get("kv_dtype", "fp16") == "fp16":
+        return Wish(**words)  # type: ignore[arg-type]  # the loader is none: its rules need not be read
+
+    from quantpick.workflow.loader import named_loaders
+
+    loader, candidates = named_loaders(words.get("loader"), words.get("kv_dtype", "fp16"))
+    return Wish(**{**words, "loader": loader, "candidates": candidates})  # type: ignore[arg-type]
 
 
 def _check_words(words: WishWords) -> None:

@@ -10,24 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from quantpick.core import selection
-from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gguf.sets import find_sets
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.outcome import DownloadResult
 from quantpick.core.progress import DownloadProgress
-from quantpick.core.quant import BranchWarning
 from quantpick.core.repo import RepoFile
 from quantpick.core.transfer_options import TransferOptions, TransportChoice
 from quantpick.core.units import format_gb
 from quantpick.errors import HubError, NotFoundError, UsageError
 from quantpick.workflow.arguments import StrPath, checked
 from quantpick.workflow.choice import WishWords, check_gpus, make_wish
-from quantpick.workflow.launching import launch_on_disk
 from quantpick.workflow.pick import Pick, named_target, pick
 
 if TYPE_CHECKING:
+    from quantpick.core.choose.recommend import Recommendation
+    from quantpick.core.quant import BranchWarning
     from quantpick.transfer.disk.places import Layout
     from quantpick.transfer.transports.fetch import Fetched
 
@@ -61,8 +59,8 @@ def download(
     token: str | bool | None = None,
     wish: Wish | None = None,
     gpus: Sequence[Gpu] | None = None,
-    announce: Callable[[Recommendation], None] | None = None,
-    warn: Callable[[BranchWarning], None] | None = None,
+    announce: "Callable[[Recommendation], None] | None" = None,
+    warn: "Callable[[BranchWarning], None] | None" = None,
     **words: Unpack[DownloadWords],
 ) -> DownloadResult:
     """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
@@ -127,18 +125,20 @@ def download(
         transport=None,
         files=chosen.files,
         left_out=chosen.pickles,
-        launch=_launch(picked.answer, picked.on_disk(layout.path.absolute(), in_hub_cache=local_dir is None)),
+        launch=_launch(picked, layout.path.absolute(), in_hub_cache=local_dir is None),
     )
     if options.dry_run:
         return _planned(result, layout)
     return _fetch(result, layout, options, progress or DownloadProgress(), token=token, stop=stop)
 
 
-def _many_sets(picked: Pick, files: Sequence[RepoFile]) -> BranchWarning | None:
+def _many_sets(picked: Pick, files: Sequence[RepoFile]) -> "BranchWarning | None":
     """The doubt whether somebody wants all GGUF quantizations of a branch, as ``hf download`` gives them."""
     sets = find_sets(files)
     if len(sets) < 2 or picked.is_set:
         return None
+    from quantpick.core.quant import BranchWarning
+
     size = format_gb(sum(file.size_bytes for file in files))
     message = f"all {len(sets)} sets of GGUF files in it are fetched, {size}; --file {sets[0].name} takes one"
     return BranchWarning("many-sets", picked.branch.name, message)
@@ -239,11 +239,15 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
         raise HubError(f"`{repo_id}` holds `{pair[0]}` and `{pair[1]}`, one name on this disk", hint="--exclude one")
 
 
-def _launch(answer: Recommendation | None, placed: OnDisk) -> tuple[str, ...] | None:
+def _launch(picked: Pick, path: Path, *, in_hub_cache: bool) -> tuple[str, ...] | None:
     """The command for the loader that the branch fits; None where it does not, or nobody said which."""
+    answer = picked.answer
     choice = answer.recommended if answer else None
     if answer is None or choice is None or answer.repo_id is None:
         return None
+    from quantpick.workflow.launching import launch_on_disk
+
+    placed = picked.on_disk(path, in_hub_cache=in_hub_cache)
     if choice.branch.files is not None:
         placed = replace(placed, files=choice.branch.files.paths[:1])
     return launch_on_disk(choice, placed, answer.wish)

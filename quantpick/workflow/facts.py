@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from quantpick.core import defaults
 from quantpick.core.gguf.sets import find_set, find_sets
@@ -17,6 +18,7 @@ def find_facts(
     token: str | bool | None = None,
     offline: bool = False,
     timeout_s: float = defaults.TIMEOUT_S,
+    only_files: bool = False,
 ) -> tuple[RepoFacts, str | None]:
     """What the Hub says about a target, as `hub.survey.survey` does; where no branch has its name, a set of files may.
 
@@ -26,19 +28,21 @@ def find_facts(
         token: see there.
         offline: see there.
         timeout_s: see there.
+        only_files: see there.
 
     Returns:
         The facts, and the name of the set where that is what the target names: the facts are those of main then.
     """
     from quantpick.hub.survey import survey
 
+    ask = partial(survey, token=token, offline=offline, timeout_s=timeout_s, only_files=only_files)
     try:
-        return survey(named, commit=commit, token=token, offline=offline, timeout_s=timeout_s), None
+        return ask(named, commit=commit), None
     except NotFoundError:
         if named.revision not in (None, "main"):
             main = replace(named, revision="main", may_name_a_folder=False)
             with suppress(NotFoundError):
-                facts = survey(main, token=token, offline=offline, timeout_s=timeout_s)
+                facts = ask(main)
                 if find_set(find_sets(facts.branches[0].files), str(named.revision)) is not None:
                     return facts, named.revision
         raise

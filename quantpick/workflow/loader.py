@@ -12,7 +12,7 @@ from quantpick.core.quant import BranchWarning
 from quantpick.errors import UsageError
 from quantpick.workflow.data import core_data
 
-AUTO: Final = "auto"
+_AUTO: Final = "auto"
 """The name that means whichever loader is installed."""
 
 
@@ -20,6 +20,21 @@ AUTO: Final = "auto"
 def loader_table() -> LoaderTable:
     """The loader rules that come with quantpick."""
     return parse_loaders(core_data("loaders/loaders.toml"))
+
+
+def named_loaders(name: str | None, kv_dtype: str) -> tuple[LoaderAt | None, tuple[LoaderAt, ...]]:
+    """The loader of that name, or where it is ``auto`` those to choose among; neither where no name is given.
+
+    Raises:
+        UsageError: as `choose_loader` and `installed_loaders`; without a name, a KV type that no loader has.
+    """
+    if name is None:
+        if all(isinstance(kv_dtype_bytes(one, kv_dtype), BadKvDtype) for one in loader_table().loaders):
+            raise UsageError(f"no loader has a KV cache of type `{kv_dtype}`", hint="fp16, fp8, q8, q6 or q4")
+        return None, ()
+    if name.strip().lower() == _AUTO:
+        return None, installed_loaders()
+    return choose_loader(name, kv_dtype), ()
 
 
 def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:

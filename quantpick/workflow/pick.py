@@ -4,25 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from quantpick.core.branches import table as branch_table
-from quantpick.core.choose.advice import nothing_fits
-from quantpick.core.choose.recommend import Recommendation
-from quantpick.core.choose.recommend import recommend as judge
-from quantpick.core.choose.verdict import Choice
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gguf.sets import GgufSet, find_set, find_sets
 from quantpick.core.gpu import Gpu
-from quantpick.core.loaders.launch import OnDisk
 from quantpick.core.repo import BranchFiles, RepoFacts, RepoFile
 from quantpick.core.target import Target
 from quantpick.errors import NotFoundError, NothingFitsError, UsageError
 from quantpick.workflow.choice import target
 from quantpick.workflow.facts import find_facts
-from quantpick.workflow.loader import loader_table
-from quantpick.workflow.machine import machine
-from quantpick.workflow.recommend import recommend
-from quantpick.workflow.survey import shaped
+
+if TYPE_CHECKING:
+    from quantpick.core.choose.recommend import Recommendation
+    from quantpick.core.choose.verdict import Choice
+    from quantpick.core.loaders.launch import OnDisk
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +38,13 @@ class Pick:
     branch: BranchFiles
     parts: tuple[RepoFile, ...]
     projector: RepoFile | None
-    answer: Recommendation | None
+    answer: "Recommendation | None"
     is_set: bool = False
 
-    def on_disk(self, path: Path, *, in_hub_cache: bool) -> OnDisk:
+    def on_disk(self, path: Path, *, in_hub_cache: bool) -> "OnDisk":
         """What a launch command has to know of it when it is there."""
+        from quantpick.core.loaders.launch import OnDisk
+
         return OnDisk(
             repo_id=self.repo_id,
             branch=self.branch.name,
@@ -89,12 +87,15 @@ def pick(
     """
     answer, commit = None, None
     if named.revision is None:
+        from quantpick.workflow.recommend import recommend
+
         answer = recommend(named.repo_id, wish=wish, gpus=gpus, token=token, family=family)
         best = _best(answer).branch
         named = replace(named, repo_id=best.repo_id(answer.repo_id) or named.repo_id, revision=best.git_branch)
         commit = best.commit
         file = best.files.name if best.files else None
-    facts, found = find_facts(named, commit=commit, token=token)
+    is_judged = answer is None and wish.names_a_loader
+    facts, found = find_facts(named, commit=commit, token=token, only_files=not is_judged)
     if found is not None and file is not None:
         raise NotFoundError(f"`{facts.repo_id}` has no branch `{named.revision}`")
     file = found if file is None else file
@@ -102,12 +103,15 @@ def pick(
     wanted = None if file is None else set_in(facts.repo_id, branch, file)
     projector = _projector(facts.repo_id, wanted) if mmproj else None
     parts = branch.files if wanted is None else (*wanted.files, *([projector] if projector else ()))
-    verdict = answer or _verdict_on(facts, wish, gpus, wanted)
-    return Pick(facts.repo_id, branch, tuple(parts), projector, verdict, is_set=wanted is not None)
+    if is_judged:
+        answer = _verdict_on(facts, wish, gpus, wanted)
+    return Pick(facts.repo_id, branch, tuple(parts), projector, answer, is_set=wanted is not None)
 
 
-def _best(answer: Recommendation) -> Choice:
+def _best(answer: "Recommendation") -> "Choice":
     if answer.recommended is None:
+        from quantpick.core.choose.advice import nothing_fits
+
         message, hint = nothing_fits(answer)
         raise NothingFitsError(message, hint=hint, answer=answer)
     return answer.recommended
@@ -144,18 +148,24 @@ def set_in(repo_id: str, branch: BranchFiles, file: str) -> GgufSet:
 
 def _verdict_on(
     facts: RepoFacts, asked: Wish, gpus: Sequence[Gpu] | None, wanted: GgufSet | None
-) -> Recommendation | None:
-    """What the wished loader makes of a branch that was named; None where no loader is, or it holds no quantization.
+) -> "Recommendation | None":
+    """What the wished loader makes of a branch that was named; None where it holds no quantization.
 
     A machine without a GPU may download too: then memory is not judged.
     """
+    from quantpick.core.branches import table as branch_table
+    from quantpick.core.choose.recommend import recommend as judge
+    from quantpick.workflow.loader import loader_table
+    from quantpick.workflow.machine import machine
+    from quantpick.workflow.survey import shaped
+
     table = branch_table.table_from_repo(facts)
     rows = [
         one
         for one in shaped(table).branches
         if wanted is None or (one.files is not None and one.files.paths == wanted.paths)
     ]
-    if not asked.names_a_loader or not rows:
+    if not rows:
         return None
     if gpus is None:
         gpus = machine().found.gpus

@@ -129,7 +129,7 @@ def _found(place: StrPath, cache: Path | None, *, token: str | bool | None, offl
     if snapshot is not None:
         repo_id, commit, holding = snapshot
         if holding is None:
-            facts, _ = find_facts(Target(repo_id, commit), token=token, offline=offline)
+            facts, _ = find_facts(Target(repo_id, commit), token=token, offline=offline, only_files=True)
             branch = facts.branches[0]
             holding = Holding(repo_id, branch.name, commit, _begun(folder, branch.files))
         return [_Found(folder, holding, holding.files)]
@@ -144,7 +144,7 @@ def _on_the_hub(named: Target, cache_dir: Path | None, *, token: str | bool | No
     from quantpick.transfer.disk.records import Holding
 
     wanted = replace(named, revision=named.revision or "main")
-    facts, file = find_facts(wanted, token=token, offline=offline)
+    facts, file = find_facts(wanted, token=token, offline=offline, only_files=True)
     branch = facts.branches[0]
     path = CacheLayout(facts.repo_id, branch, cache_dir).path
     if not path.is_dir():

@@ -55,6 +55,15 @@ def test_folder_is_what_hf_download_would_have_made(world: Callable[..., World],
     } == {"config.json", "model.safetensors", "docs/a.txt", "docs/b.txt", "empty"}
 
 
+def test_named_branch_is_asked_for_its_files_alone(world: Callable[..., World]) -> None:
+    one = world()
+    assert one.run("download", REPO, "--revision", BRANCH, "-q").returncode == 0
+    assert len(one.hub.paths("/refs$")) == 1
+    assert len(one.hub.paths("/tree/")) == 1
+    assert one.hub.paths("README.md") == []
+    assert len(one.hub.paths("config.json")) == 1, "as a file of the branch, not as a fact about it"
+
+
 @pytest.mark.parametrize(("transport", "lost_per_connection"), [("hf_transfer", 8 * MIB), ("range", MIB)])
 def test_kill_costs_what_was_in_flight(world: Callable[..., World], transport: str, lost_per_connection: int) -> None:
     one = world(bytes_per_s=8e6)

@@ -1,11 +1,13 @@
 """What the user wants to run, and by which loader."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from quantpick.core import defaults
-from quantpick.core.gpu import Gpu
-from quantpick.core.loaders.versions import LoaderAt
+
+if TYPE_CHECKING:
+    from quantpick.core.gpu import Gpu
+    from quantpick.core.loaders.versions import LoaderAt
 
 Prefer = Literal["quality", "speed", "context"]
 VramBasis = Literal["free", "total"]
@@ -18,7 +20,7 @@ class Headroom:
     fraction: float = 0.0
     size_bytes: int = 0
 
-    def on(self, gpu: Gpu) -> int:
+    def on(self, gpu: "Gpu") -> int:
         """Bytes to leave on one GPU."""
         return self.size_bytes + round(self.fraction * gpu.total_bytes)
 
@@ -43,8 +45,8 @@ class Wish:
         allow_tight: whether a branch that fits by less than its estimate may be wrong ranks like any other.
     """
 
-    loader: LoaderAt | None = None
-    candidates: tuple[LoaderAt, ...] = ()
+    loader: "LoaderAt | None" = None
+    candidates: "tuple[LoaderAt, ...]" = ()
     context_tokens: int | None = defaults.CONTEXT_TOKENS
     kv_dtype: str = "fp16"
     batch: int = 1
