@@ -8,8 +8,12 @@ from typing import Final, Literal, Protocol
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that pass: the same request may be answered later (RFC 9110, 15.5 and 15.6; RFC 6585 for 429)."""
 
-Refusal = Literal["busy", "gated", "disabled", "no-login", "forbidden", "no-repo", "no-revision", "no-file", "no-route"]
+Refusal = Literal[
+    "busy", "gated", "disabled", "bad-login", "no-login", "forbidden", "no-repo", "no-revision", "no-file", "no-route"
+]
 """Why a Hub does not give what was asked for.
+
+``bad-login`` is its answer to a token that is wrong, revoked or expired, whatever the question: public repos too.
 
 ``no-login`` is also its answer about a repo that does not exist, to a client without login. ``no-route`` is any refusal
 that a Hub would not send: a mirror's that knows nothing of the question.
@@ -23,6 +27,9 @@ _CODES: Final[Mapping[str, Refusal]] = {
 }
 """The Hub's ``X-Error-Code`` (huggingface_hub 2.4.0, ``utils/_http.py``)."""
 _DISABLED: Final = "Access to this resource is disabled."
+_BAD_LOGIN: Final = "Invalid credentials in Authorization header"
+"""Its ``X-Error-Message`` (the same place). About a repo that does not exist, a client without login is told ``Invalid
+username or password.``"""
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _LIMIT: Final = re.compile(r"r\s*=\s*0\s*;\s*t\s*=\s*([0-9]{1,9})(?![0-9])")
 
@@ -47,8 +54,8 @@ def read_refusal(status: int, headers: Headers) -> Refusal:
     if status in BUSY:
         return "busy"
     code = _CODES.get(headers.get("X-Error-Code") or "")
-    if status == 401:
-        return "gated" if code == "gated" else "no-login"
+    if status == 401 and code != "gated":
+        return "bad-login" if headers.get("X-Error-Message") == _BAD_LOGIN else "no-login"
     if code is not None:
         return code
     if headers.get("X-Error-Message") == _DISABLED:

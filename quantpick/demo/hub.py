@@ -2,7 +2,8 @@
 
 Refs, repo information, trees page by page, and files: small ones served here, large (LFS) ones as a redirect to
 wherever `LoopbackHub.link` says. Header and error names are those of huggingface.co as huggingface_hub 2.4.0 reads them
-(``file_download.py``, ``utils/_http.py``).
+(``file_download.py``, ``utils/_http.py``); what it sends with which status is what others recorded of
+huggingface.co, last on 2026-10-02.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 PAGE_FILES: Final = 1000
 """Files per page of a tree, as on the Hub."""
+_RATE: Final = {"RateLimit": '"api";r=499;t=295', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'}
+"""On every answer of the Hub, refusals and redirects too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +99,14 @@ class HubRepo:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came: method, decoded path, query, headers in lower case, body."""
+    """One request as it came: method, decoded path, query, headers in lower case, body, and the query undecoded."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    raw_query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +124,9 @@ class Response:
 
     @classmethod
     def error(cls, status: int, code: str, message: str) -> Self:
-        """A refusal in the Hub's words."""
+        """A refusal in the Hub's words; some have no code."""
         body = json.dumps({"error": message}).encode()
-        return cls(status, body, {"X-Error-Code": code, "X-Error-Message": message})
+        return cls(status, body, {**({"X-Error-Code": code} if code else {}), "X-Error-Message": message})
 
 
 class LoopbackHub:
@@ -132,12 +136,18 @@ class LoopbackHub:
         repos: by ``owner/name``. May be changed while it runs.
         link: the address of a large file's bytes on another host; None has the Hub serve its content itself, as mirrors
             do.
+
+    Attributes:
+        redirects_small: whether small files lie behind a redirect to ``/api/resolve-cache``, as on the Hub since 2025.
+        revoked: tokens that it does not accept any more.
     """
 
     def __init__(self, repos: Mapping[str, HubRepo], *, link: Callable[[HubFile], str] | None = None) -> None:
         self.repos = dict(repos)
         self.link = link
         self.page_files = PAGE_FILES
+        self.redirects_small = False
+        self.revoked: set[str] = set()
         self.requests: list[Request] = []
         hub = self
 
@@ -166,6 +176,10 @@ class LoopbackHub:
     def answer(self, request: Request) -> Response:
         """The answer to one request; where a faulty Hub interferes."""
         parts = [part for part in request.path.split("/") if part]
+        if request.headers.get("authorization", "").removeprefix("Bearer ") in self.revoked:
+            return Response.error(401, "", "Invalid credentials in Authorization header")
+        if parts[:3] == ["api", "resolve-cache", "models"]:
+            return self._cached(parts[3:], request)
         is_api = parts[:2] == ["api", "models"]
         if request.path == "/api/models":
             return self._list(request)
@@ -173,21 +187,22 @@ class LoopbackHub:
         rest = parts[4:] if is_api else parts[2:]
         repo_id = "/".join(owner_name)
         for now, repo in self.repos.items():
-            if repo_id in repo.renamed_from:
-                query = f"?{urlencode(request.query)}" if request.query else ""
+            if repo_id in repo.renamed_from or (repo_id != now and repo_id.casefold() == now.casefold()):
+                query = f"?{request.raw_query}" if request.raw_query else ""
                 return Response(307, b"", {"Location": quote(request.path.replace(repo_id, now, 1)) + query})
         found = self.repos.get(repo_id)
         if found is None or (found.token and request.headers.get("authorization") != f"Bearer {found.token}"):
-            status = 404 if "authorization" in request.headers else 401
-            return Response.error(status, "RepoNotFound", "Repository not found")
+            if "authorization" in request.headers:
+                return Response.error(404, "RepoNotFound", "Repository not found")
+            return Response.error(401, "", "Invalid username or password.")
         return self._about(repo_id, found, is_api, rest, request)
 
     def _list(self, request: Request) -> Response:
-        """The repos with a tag."""
+        """The repos with a tag, each with no more than is asked for."""
         tag, limit = request.query.get("filter", ""), int(request.query.get("limit", "1000"))
         found = [(name, repo) for name, repo in self.repos.items() if tag in repo.tags and repo.token is None]
         pages = [self._information(name, repo, "main", with_sizes=False) for name, repo in found[:limit]]
-        return Response.of_json(pages)
+        return Response.of_json([_expanded(page, request) for page in pages])
 
     def _about(self, repo_id: str, repo: HubRepo, is_api: bool, rest: list[str], request: Request) -> Response:
         if is_api and rest == ["refs"]:
@@ -197,7 +212,8 @@ class LoopbackHub:
         if branch is None:
             return Response.error(404, "RevisionNotFound", f"Invalid rev id: {'/'.join(rest[1:])}")
         if is_api and kind == "revision":
-            return Response.of_json(self._information(repo_id, repo, branch, with_sizes="blobs" in request.query))
+            about = self._information(repo_id, repo, branch, with_sizes="blobs" in request.query)
+            return Response.of_json(_expanded(about, request))
         if is_api and kind == "tree":
             return self._tree(repo_id, repo, branch, request)
         if is_api and kind == "paths-info":
@@ -207,7 +223,22 @@ class LoopbackHub:
         if kind != "resolve" or file is None:
             return Response.error(404, "EntryNotFound", "Entry not found")
         if repo.gated:
-            return Response.error(403, "GatedRepo", f"Access to model {repo_id} is restricted")
+            status = 403 if "authorization" in request.headers else 401
+            return Response.error(status, "GatedRepo", f"Access to model {repo_id} is restricted")
+        if self.redirects_small and file.sha256 is None:
+            address = f"/api/resolve-cache/models/{repo_id}/{repo.commit(branch)}/{path}"
+            asked = urlencode({request.path: "", "etag": f'"{file.blob_sha1}"'})
+            return Response(
+                307, b"Temporary Redirect", {"Location": f"{quote(address)}?{asked}", **_linked(repo, branch, file)}
+            )
+        return self._file(repo, branch, file, request)
+
+    def _cached(self, parts: list[str], request: Request) -> Response:
+        """A small file where its ``resolve`` address leads."""
+        repo = self.repos["/".join(parts[:2])]
+        branch, path = _split_revision(repo, parts[2:])
+        assert branch is not None, "only addresses that were given are asked for"
+        file = next(file for file in repo.branches[branch] if file.path == path)
         return self._file(repo, branch, file, request)
 
     def _refs(self, repo: HubRepo) -> Any:  # noqa: ANN401 - JSON
@@ -226,8 +257,9 @@ class LoopbackHub:
             | ({"size": file.size_bytes, "blobId": file.blob_sha1, **_lfs(file, "sha256")} if with_sizes else {})
             for file in repo.branches[branch]
         ]
-        about = {"_id": repo_id, "id": repo_id, "modelId": repo_id, "sha": repo.commit(branch), "private": False}
-        return about | {"siblings": siblings, "tags": list(repo.tags), "downloads": 0, "likes": 0, "gated": repo.gated}
+        about = {"_id": _object_id(repo_id), "id": repo_id, "modelId": repo_id, "private": False, **_bases(repo)}
+        about |= {"sha": repo.commit(branch), "gated": "manual" if repo.gated else False, "disabled": False}
+        return about | {"siblings": siblings, "tags": list(repo.tags), "downloads": 0, "likes": 0}
 
     def _tree(self, repo_id: str, repo: HubRepo, branch: str, request: Request) -> Response:
         start = int(request.query.get("cursor", "0"))
@@ -244,14 +276,52 @@ class LoopbackHub:
         headers = {"X-Repo-Commit": repo.commit(branch), "Accept-Ranges": "bytes", "Content-Type": "text/plain"}
         if file.sha256 is None:
             return _ranged(file.content or b"", headers | {"ETag": f'"{file.blob_sha1}"'}, request)
-        headers |= {"X-Linked-ETag": f'"{file.sha256}"', "X-Linked-Size": str(file.size_bytes)}
+        headers |= _linked(repo, branch, file)
         if self.link is None:
             return _ranged(file.content or b"", headers | {"ETag": f'"{file.sha256}"'}, request)
-        return Response(302, b"", headers | {"Location": self.link(file), "ETag": f'"{file.sha256}"'})
+        link = self.link(file)
+        headers |= {"Location": link, "ETag": f'"{file.sha256}"', "X-Xet-Hash": _xet_hash(file)}
+        return Response(302, f"Found. Redirecting to {link}".encode(), headers)
+
+
+def _object_id(repo_id: str) -> str:
+    return hashlib.sha1(repo_id.encode(), usedforsecurity=False).hexdigest()[:24]
+
+
+def _bases(repo: HubRepo) -> dict[str, Any]:
+    """``baseModels`` as the tags imply it; absent where there is none."""
+    said = [tag.split(":") for tag in repo.tags if tag.startswith("base_model:")]
+    models = [{"_id": _object_id(one[2]), "id": one[2]} for one in said if len(one) == 3]
+    return (
+        {"baseModels": {"relation": next(one[1] for one in said if len(one) == 3), "models": models}} if models else {}
+    )
+
+
+def _linked(repo: HubRepo, branch: str, file: HubFile) -> dict[str, str]:
+    """What a redirect to a file says of the file."""
+    hash_hex = file.sha256 or file.blob_sha1
+    return {
+        "X-Repo-Commit": repo.commit(branch),
+        "X-Linked-ETag": f'"{hash_hex}"',
+        "X-Linked-Size": str(file.size_bytes),
+    }
+
+
+def _xet_hash(file: HubFile) -> str:
+    """A hash of the content that is not its SHA-256."""
+    return hashlib.sha256(f"xet {file.sha256}".encode()).hexdigest()
 
 
 def _entry(file: HubFile) -> dict[str, Any]:
-    return {"type": "file", "oid": file.blob_sha1, "size": file.size_bytes, "path": file.path, **_lfs(file, "oid")}
+    xet = {} if file.sha256 is None else {"xetHash": _xet_hash(file)}
+    entry = {"type": "file", "oid": file.blob_sha1, "size": file.size_bytes, "path": file.path}
+    return {**entry, **_lfs(file, "oid"), **xet}
+
+
+def _expanded(about: dict[str, Any], request: Request) -> dict[str, Any]:
+    """A repo's information as far as ``expand`` asks for it; all without one."""
+    asked = parse_qs(request.raw_query).get("expand")
+    return about if asked is None else {key: about[key] for key in ("_id", "id", *asked) if key in about}
 
 
 def _wanted_paths(request: Request) -> Sequence[str]:
@@ -313,9 +383,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(address.query).items()}
         headers = {key.lower(): value for key, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", "0")))
-        response = self.respond(Request(self.command, unquote(address.path), query, headers, body))
+        response = self.respond(Request(self.command, unquote(address.path), query, headers, body, address.query))
         self.send_response(response.status)
-        for key, value in response.headers.items():
+        for key, value in {**_RATE, **response.headers}.items():
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()

@@ -324,7 +324,8 @@ def _same_host(next_url: str) -> str:
 
 
 def _is_folder(entry: object) -> bool:
-    return isinstance(entry, dict) and entry.get("type") in ("directory", "commit")
+    """Whether an entry of ``/tree`` is none of a file: a folder, or a submodule (``unknown`` in the Hub's OpenAPI)."""
+    return isinstance(entry, dict) and entry.get("type") in ("directory", "commit", "unknown")
 
 
 def _tree_entry(entry: object) -> RepoFile | Refused:
@@ -363,6 +364,11 @@ def _refusal(reply: Reply, repo_id: str) -> QuantpickError:
             return AccessError(f"`{repo_id}` was disabled by the Hub")
         case "no-repo":
             return NotFoundError(f"no repo `{repo_id}`", hint="if it is private: hf auth login")
+        case "bad-login":
+            return AccessError(
+                f"`{host(reply.url)}` does not accept the token: it is wrong, revoked or expired",
+                hint="hf auth login; or without one: unset HF_TOKEN, hf auth logout",
+            )
         case "no-login":
             return AccessError(
                 f"`{repo_id}` does not exist, or it is private and there is no valid login",

@@ -15,6 +15,8 @@ NOW_S = 1_445_412_470.0
         (403, {"X-Error-Code": "GatedRepo"}, "gated"),
         (401, {"X-Error-Code": "GatedRepo"}, "gated"),
         (401, {"X-Error-Code": "RepoNotFound"}, "no-login"),
+        (401, {"X-Error-Message": "Invalid username or password."}, "no-login"),
+        (401, {"X-Error-Message": "Invalid credentials in Authorization header"}, "bad-login"),
         (404, {"X-Error-Code": "RepoNotFound"}, "no-repo"),
         (404, {"X-Error-Code": "RevisionNotFound"}, "no-revision"),
         (404, {"X-Error-Code": "EntryNotFound"}, "no-file"),

@@ -525,3 +525,37 @@ def test_pipe_or_link_in_the_cache_is_neither_waited_for_nor_followed(serve: Ser
     assert list_branches(REPO) == first
     assert len(hub.requests) == 9
     assert victim.read_text() == "precious"
+
+
+# --- as the Hub answers today -----------------------------------------------------------------------------------------
+
+
+def test_small_files_behind_the_hubs_own_redirect_are_read(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo(), "pub/Other-exl2": exl2_repo()})
+    plain = list_branches(REPO)
+    hub.redirects_small = True
+    assert [one.quant for one in list_branches("pub/Other-exl2").branches] == [one.quant for one in plain.branches]
+    assert hub.paths("/api/resolve-cache/models/pub/Other-exl2/") != []
+
+
+def test_repo_in_another_case_is_read_under_its_own_name(serve: Serve) -> None:
+    serve({REPO: exl2_repo()})
+    table = list_branches(REPO.lower())
+    assert (table.repo_id, len(table.branches)) == (REPO, 3)
+
+
+def test_token_that_is_not_accepted_is_blamed_and_not_the_repo(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    hub.revoked.add(SECRET)
+    with pytest.raises(AccessError, match="does not accept the token") as caught:
+        list_branches(REPO, token=SECRET)
+    assert "unset HF_TOKEN" in str(caught.value.hint)
+    assert len(list_branches(REPO).branches) == 3
+
+
+def test_submodule_in_a_tree_is_no_file(serve: Serve) -> None:
+    hub = serve({REPO: exl2_repo()})
+    real = hub.answer(Request("GET", f"/api/models/{REPO}/tree/3.5bpw", {}, {}))
+    page = [*json.loads(real.body), {"type": "unknown", "oid": "0" * 40, "path": "third_party"}]
+    hub.faults.append(Fault("/tree/", Response.of_json(page)))
+    assert len(list_branches(f"{REPO}:3.5bpw").branches) == 1

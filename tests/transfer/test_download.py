@@ -20,9 +20,12 @@ from tests.fakes.hub import Fault
 from tests.fakes.world import BRANCH, HF, REPO, SECRET, SIZE, World
 
 
-@pytest.mark.parametrize("transport", ["hf_transfer", "range"])
-def test_cache_is_what_huggingface_hub_would_have_made(world: Callable[..., World], transport: str) -> None:
+@pytest.mark.parametrize(("transport", "redirects_small"), [("hf_transfer", False), ("range", True)])
+def test_cache_is_what_huggingface_hub_would_have_made(
+    world: Callable[..., World], transport: str, redirects_small: bool
+) -> None:
     one = world()
+    one.hub.redirects_small = redirects_small
     done = one.run("download", REPO, "--revision", BRANCH, "--transport", transport, "-q")
     assert (done.returncode, done.stderr) == (0, "")
     sent = one.cdn.sent_bytes
@@ -285,6 +288,7 @@ def test_json_of_a_download_has_its_keys(world: Callable[..., World]) -> None:
         (["--revision", "main", "--connections", "0"], [], 2),
         (["--revision", "main", "--include", "nothing"], [], 4),
         (["--revision", "main"], [Fault("model.safetensors", Response.error(403, "GatedRepo", "no"))], 5),
+        (["--revision", "main"], [Fault("model.safetensors", Response.error(401, "GatedRepo", "no"))], 5),
         (["--revision", "main"], [Fault("/refs$", Response(200, b"?"))], 6),
         (["--revision", "main", "--retry-for", "1"], [Fault("model.safetensors", Response(503))], 7),
         (["--revision", "main", "--local-dir", "/dev/null/x"], [], 8),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from quantpick.core.refusal import BUSY, asked_pause_s
+from quantpick.core.refusal import BUSY, asked_pause_s, read_refusal
 from quantpick.errors import AccessError, HubError, NotFoundError, TransferError
 from quantpick.transfer.net.http import Connection, drain
 from quantpick.transfer.net.patience import Patience
@@ -146,12 +146,15 @@ def check_answer(answer: Answer, size_bytes: int) -> None:
     """
     response = answer.response
     status = response.status
-    code = response.headers.get("X-Error-Code", "")
     if status in BUSY:
         raise NotNow(f"the Hub answers {status}", asked_pause_s(response.headers, now_s=time.time()))
     if status in (401, 403):
-        gated = "gated: its licence must be accepted" if code == "GatedRepo" else f"refused ({status})"
-        raise AccessError(f"access to the file is {gated}", hint="hf auth login")
+        refused = {
+            "gated": "access to the file is gated: its licence must be accepted",
+            "bad-login": "the Hub does not accept the token: it is wrong, revoked or expired",
+        }
+        why = refused.get(read_refusal(status, response.headers), f"access to the file is refused ({status})")
+        raise AccessError(why, hint="hf auth login")
     if status == 404:
         raise NotFoundError("the Hub has no such file any more")
     if status >= 400 or (answer.leads_to is None and not response.is_whole):
