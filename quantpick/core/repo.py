@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LARGEST_FILE_BYTES: Final = 2**50
-"""No file is larger: chosen far above what the Hub takes, so that a journal of five bytes per MiB stays small."""
+"""No file is larger: chosen far above what the Hub takes, so that a journal of nine bytes per MiB stays small."""
 MAX_FILES: Final = 100_000
 """Files of one branch; the Hub recommends fewer in a whole repo (hub-docs, "Storage limits": below 100k)."""
 _MAX_PATH_BYTES: Final = 1024

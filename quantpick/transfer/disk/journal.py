@@ -1,10 +1,11 @@
 """Which blocks of a partial file hold their bytes: a sidecar that survives SIGKILL and knows what a power loss takes.
 
-4096 bytes of JSON that say what the file is, then five bytes for each block of 1 MiB: a mark, and the checksum of what
-was received. A mark says that the bytes were handed to the system, which keeps them when the process is killed, or that
-they were put on the disk. Those that were not are compared with their checksums when the file is taken up again: a
-machine that lost power, or a disk that was unplugged, has lost some of them. The others are compared when the whole has
-the wrong hash, which finds what was damaged meanwhile.
+4096 bytes of JSON that say what the file is, then nine bytes for each block of 1 MiB: a mark, the checksum of what
+was received, and of a block that is only begun how much that is. A mark says that the bytes were handed to the
+system, which keeps them when the process is killed, or that they were put on the disk. Those that were not, and the
+begun blocks, are compared with their checksums when the file is taken up again: a machine that lost power, or a disk
+that was unplugged, has lost some of them. The others are compared when the whole has the wrong hash, which finds what
+was damaged meanwhile.
 
 Marks are written, not mapped into memory: a disk that is full or a file that somebody cuts off is then an error that
 can be told, where a mapping ends the process with SIGBUS.
@@ -23,11 +24,11 @@ from quantpick.files import open_own
 from quantpick.transfer.disk.trouble import disk_errors
 
 BLOCK_BYTES: Final = MIB
-MISSING, WRITTEN, SYNCED = 0, 1, 2
+MISSING, WRITTEN, SYNCED, BEGUN = 0, 1, 2, 3
 
 _HEAD_BYTES: Final = 4096
-_VERSION: Final = 2
-_ENTRY: Final = struct.Struct("<BI")
+_VERSION: Final = 3
+_ENTRY: Final = struct.Struct("<BII")
 
 
 class Journal:
@@ -51,6 +52,8 @@ class Journal:
         self.blocks = -(-size_bytes // BLOCK_BYTES)
         self._table = bytearray(self.blocks * _ENTRY.size)
         self._writing = threading.Lock()
+        self._begun: dict[int, tuple[int, int]] = {}
+        """Of each block that is begun: how many bytes, and their checksum; what is in the sidecar may be older."""
         expected = {"version": _VERSION, "identity": identity, "size_bytes": size_bytes, "block_bytes": BLOCK_BYTES}
         with disk_errors(path):
             self._fd, existed = open_own(path)
@@ -77,7 +80,7 @@ class Journal:
 
     def holds(self, block: int) -> bool:
         """Whether a block has its bytes."""
-        return self._table[block * _ENTRY.size] != MISSING
+        return self._table[block * _ENTRY.size] in (WRITTEN, SYNCED)
 
     def checksum(self, block: int) -> int:
         """The CRC-32 of what was received of a block that has its bytes."""
@@ -96,6 +99,36 @@ class Journal:
         with self._writing:
             if not self.holds(block):
                 self._note(block, WRITTEN, checksum)
+            self._begun.pop(block, None)
+
+    def begin(self, block: int, size_bytes: int, checksum: int) -> None:
+        """Remember that the first bytes of a block are there; `note_begun` notes it.
+
+        Args:
+            block: its number.
+            size_bytes: how many, fewer than it has.
+            checksum: their CRC-32.
+        """
+        self._begun[block] = (size_bytes, checksum)
+
+    def begun(self, block: int) -> tuple[int, int]:
+        """How many bytes of an unfinished block are there, and their CRC-32."""
+        return self._begun.get(block, (0, 0))
+
+    def all_begun(self) -> list[int]:
+        """The blocks of which only the first bytes are there."""
+        return [block for block in list(self._begun) if not self.holds(block)]
+
+    def note_begun(self) -> None:
+        """Note how far the blocks are that are begun: every two seconds, and at the end.
+
+        Raises:
+            DiskError: it cannot be noted.
+        """
+        with self._writing:
+            for block in self.all_begun():
+                size_bytes, checksum = self.begun(block)
+                self._note(block, BEGUN, checksum, size_bytes)
 
     def forget(self, blocks: Iterable[int] | None = None) -> None:
         """Believe blocks no more: they are not what was received, or the whole was wrong (None).
@@ -105,7 +138,8 @@ class Journal:
         """
         with self._writing:
             for block in range(self.blocks) if blocks is None else blocks:
-                if self.holds(block):
+                self._begun.pop(block, None)
+                if self._table[block * _ENTRY.size] != MISSING:
                     self._note(block, MISSING, 0)
 
     def unsynced(self) -> list[int]:
@@ -137,29 +171,33 @@ class Journal:
         return [block for block in range(self.blocks) if self.holds(block)]
 
     def missing(self) -> Iterator[tuple[int, int]]:
-        """The stretches without their bytes, as first byte and the one after the last."""
+        """The stretches without their bytes, as first byte and the one after the last; a begun block lacks its rest."""
         start = None
         for block in range(self.blocks + 1):
+            first = min(block * BLOCK_BYTES, self.size_bytes)
             absent = block < self.blocks and not self.holds(block)
-            if absent and start is None:
-                start = block
-            elif not absent and start is not None:
-                yield start * BLOCK_BYTES, min(block * BLOCK_BYTES, self.size_bytes)
+            there = self.begun(block)[0] if absent else 0
+            if start is not None and (there or not absent):
+                yield start, first
                 start = None
+            if absent and start is None:
+                start = first + there
 
     @property
     def held_bytes(self) -> int:
-        """How many bytes are there; asked often, so counted at once."""
-        held = (self.blocks - self._table[:: _ENTRY.size].count(MISSING)) * BLOCK_BYTES
-        last_is_short = self.blocks > 0 and self.holds(self.blocks - 1)
-        return held - (self.blocks * BLOCK_BYTES - self.size_bytes if last_is_short else 0)
+        """How many bytes are there, those of begun blocks among them; asked often, so counted at once."""
+        marks = self._table[:: _ENTRY.size]
+        held = (marks.count(WRITTEN) + marks.count(SYNCED)) * BLOCK_BYTES
+        if self.blocks > 0 and self.holds(self.blocks - 1):
+            held -= self.blocks * BLOCK_BYTES - self.size_bytes
+        return held + sum(self.begun(block)[0] for block in self.all_begun())
 
     def _marked(self, mark: int) -> list[int]:
         return [block for block, found in enumerate(self._table[:: _ENTRY.size]) if found == mark]
 
-    def _note(self, block: int, mark: int, checksum: int) -> None:
+    def _note(self, block: int, mark: int, checksum: int, size_bytes: int = 0) -> None:
         """Set an entry, first on the disk and then here: who reads it here finds it there."""
-        entry = _ENTRY.pack(mark, checksum)
+        entry = _ENTRY.pack(mark, checksum, size_bytes)
         with disk_errors(self.path):
             _write(self._fd, entry, _HEAD_BYTES + block * _ENTRY.size)
         # The mark last: whoever sees it may ask for the checksum.
@@ -181,7 +219,13 @@ class Journal:
         if head != expected:
             return False
         self._table[:] = content[_HEAD_BYTES:]
-        self.forget(block for block in range(self.blocks) if self._table[block * _ENTRY.size] not in (WRITTEN, SYNCED))
+        for block in range(self.blocks):
+            mark, checksum, begun_bytes = _ENTRY.unpack_from(self._table, block * _ENTRY.size)
+            start, end = self.span(block)
+            if mark == BEGUN and 0 < begun_bytes < end - start:
+                self.begin(block, begun_bytes, checksum)
+            elif mark not in (MISSING, WRITTEN, SYNCED):
+                self.forget([block])
         return True
 
 

@@ -38,8 +38,6 @@ class PartialFile:
         self.path = path
         self.file = file
         self._syncing = threading.Lock()
-        self._sums: dict[int, int] = {}
-        """The checksums of the blocks that are being written, as far as they are."""
         self._since_sync = 0
         self._synced_at = time.monotonic()
         with disk_errors(path):
@@ -60,6 +58,7 @@ class PartialFile:
                 self.journal.forget(one for one in self.journal.held() if self.journal.span(one)[1] > there_bytes)
                 self.drop_damaged()
             self.drop_damaged(self.journal.unsynced())
+            self._drop_damaged_begun()
             os.fsync(self._fd)
             sync_folder(path.parent)
 
@@ -67,6 +66,8 @@ class PartialFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(DiskError):
+            self.journal.note_begun()
         self.journal.close()
         descriptor, self._fd = self._fd, -1
         os.close(descriptor)
@@ -88,10 +89,12 @@ class PartialFile:
             block = at // BLOCK_BYTES
             start, last = self.journal.span(block)
             piece = data[at - offset : min(end, last) - offset]
-            self._sums[block] = zlib.crc32(piece, 0 if at == start else self._sums.get(block, 0))
+            checksum = zlib.crc32(piece, 0 if at == start else self.journal.begun(block)[1])
             at += len(piece)
-            if at == last:
-                self.journal.mark_written(block, self._sums.pop(block))
+            if at < last:
+                self.journal.begin(block, at - start, checksum)
+            else:
+                self.journal.mark_written(block, checksum)
                 self._since_sync += BLOCK_BYTES
 
     def drop_damaged(self, blocks: Iterable[int] | None = None, stop: threading.Event | None = None) -> int:
@@ -119,6 +122,16 @@ class PartialFile:
         self.journal.forget(damaged)
         return sum(end - start for start, end in map(self.journal.span, damaged))
 
+    def _drop_damaged_begun(self) -> None:
+        """Forget the beginnings of blocks that are not what was received."""
+        buffer = memoryview(bytearray(BLOCK_BYTES))
+        for block in self.journal.all_begun():
+            size_bytes, checksum = self.journal.begun(block)
+            with contextlib.suppress(DiskError):
+                if zlib.crc32(self.read_block(block, buffer)[:size_bytes]) == checksum:
+                    continue
+            self.journal.forget([block])
+
     def read_block(self, block: int, buffer: memoryview) -> memoryview:
         """The bytes of a block, in the buffer.
 
@@ -136,12 +149,15 @@ class PartialFile:
         return buffer[:count]
 
     def sync_now_and_then(self) -> None:
-        """Sync when enough has come since the last time, or something has and it was long ago.
+        """Sync when enough has come since the last time, or it was long ago; blocks that are begun are noted too.
 
         Raises:
             DiskError: the disk is full or broken.
         """
         overdue = time.monotonic() - self._synced_at >= SYNC_EVERY_S
+        if overdue:
+            self.journal.note_begun()
+            self._synced_at = time.monotonic()
         if self._since_sync >= SYNC_EVERY_BYTES or (self._since_sync and overdue):
             self.sync()
 

@@ -69,7 +69,7 @@ def test_damage_is_found_by_the_block_and_forgotten(tmp_path: Path) -> None:
     assert held(tmp_path / "part") == [0, 1, 2, 4, 5], "and it is forgotten for good"
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4126, b"garbage" * 700, b'{"version": 2'])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4150, b"garbage" * 700, b'{"version": 3'])
 def test_damaged_journal_starts_over(tmp_path: Path, damage: bytes) -> None:
     written(tmp_path / "part", 0, 1)
     (tmp_path / "part.journal").write_bytes(damage)
@@ -91,10 +91,56 @@ def test_journal_of_another_content_is_not_believed(tmp_path: Path) -> None:
 def test_block_counts_when_its_last_byte_is_written(tmp_path: Path) -> None:
     with PartialFile(tmp_path / "part", FILE) as partial:
         partial.write(0, memoryview(b"x" * (MIB - 1)))
-        assert partial.journal.held_bytes == 0
+        assert partial.journal.held() == []
         partial.write(MIB - 1, memoryview(b"x"))
         assert partial.journal.held_bytes == MIB
         assert list(partial.journal.missing()) == [(MIB, 5 * MIB + 1)]
+
+
+@pytest.mark.parametrize("block", [0, 3])
+def test_block_that_is_begun_is_gone_on_with(tmp_path: Path, block: int) -> None:
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        partial.write(block * MIB, memoryview(b"x" * 300_000))
+        partial.write(block * MIB + 300_000, memoryview(b"y" * 5))
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        assert partial.journal.held_bytes == 300_005
+        gaps = [(0, block * MIB)] if block else []
+        assert list(partial.journal.missing()) == [*gaps, (block * MIB + 300_005, FILE.size_bytes)]
+        partial.write(block * MIB + 300_005, memoryview(b"z" * (MIB - 300_005)))
+        assert partial.journal.held() == [block]
+        assert partial.drop_damaged() == 0, "its checksum is that of all its bytes"
+
+
+def test_killed_process_leaves_what_it_noted_of_begun_blocks(tmp_path: Path) -> None:
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        partial.write(MIB, memoryview(b"x" * 1000))
+        partial.journal.note_begun()
+        partial.write(MIB + 1000, memoryview(b"x" * 1000))
+        with PartialFile(tmp_path / "part", FILE) as other:
+            assert other.journal.held_bytes == 1000
+
+
+def test_beginning_of_a_block_that_was_damaged_is_not_there(tmp_path: Path) -> None:
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        partial.write(MIB, memoryview(b"x" * 1000))
+    with (tmp_path / "part").open("r+b") as file:
+        file.seek(MIB + 999)
+        file.write(b"y")
+    for _ in range(2):
+        with PartialFile(tmp_path / "part", FILE) as partial:
+            assert partial.journal.held_bytes == 0
+            assert list(partial.journal.missing()) == [(0, FILE.size_bytes)]
+
+
+@pytest.mark.parametrize("size", [0, MIB, 2**32 - 1])
+def test_beginning_that_no_block_can_have_is_none(tmp_path: Path, size: int) -> None:
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        partial.write(0, memoryview(b"x" * 1000))
+    sidecar = bytearray((tmp_path / "part.journal").read_bytes())
+    sidecar[4101:4105] = size.to_bytes(4, "little")
+    (tmp_path / "part.journal").write_bytes(sidecar)
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        assert partial.journal.held_bytes == 0
 
 
 def test_marks_that_cannot_be_are_none(tmp_path: Path) -> None:
