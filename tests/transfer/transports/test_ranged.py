@@ -76,7 +76,7 @@ def test_range_in_chunks_is_a_range(line: Open) -> None:
     one = line(interference=in_chunks)
     one.fetch(connections=4)
     assert one.final.read_bytes() == one.content.read_bytes()
-    assert one.cdn.sent_bytes == SIZE
+    assert one.cdn.sent_bytes <= SIZE
     assert all(end - start < SIZE for start, end in one.cdn.ranges), "nobody asked for the whole file"
 
 
