@@ -29,6 +29,11 @@ def mappings(values: Iterable[object]) -> list[Section]:
     return [value for value in values if isinstance(value, Mapping)]
 
 
+def texts(values: object) -> list[str]:
+    """The texts in a JSON list; none in anything else."""
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
 def boolean(value: object) -> bool | None:
     """True or false."""
     return value if isinstance(value, bool) else None
