@@ -73,14 +73,12 @@ def merge_branch(
     facts, sources, warnings = _first_said(name, _without_other_words(_trust_finer_bits(said)))
     sources = {field: source for field, source in sources.items() if field not in _UNSOURCED}
     fixed = with_fixed_facts(facts)
-    for one in ("bits", "group_size"):
-        if getattr(facts, one) != getattr(fixed, one):
-            sources[one] = sources["method"]
-    facts = fixed
+    sources |= {
+        field: sources["method"] for field in ("bits", "group_size") if getattr(facts, field) != getattr(fixed, field)
+    }
     size_bytes, size_warnings = _size(name, [row.size_bytes for row in rows], tree_bytes)
     model_type = config.model_type or (card.model_type if card else None)
-    exllama = next((row.exllama for row in rows if row.exllama is not None), None)
-    quality = _quality(rows)
+    exllama, quality = next((row.exllama for row in rows if row.exllama is not None), None), _quality(rows)
     description = next((row.description for row in rows if row.description), None)
     others: tuple[tuple[str, object, Provenance], ...] = (
         ("size_bytes", size_bytes, "card" if tree_bytes is None else "tree"),
@@ -92,29 +90,14 @@ def merge_branch(
     sources |= {field: source for field, value, source in others if value is not None}
     branch = Branch(
         name=name,
-        quant=QuantSpec(
-            method=facts.method,
-            bits=facts.bits,
-            group_size=None if facts.group_size == NO_GROUP else facts.group_size,
-            desc_act=facts.desc_act,
-            sym=facts.sym,
-            head_bits=facts.head_bits,
-            bpw=facts.bpw,
-            scheme=facts.scheme,
-            activation_bits=facts.activation_bits,
-            packing=facts.packing,
-            checkpoint_format=facts.checkpoint_format,
-            layers=facts.layers or (),
-            writer_version=facts.writer_version,
-            absent=facts.absent or frozenset(),
-        ),
+        quant=_quant_spec(fixed),
         commit=commit,
         size_bytes=size_bytes,
         exllama=exllama,
         description=description,
-        damp_percent=facts.damp_percent,
-        dataset=facts.dataset,
-        seq_len=facts.seq_len,
+        damp_percent=fixed.damp_percent,
+        dataset=fixed.dataset,
+        seq_len=fixed.seq_len,
         model_type=model_type,
         shape=config.shape,
         shape_is_sure=config.shape is not None,
@@ -122,6 +105,25 @@ def merge_branch(
         sources=sources,
     )
     return branch, (*warnings, *size_warnings)
+
+
+def _quant_spec(facts: QuantFacts) -> QuantSpec:
+    return QuantSpec(
+        method=facts.method,
+        bits=facts.bits,
+        group_size=None if facts.group_size == NO_GROUP else facts.group_size,
+        desc_act=facts.desc_act,
+        sym=facts.sym,
+        head_bits=facts.head_bits,
+        bpw=facts.bpw,
+        scheme=facts.scheme,
+        activation_bits=facts.activation_bits,
+        packing=facts.packing,
+        checkpoint_format=facts.checkpoint_format,
+        layers=facts.layers or (),
+        writer_version=facts.writer_version,
+        absent=facts.absent or frozenset(),
+    )
 
 
 def _first_said(

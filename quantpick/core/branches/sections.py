@@ -1,8 +1,7 @@
 """The part of a config that describes the quantization, in each quantizer's own words, to the same facts.
 
 `quantpick.core.branches.dialects` reads the methods whose words are their own; all others say ``bits`` and
-``group_size``. A method's other names
-are in `quantpick.core.methods.METHODS`.
+``group_size``. A method's other names are in `quantpick.core.methods.METHODS`.
 """
 
 from collections.abc import Iterator, Mapping

@@ -80,8 +80,8 @@ def nothing_fits(answer: Recommendation) -> tuple[str, str]:
 
 def _nearest(answer: Recommendation) -> Choice | None:
     """The branch that the loader takes and that misses the least memory."""
-    too_large = [one for one in answer.choices if one.fit and {reason.code for reason in one.reasons} == {"vram"}]
-    return max(too_large, key=lambda one: one.fit.spare_bytes if one.fit else 0, default=None)
+    too_large = [choice for choice in answer.choices if choice.lacks_only_memory]
+    return max(too_large, key=lambda choice: choice.fit.spare_bytes if choice.fit else 0, default=None)
 
 
 def _missing(choice: Choice) -> str:
@@ -127,8 +127,8 @@ class _Asker:
     def could_be_better(self) -> bool:
         """Whether memory alone keeps a better branch from being recommended."""
         now = self.answer.recommended
-        kept = (one for one in self.answer.choices if {reason.code for reason in one.reasons} <= {"vram"})
-        return now is None or any(self._rank(one) < self._rank(now) for one in kept if one is not now)
+        takable = (choice for choice in self.answer.choices if choice.fits or choice.lacks_only_memory)
+        return now is None or any(self._rank(choice) < self._rank(now) for choice in takable if choice is not now)
 
     def _named(self) -> tuple[str, ...]:
         """The option that names the loader, where the question left it open."""
@@ -153,11 +153,11 @@ class _Asker:
 
     def less_context(self) -> Iterator[Advice]:
         """The largest context with which a branch fits."""
-        fits = [one for one in self.answer.choices if one.fit and {reason.code for reason in one.reasons} == {"vram"}]
-        longest = max(fits, key=lambda one: one.fit.max_context_tokens if one.fit else 0, default=None)
-        if longest is None or longest.fit is None or longest.fit.max_context_tokens < _LEAST_CONTEXT:
+        too_large = [choice for choice in self.answer.choices if choice.lacks_only_memory]
+        longest = max(too_large, key=lambda choice: choice.max_context_tokens or 0, default=None)
+        tokens = longest.max_context_tokens if longest else None
+        if longest is None or tokens is None or tokens < _LEAST_CONTEXT:
             return
-        tokens = longest.fit.max_context_tokens
         message = f"{tokens:,} tokens of context fit with {longest.branch.name}"
         yield Advice("context", message, (*self._named(), "--context", str(tokens)))
 

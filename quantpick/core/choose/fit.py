@@ -146,9 +146,9 @@ def fit(job: Job, context_tokens: int) -> Fit:
         job: what to run.
         context_tokens: tokens of context, at least 1.
     """
-    seats = [_Seat(job, way, settings) for settings in job.settings for way in _ways(job)]
-    sits = reduce(_better, (_sit(seat, context_tokens) for seat in seats))
-    return replace(sits, max_context_tokens=_largest_context(job, seats))
+    placements = [_Placement(job, way, settings) for settings in job.settings for way in _ways(job)]
+    best = reduce(_better, (_fit_of(placement, context_tokens) for placement in placements))
+    return replace(best, max_context_tokens=_largest_context(job, placements))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class _Way:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seat:
+class _Placement:
     """A job on some of its GPUs, with a server's settings."""
 
     job: Job
@@ -199,31 +199,31 @@ class _Seat:
         return estimate.total_bytes <= _budget(self, estimate)
 
 
-def _sit(seat: _Seat, context_tokens: int) -> Fit:
-    estimate, engine = seat.estimate(context_tokens), seat.job.engine_at
+def _fit_of(placement: _Placement, context_tokens: int) -> Fit:
+    estimate, engine = placement.estimate(context_tokens), placement.job.engine_at
     return Fit(
         estimate=estimate,
-        budget_bytes=_budget(seat, estimate),
-        gpus_used=len(seat.way.gpus),
+        budget_bytes=_budget(placement, estimate),
+        gpus_used=len(placement.way.gpus),
         max_context_tokens=0,
-        settings=seat.settings if engine.has_settings else None,
-        utilization=_utilization(seat, estimate) if engine.has_settings else None,
-        band=max(engine.band_for(seat.job.shape), UNMEASURED_BAND if seat.job.engine_stands_in else 0.0),
+        settings=placement.settings if engine.has_settings else None,
+        utilization=_utilization(placement, estimate) if engine.has_settings else None,
+        band=max(engine.band_for(placement.job.shape), UNMEASURED_BAND if placement.job.engine_stands_in else 0.0),
     )
 
 
-def _utilization(seat: _Seat, estimate: VramEstimate) -> float:
+def _utilization(placement: _Placement, estimate: VramEstimate) -> float:
     """The part of each GPU that the server is told to take: its default, but what lies beside must fit too.
 
     More than the default where the job needs more; in thousandths, rounded down.
     """
-    job, count = seat.job, len(seat.way.gpus)
+    job, count = placement.job, len(placement.way.gpus)
     graphs = 0 if job.engine_at.budgets_graphs(job.shape) else estimate.graph_bytes
     beside = (graphs + estimate.cuda_context_bytes) // count
-    smallest = min(gpu.total_bytes for gpu in seat.way.gpus)
+    smallest = min(gpu.total_bytes for gpu in placement.way.gpus)
     if job.engine_at.takes_of_free:
-        smallest = max(1, (seat.way.available - estimate.cuda_context_bytes) // count)
-    most = int(1000 * max(0, seat.way.available // count - beside) / smallest) / 1000
+        smallest = max(1, (placement.way.available - estimate.cuda_context_bytes) // count)
+    most = int(1000 * max(0, placement.way.available // count - beside) / smallest) / 1000
     inside = -(-(estimate.total_bytes // count - beside) * 1000 // smallest) / 1000
     usual = job.fraction.value if job.fraction else most
     return min(most, max(usual, inside))
@@ -266,23 +266,23 @@ def _share(job: Job, gpu: Gpu) -> int:
     return share
 
 
-def _budget(seat: _Seat, estimate: VramEstimate) -> int:
+def _budget(placement: _Placement, estimate: VramEstimate) -> int:
     """Bytes the loader may use. A server whose KV pool is a share of what is *left* cannot use the rest of it."""
-    fraction, available = seat.job.fraction, seat.way.available
-    if seat.job.split == "layers" and len(seat.way.shares) > 1:
-        available = estimate.total_bytes + _spare_for_layers(seat, estimate)
+    fraction, available = placement.job.fraction, placement.way.available
+    if placement.job.split == "layers" and len(placement.way.shares) > 1:
+        available = estimate.total_bytes + _spare_for_layers(placement, estimate)
     if fraction is None or fraction.of == "total":
         return available
     return max(0, available - round(estimate.kv_cache_bytes * (1 / fraction.value - 1)))
 
 
-def _spare_for_layers(seat: _Seat, estimate: VramEstimate) -> int:
+def _spare_for_layers(placement: _Placement, estimate: VramEstimate) -> int:
     """Bytes to spare where each GPU holds whole layers; negative is what is missing.
 
     The embedding is on the first GPU and the head on the last; scratch and the CUDA context are on each. What is left
     of a GPU beside its layers is no use to the others. All layers count as equal.
     """
-    job, shares = seat.job, seat.way.shares
+    job, shares = placement.job, placement.way.shares
     embedding = 0 if job.engine_at.embedding_in_ram else min(embedding_bytes(job.shape), estimate.weights_bytes)
     head = min(head_bytes(job.quant, job.shape), estimate.weights_bytes - embedding)
     layer = max(1, estimate.weights_bytes + estimate.kv_cache_bytes - embedding - head) / job.shape.num_hidden_layers
@@ -294,12 +294,12 @@ def _spare_for_layers(seat: _Seat, estimate: VramEstimate) -> int:
     return int(layer * (whole - job.shape.num_hidden_layers) + sum(room for room in rooms if room < 0))
 
 
-def _largest_context(job: Job, seats: Sequence[_Seat]) -> int:
+def _largest_context(job: Job, placements: Sequence[_Placement]) -> int:
     """The largest context that fits in any way, by bisection: a larger context never needs less."""
-    last_first = tuple(reversed(seats))
+    last_first = tuple(reversed(placements))
 
     def fits(context_tokens: int) -> bool:
-        return any(seat.fits(context_tokens) for seat in last_first)
+        return any(placement.fits(context_tokens) for placement in last_first)
 
     low, high = 0, job.shape.max_position_embeddings or MAX_CONTEXT_TOKENS
     if not fits(1):

@@ -61,16 +61,9 @@ def part_on_gpu(choice: Choice) -> Part | None:
     which each matrix is copied in turn: 272 MiB more for Mixtral's experts, 50 for a Qwen 2.5 7B's layers, measured on
     an H100. What fits is counted with the engine's error band, so that it surely does.
     """
-    engine = (choice.rule.engine if choice.rule else None) or choice.loader.loader.engine
     shape, fit = choice.branch.shape, choice.fit
-    too_large = {reason.code for reason in choice.reasons} == {"vram"}
-    if (
-        engine not in LLAMA_CPPS
-        or choice.branch.quant.method != "gguf"
-        or shape is None
-        or fit is None
-        or not too_large
-    ):
+    is_llama_cpps = choice.engine in LLAMA_CPPS and choice.branch.quant.method == "gguf"
+    if shape is None or fit is None or not is_llama_cpps or not choice.lacks_only_memory:
         return None
     embedding = embedding_in_ram_bytes(choice.branch.quant, shape)
     return _without_experts(shape, fit, embedding) or _without_layers(choice, shape, fit, embedding)

@@ -1,4 +1,4 @@
-"""The verdict on one branch: whether a loader takes it, and how it sits in the memory."""
+"""The verdict on one branch: whether a loader takes it, and how it fits the memory."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class Choice:
         loader: the loader it was judged by.
         reasons: why it was rejected; empty when it fits.
         context_tokens: the context it was judged at.
-        fit: how it sits in the memory; None when that could not be estimated.
+        fit: how it fits the memory; None when that could not be estimated.
         rank: 1 for the best that fits, None when rejected.
         rule: the loader's rule that took it or came nearest, or None.
         rank_bpw: bits per weight by which its quality is ranked; those of its weights, but where the types of GGUF
@@ -62,18 +62,28 @@ class Choice:
         return not self.reasons
 
     @property
+    def lacks_only_memory(self) -> bool:
+        """Whether memory is the one reason against it."""
+        return {reason.code for reason in self.reasons} == {"vram"}
+
+    @property
+    def engine(self) -> str:
+        """The memory model, a key of `engines.ENGINES`."""
+        return (self.rule.engine if self.rule else None) or self.loader.loader.engine
+
+    @property
     def estimate(self) -> VramEstimate | None:
-        """VRAM needed, as the JSON documents have it beside the verdict; so for the next two."""
+        """VRAM needed, in bytes; None if it could not be estimated."""
         return None if self.fit is None else self.fit.estimate
 
     @property
     def headroom_bytes(self) -> int | None:
-        """What it leaves free; negative is what is missing."""
+        """Bytes it leaves free, or if negative, lacks; None if that could not be estimated."""
         return None if self.fit is None else self.fit.spare_bytes
 
     @property
     def max_context_tokens(self) -> int | None:
-        """The largest context that fits."""
+        """The largest context that fits, in tokens; None if that could not be estimated."""
         return None if self.fit is None else self.fit.max_context_tokens
 
     @property
@@ -139,8 +149,7 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
     if isinstance(kv_bytes, BadKvDtype):
         return choice
     size_bytes, size_doubts = _plausible_size(branch, branch.shape)
-    rule = choice.rule
-    engine = (rule.engine if rule else None) or loader.engine
+    rule, engine = choice.rule, choice.engine
     unpacked = rule is not None and rule.unpacks
     job = Job(
         quant=QuantSpec("none", 16) if unpacked else branch.quant,
@@ -161,13 +170,13 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
         headroom=wish.headroom,
         beside_bytes=_beside(branch) if wish.mmproj else 0,
     )
-    sits = fit(job, choice.context_tokens)
-    too_large = () if sits.spare_bytes >= 0 else (_too_large(sits, choice.context_tokens),)
+    placed = fit(job, choice.context_tokens)
+    too_large = () if placed.spare_bytes >= 0 else (_too_large(placed, choice.context_tokens),)
     shape_doubts = (BranchWarning("unclear-shape", None, f"the config: {doubt}") for doubt in branch.shape.doubts)
-    tight = (_tight(branch, loader, sits),) if sits.is_tight and not choice.reasons else ()
+    tight = (_tight(branch, loader, placed),) if placed.is_tight and not choice.reasons else ()
     blind = (_blind(branch),) if wish.mmproj and branch.files and not branch.files.projectors else ()
     warnings = (*choice.warnings, *blind, *size_doubts, *shape_doubts, *tight)
-    return replace(choice, fit=sits, reasons=(*choice.reasons, *too_large), warnings=warnings)
+    return replace(choice, fit=placed, reasons=(*choice.reasons, *too_large), warnings=warnings)
 
 
 def _beside(branch: Branch) -> int:
@@ -212,19 +221,19 @@ def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tupl
     return computed, (BranchWarning("implausible-size", branch.name, message),)
 
 
-def _tight(branch: Branch, loader: Loader, sits: Fit) -> BranchWarning:
-    doubt = ", which was not measured," if sits.band >= UNMEASURED_BAND else ""
+def _tight(branch: Branch, loader: Loader, fit: Fit) -> BranchWarning:
+    doubt = ", which was not measured," if fit.band >= UNMEASURED_BAND else ""
     message = (
-        f"tight: {format_gib(sits.spare_bytes)} to spare, but what {loader.name} needs{doubt} may be "
-        f"{format_gib(round(sits.band * sits.estimate.total_bytes))} more than estimated"
+        f"tight: {format_gib(fit.spare_bytes)} to spare, but what {loader.name} needs{doubt} may be "
+        f"{format_gib(round(fit.band * fit.estimate.total_bytes))} more than estimated"
     )
     return BranchWarning("tight", branch.name, message)
 
 
-def _too_large(sits: Fit, context_tokens: int) -> Reason:
-    where = "" if sits.gpus_used == 1 else f" of {sits.gpus_used} GPUs"
+def _too_large(fit: Fit, context_tokens: int) -> Reason:
+    where = "" if fit.gpus_used == 1 else f" of {fit.gpus_used} GPUs"
     return Reason(
         "vram",
-        f"needs {format_gib(sits.estimate.total_bytes)} at {context_tokens} tokens, "
-        f"{format_gib(-sits.spare_bytes)} more than the {format_gib(sits.budget_bytes)} usable{where}",
+        f"needs {format_gib(fit.estimate.total_bytes)} at {context_tokens} tokens, "
+        f"{format_gib(-fit.spare_bytes)} more than the {format_gib(fit.budget_bytes)} usable{where}",
     )
