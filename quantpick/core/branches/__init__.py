@@ -1,1 +1,1 @@
-"""The sources of a branch made one, contradictions named."""
+"""The sources about a branch, merged, with their contradictions named."""

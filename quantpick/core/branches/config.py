@@ -1,7 +1,7 @@
-"""What a branch's JSON files say: ``config.json``, ``quantize_config.json`` and ``quant_config.json`` to facts.
+"""Facts from a branch's JSON files: ``config.json``, ``quantize_config.json`` and ``quant_config.json``.
 
 `quantpick.core.branches.sections` reads the part about the quantization, which each quantizer writes in its own words.
-Any value may be missing, null or of a wrong type: what cannot be read is not said.
+Any value may be missing, null or of a wrong type: an unreadable value counts as absent.
 """
 
 import json
@@ -16,7 +16,7 @@ from quantpick.core.quant import QuantFacts
 from quantpick.core.shape import ModelShape
 
 _DECISIVE: Final = ("bits", "group_size", "desc_act", "sym")
-"""What a branch's own files must agree on; the method is often only inferred."""
+"""Fields that a branch's own files must agree on. Not the method: it is often only inferred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class ConfigFacts:
     """What the JSON files of one branch say.
 
     Args:
-        quant: the quantization; every field None when the files name none.
+        quant: the quantization; every field is None if the files name none.
         model_type: ``llama``, ``mixtral``, ... or None.
-        shape: the model's dimensions, or None when the files do not give them.
+        shape: the model's dimensions, or None if the files do not give them.
         problems: what could not be read, a sentence each.
-        foreign: the quantization as the config names it, where quantpick does not know it (``quanto``).
+        foreign: the config's name for a quantization that quantpick does not know (``quanto``), or None.
     """
 
     quant: QuantFacts = field(default_factory=QuantFacts)
@@ -39,9 +39,9 @@ class ConfigFacts:
 
 
 def read_configs(texts: Mapping[str, str]) -> ConfigFacts:
-    """The facts in a branch's JSON files together. No text makes it raise: what cannot be read is a problem.
+    """The facts in all of a branch's JSON files. No text makes it raise: what cannot be read is a problem.
 
-    ``config.json`` comes first, because the loaders of today read the quantization there; the others fill in.
+    ``config.json`` comes first, as that is where today's loaders read the quantization; the others fill the gaps.
 
     Args:
         texts: the files' contents, by file name.
@@ -67,7 +67,7 @@ def read_configs(texts: Mapping[str, str]) -> ConfigFacts:
 
 
 def _parse(text: str) -> Section | str:
-    """The JSON object in a text, or why there is none."""
+    """The JSON object in a text, or what the text is instead."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -97,9 +97,9 @@ def read_config(document: Section) -> ConfigFacts:
 
 
 def _quant_section(document: Section) -> Section | None:
-    """The part that describes the quantization: a section of config.json, or the whole of the smaller files.
+    """The part about the quantization: a section of config.json, or all of one of the smaller files.
 
-    MLX calls it ``quantization`` and names no method; so does ModelOpt in its hf_quant_config.json.
+    MLX calls it ``quantization`` and names no method, as does ModelOpt in its hf_quant_config.json.
     """
     apple = mapping(document.get("quantization"))
     for place in (document, mapping(document.get("text_config"))):

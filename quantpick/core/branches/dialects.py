@@ -24,13 +24,13 @@ from quantpick.core.methods import Method, Scheme
 from quantpick.core.quant import NO_GROUP, LayerQuant, QuantFacts
 
 _MAX_LAYERS: Final = 16
-"""Different ways to store a layer that are kept of one branch; real files have one to three."""
+"""The most ways to store a layer that are kept per branch; real files have one to three."""
 MAX_OVERRIDES: Final = 100_000
-"""Overrides that are read: files of large mixtures of experts name each of their layers."""
+"""The most overrides that are read; files of large mixtures of experts name every layer."""
 
 
 def layer_quant(rule: Section) -> LayerQuant:
-    """What a rule for some layers says."""
+    """The quantization in a rule for some layers."""
     return LayerQuant(
         bits=bits(first(rule, "bits", "nbits", "num_bits")),
         group_size=group(first(rule, "group_size")),
@@ -40,7 +40,7 @@ def layer_quant(rule: Section) -> LayerQuant:
 
 
 def different_layers(layers: Iterable[LayerQuant], main: QuantFacts | None = None) -> tuple[LayerQuant, ...]:
-    """Each kind of layer once, without those that are as the rest."""
+    """Each kind of layer once, without those stored like `main`."""
     found: dict[LayerQuant, None] = {}
     for layer in layers:
         said = [(getattr(layer, name), getattr(main, name, None)) for name in ("bits", "group_size", "desc_act", "sym")]
@@ -52,10 +52,10 @@ def different_layers(layers: Iterable[LayerQuant], main: QuantFacts | None = Non
 
 
 def _compressed_tensors(section: Section, method: Method) -> QuantFacts:
-    """llm-compressor's config groups: the one for all linear layers, else the first, and in what the others differ.
+    """llm-compressor's config groups: the one for all linear layers, else the first, and how the others differ.
 
-    Act order ``weight`` (or ``static``) is undone before saving: only ``group`` (or ``dynamic``, or true) leaves a
-    group index to follow at run time (vllm-project/compressed-tensors ``quantization/quant_args.py``).
+    Act order ``weight`` (or ``static``) is undone before saving. Only ``group`` (or ``dynamic``, or true) leaves
+    a group index to follow at run time (vllm-project/compressed-tensors ``quantization/quant_args.py``).
     """
     groups = [one for one in mappings(mapping(section.get("config_groups")).values()) if one.get("weights")]
     groups.sort(key=lambda one: "Linear" not in texts(one.get("targets")))
@@ -93,7 +93,7 @@ def _config_group(one: Section, packing: str | None) -> QuantFacts:
 
 
 def _float_scheme(kind: str | None, stored: float | None, size: int | None, packing: str | None) -> Scheme | None:
-    """The scheme of a config group: by its number type, and NVFP4 and MXFP4 by the file's word or their group size."""
+    """The scheme of a config group, by its number type; NVFP4 and MXFP4 by the format's name or group size."""
     if kind != "float":
         return "int" if kind == "int" else None
     if stored == 8:
@@ -111,7 +111,7 @@ def _activation_bits(value: object) -> int | None:
 
 
 def _auto_round(section: Section, method: Method) -> QuantFacts:
-    """Intel's AutoRound: ``packing_format`` (older: ``backend``), ``data_type``, other layers in ``extra_config``."""
+    """Intel's AutoRound: ``packing_format`` (older: ``backend``), ``data_type``, and exceptions in ``extra_config``."""
     kind = word(section.get("data_type")) or "int"
     stored = bits(section.get("bits"))
     size = group(section.get("group_size"))
@@ -148,7 +148,7 @@ _AUTO_ROUND_TYPES: Final[Mapping[tuple[str, float | None], Scheme]] = {
 
 
 def _fp8(section: Section, method: Method) -> QuantFacts:
-    """FP8 as DeepSeek, vLLM and Transformers write it: a scale a tensor, a row, or a block (``weight_block_size``)."""
+    """FP8 as DeepSeek, vLLM and Transformers write it: a scale per tensor, row or block (``weight_block_size``)."""
     block = section.get("weight_block_size")
     sides = [size for size in block if isinstance(size, int) and 0 < size < 2**20] if isinstance(block, list) else []
     return QuantFacts(
@@ -162,7 +162,7 @@ def _fp8(section: Section, method: Method) -> QuantFacts:
 
 
 def _mxfp4(section: Section, method: Method) -> QuantFacts:
-    """MXFP4 as gpt-oss has it: the experts only, attention and router in 16 bits (``modules_to_not_convert``)."""
+    """MXFP4 as in gpt-oss: only the experts; attention and router have 16 bits (``modules_to_not_convert``)."""
     apart = (LayerQuant(bits=16),) if texts(section.get("modules_to_not_convert")) else None
     return QuantFacts(method=method, bits=4, group_size=32, scheme="mxfp4", layers=apart)
 
@@ -174,7 +174,7 @@ def _nvfp4(section: Section, method: Method) -> QuantFacts:
 def _bitsandbytes(section: Section, method: Method) -> QuantFacts:
     """4 bits (NF4 or FP4) in blocks of 64 with a 32-bit scale; double quantization stores the scales in 8 bits.
 
-    The scales cost 0.5 bits a weight, or 0.127 (arXiv 2305.14314, section 3). 8 bits: LLM.int8(), a scale a row.
+    The scales cost 0.5 bits per weight, or 0.127 (arXiv 2305.14314, section 3). 8 bits: LLM.int8(), a scale per row.
     """
     if first(section, "load_in_4bit", "_load_in_4bit") is True:
         scheme: Scheme = "fp4" if section.get("bnb_4bit_quant_type") == "fp4" else "nf4"
@@ -208,7 +208,7 @@ _MODELOPT: Final[Mapping[str, tuple[float, Scheme, int | None, int | None]]] = {
 
 
 def _modelopt(section: Section, method: Method) -> QuantFacts:
-    """NVIDIA ModelOpt: ``quant_algo`` in config.json, or in the ``quantization`` of an older hf_quant_config.json."""
+    """NVIDIA ModelOpt: ``quant_algo`` in config.json, or under ``quantization`` in an older hf_quant_config.json."""
     section = section if section.get("quant_algo") else mapping(section.get("quantization")) or section
     algo = word(section.get("quant_algo"))
     if algo is None or algo not in _MODELOPT:
@@ -235,7 +235,7 @@ _TORCHAO_SCHEMES: Final[Mapping[str, Scheme]] = {"float8": "fp8", "nvfp4": "nvfp
 
 
 def _torchao(section: Section, method: Method) -> QuantFacts:
-    """PyTorch's torchao: the name of a config class (``Int4WeightOnlyConfig``), or a word of older versions."""
+    """PyTorch's torchao: the name of a config class (``Int4WeightOnlyConfig``), or of an older version's type."""
     quant_type = section.get("quant_type")
     default = mapping(mapping(quant_type).get("default")) or mapping(quant_type)
     name = word(default.get("_type")) or word(quant_type) or ""
@@ -255,7 +255,7 @@ def _torchao(section: Section, method: Method) -> QuantFacts:
 
 
 def _hqq(section: Section, method: Method) -> QuantFacts:
-    """HQQ: ``weight_quant_params``, of all layers or of each kind; a 16-bit scale and zero a group."""
+    """HQQ: ``weight_quant_params`` for all layers or each kind; a 16-bit scale and zero per group."""
     settings = mapping(section.get("quant_config"))
     nested = mappings(settings.values())
     all_params = [mapping(one.get("weight_quant_params")) for one in [settings, *nested]]
@@ -268,7 +268,7 @@ def _hqq(section: Section, method: Method) -> QuantFacts:
 
 
 def _aqlm(section: Section, method: Method) -> QuantFacts:
-    """AQLM: for each group of weights a code of ``nbits_per_codebook`` in each codebook (Vahe1994/AQLM, README)."""
+    """AQLM: per group of weights, a code of ``nbits_per_codebook`` bits in each codebook (Vahe1994/AQLM, README)."""
     codes = number(section.get("num_codebooks")), number(section.get("nbits_per_codebook"))
     weights = number(section.get("in_group_size")), number(first(section, "out_group_size") or 1)
     if None in codes or not weights[0] or not weights[1]:
@@ -279,7 +279,7 @@ def _aqlm(section: Section, method: Method) -> QuantFacts:
 
 
 def _mlx(section: Section, method: Method) -> QuantFacts:
-    """MLX: ``bits``, ``group_size`` and ``mode``, and each layer apart under its own name; embedding and head too."""
+    """MLX: ``bits``, ``group_size`` and ``mode``, for embedding and head too; exceptions under the layer's name."""
     mode = word(section.get("mode")) or "affine"
     schemes: Mapping[str, Scheme] = {"affine": "int", "mxfp4": "mxfp4", "nvfp4": "nvfp4", "mxfp8": "mxfp8"}
     stored = bits(section.get("bits"))
@@ -313,4 +313,4 @@ READERS: Final[Mapping[Method, Callable[[Section, Method], QuantFacts]]] = {
     "aqlm": _aqlm,
     "mlx": _mlx,
 }
-"""The methods whose sections have words of their own."""
+"""The methods whose sections have their own words."""

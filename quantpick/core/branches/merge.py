@@ -1,7 +1,7 @@
-"""Card, name, config and file tree to one `Branch`, with every contradiction named.
+"""One `Branch` from card, name, config and file tree, with every contradiction named.
 
-Config beats tree beats name beats card. The config is what a loader reads; a name was typed once per branch; a card's
-table was typed by hand, copied between repos, and is where the mistakes are.
+Config beats tree beats name beats card. The config is what a loader reads. A name was typed once per branch. A card's
+table was typed by hand and copied between repos: that is where the mistakes are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,15 +33,14 @@ _COMPARED: Final[Mapping[str, str]] = {
     "desc_act": "act order",
     "sym": "symmetry",
 }
-"""The fields whose contradictions are worth a warning, in a reader's words: those that decide what loads and how
-well."""
+"""The fields whose contradictions deserve a warning, named as in prose: they decide what loads, and how well."""
 _UNSOURCED: Final = frozenset(
     {"scheme", "activation_bits", "packing", "checkpoint_format", "layers", "writer_version", "absent"}
 )
-"""Facts that only a config tells."""
+"""Facts that come only from a config."""
 _SIZE_TOLERANCE: Final = 0.01
 _ROUNDING_BYTES: Final = 10**7
-"""Cards round to 10 MB; and what is within 1 % is not worth a word."""
+"""Bytes. Cards round to 10 MB, and a difference of up to 1 % deserves no warning."""
 
 
 def merge_branch(
@@ -53,15 +52,15 @@ def merge_branch(
     tree_bytes: int | None = None,
     commit: str | None = None,
 ) -> tuple[Branch, tuple[BranchWarning, ...]]:
-    """One branch from all that was said about it, and a warning for each pair of sources that disagree.
+    """One branch from everything said about it, and a warning for each pair of sources that disagree.
 
     Args:
         name: the git branch.
         rows: the card's rows about it, usually one.
-        config: what its JSON files say.
+        config: the facts in its JSON files.
         card: the whole card, for what it says about every branch (method, model type).
-        tree_bytes: bytes of the weight files in its tree, or None when the tree was not read.
-        commit: 40 hex digits it is pinned to.
+        tree_bytes: bytes of the weight files in its tree, or None if the tree was not read.
+        commit: the 40 hex digits it is pinned to.
     """
     config = config or ConfigFacts()
     from_name = read_branch_name(name)
@@ -129,7 +128,7 @@ def _quant_spec(facts: QuantFacts) -> QuantSpec:
 def _first_said(
     name: str, said: Sequence[tuple[Provenance, QuantFacts]]
 ) -> tuple[QuantFacts, dict[str, Provenance], list[BranchWarning]]:
-    """Each field from the first source that names it, who that was, and a warning for each later one that differs."""
+    """Each field from the first source that states it, that source, and a warning for each later one that disagrees."""
     found: dict[str, Any] = {}
     sources: dict[str, Provenance] = {}
     warnings: list[BranchWarning] = []
@@ -153,10 +152,10 @@ def _first_said(
 
 
 def _trust_finer_bits(said: Sequence[tuple[Provenance, QuantFacts]]) -> list[tuple[Provenance, QuantFacts]]:
-    """The same, without EXL2/EXL3 bits of a config that were cut to a whole number.
+    """The facts without EXL2/EXL3 bits that a config truncated to a whole number.
 
-    The Hub warns that ``quantization_config.bits`` must be an integer, so publishers cut 3.5 to 3: where the name or
-    the card has the same whole part and a fraction, it knows better.
+    The Hub warns that ``quantization_config.bits`` must be an integer, so publishers cut 3.5 to 3. A name or card with
+    the same whole part and a fraction knows better.
     """
     finer = {facts.bits for _, facts in said if facts.bits is not None and facts.bits % 1}
     return [
@@ -171,9 +170,9 @@ def _trust_finer_bits(said: Sequence[tuple[Provenance, QuantFacts]]) -> list[tup
 
 
 def _without_other_words(said: Sequence[tuple[Provenance, QuantFacts]]) -> list[tuple[Provenance, QuantFacts]]:
-    """The same, without methods that are only other words for what the config says.
+    """The facts without methods that are only other names for the config's.
 
-    A branch ``fp8`` holds compressed-tensors of that scheme, or ModelOpt's; AutoRound also writes GPTQ's files.
+    A branch ``fp8`` may hold compressed-tensors of that scheme, or ModelOpt's; AutoRound also writes GPTQ's files.
     """
     config = next((facts for source, facts in said if source == "config" and facts.method), None)
     if config is None:
@@ -192,7 +191,7 @@ def _is_other_word(method: Method | None, config: QuantFacts) -> bool:
 
 
 def _quality(rows: Sequence[CardRow]) -> dict[str, Quality]:
-    """What the rows say about the branch's quality, and their VRAM by context as ``vram_4k``."""
+    """The branch's quality by the rows, and their VRAM by context as ``vram_4k``."""
     found: dict[str, Quality] = {}
     for row in rows:
         for metric, quality in row.quality.items():
@@ -206,7 +205,7 @@ def _quality(rows: Sequence[CardRow]) -> dict[str, Quality]:
 def _size(
     name: str, from_card: Iterable[int | None], tree_bytes: int | None
 ) -> tuple[int | None, tuple[BranchWarning, ...]]:
-    """The weight files' bytes, and a warning when the card's figure is not the tree's."""
+    """The weight files' bytes, and a warning if the card's figure differs from the tree's."""
     card_bytes = next((size for size in from_card if size is not None), None)
     if tree_bytes is None or card_bytes is None:
         return (card_bytes if tree_bytes is None else tree_bytes), ()
@@ -217,7 +216,7 @@ def _size(
 
 
 def _shown(value: object) -> str:
-    """A value as a sentence names it.
+    """A value as it appears in a sentence.
 
     >>> _shown(-1), _shown(True), _shown(4.0)
     ('none', 'yes', '4')

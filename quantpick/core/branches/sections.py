@@ -1,6 +1,6 @@
-"""The part of a config that describes the quantization, in each quantizer's own words, to the same facts.
+"""Facts from the part of a config about the quantization.
 
-`quantpick.core.branches.dialects` reads the methods whose words are their own; all others say ``bits`` and
+`quantpick.core.branches.dialects` reads the methods that have their own words; all others say ``bits`` and
 ``group_size``. A method's other names are in `quantpick.core.methods.METHODS`.
 """
 
@@ -28,7 +28,7 @@ _DEFAULT_DATASET: Final = "(default)"
 
 
 def read_section(section: Section) -> QuantFacts | None:
-    """The facts in a quantization section; None where nobody here knows its method.
+    """The facts in a quantization section; None if its method is unknown.
 
     >>> read_section({"bits": 4, "group_size": 128, "desc_act": True}).method
     'gptq'
@@ -40,9 +40,9 @@ def read_section(section: Section) -> QuantFacts | None:
 
 
 def method_of(section: Section) -> Method | None:
-    """The method as named, or as the fields give it away in files from before ``quant_method`` was written.
+    """The method by its name, or by the section's keys in files older than ``quant_method``.
 
-    AutoGPTQ (``quantization/config.py`` at 9f7d3707) takes version "gemm" for AWQ.
+    AutoGPTQ (``quantization/config.py`` at 9f7d3707) takes version "gemm" to mean AWQ.
     """
     named = section.get("quant_method")
     if isinstance(named, str):
@@ -58,7 +58,7 @@ _AWQ_LAYOUTS: Final = (*_AWQ_VERSIONS, "llm-awq", "marlin", "exllama", "ipex")
 
 
 def _plain(section: Section, method: Method) -> QuantFacts:
-    """GPTQ, AWQ, EXL2, EXL3 and whoever writes as they do."""
+    """GPTQ, AWQ, EXL2, EXL3, and others with the same words."""
     calibration = mapping(section.get("calibration"))
     dataset = text(first(section, "dataset") or first(calibration, "dataset"))
     zero_point = boolean(section.get("zero_point"))
@@ -84,14 +84,14 @@ def _plain(section: Section, method: Method) -> QuantFacts:
 
 
 def _act_order(section: Section, method: Method) -> bool | None:
-    """Act order; AWQ has none, and Marlin checkpoints were written without (AutoGPTQ ``quantization/config.py``)."""
+    """Act order. AWQ and Marlin checkpoints have none (AutoGPTQ ``quantization/config.py``)."""
     if method == "awq" or _checkpoint_format(section) == "marlin":
         return False
     return boolean(section.get("desc_act"))
 
 
 def _packing(section: Section, method: Method) -> str | None:
-    """AWQ's layout (AutoAWQ's ``version``, GPTQModel's ``format``), EXL3's codebook."""
+    """AWQ's layout (AutoAWQ's ``version``, GPTQModel's ``format``) or EXL3's codebook."""
     if method == "awq":
         said = (word(first(section, key)) for key in ("version", "checkpoint_format", "format"))
         return next((value for value in said if value in _AWQ_LAYOUTS), None)
@@ -106,7 +106,7 @@ def _checkpoint_format(section: Section) -> str | None:
 
 
 def _dynamic(rules: object) -> Iterator[LayerQuant]:
-    """GPTQModel's ``dynamic``: regular expressions of layers, those behind ``-:`` not quantized."""
+    """GPTQModel's ``dynamic``: rules by regular expressions for layers; those with ``-:`` are not quantized."""
     for name, rule in islice(mapping(rules).items(), MAX_OVERRIDES):
         if name.startswith("-"):
             yield LayerQuant(bits=16)

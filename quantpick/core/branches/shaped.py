@@ -1,4 +1,4 @@
-"""What is known of a branch from other models: a shape where its config gave none, the loss of its type."""
+"""What is inferred about a branch from published models: its shape, if no config gives it, and the loss of its type."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ def with_losses(table: BranchTable, losses: Losses) -> BranchTable:
 
 
 def with_shapes(table: BranchTable, known: Sequence[KnownShape]) -> BranchTable:
-    """The table, with a shape assumed for the branches whose config gave none, and a warning that says which.
+    """The table, with a shape assumed for branches without one, and a warning that says which.
 
     Args:
         table: the branches.

@@ -1,4 +1,4 @@
-"""The branch table of a whole repo: from its card alone, or from what the Hub says with the card as a hint."""
+"""The branch table of a whole repo: from its card alone, or from the Hub with the card as a hint."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from quantpick.core.shape import ModelShape
 from quantpick.core.units import format_gb
 
 _SIXTEEN_BIT: Final = 0.9
-"""Weights of at least this share of the computed 16-bit size are 16-bit: 8-bit files, the next smaller, have about
+"""Weights with at least this share of the computed 16-bit size are 16-bit. 8-bit files, the next smaller, have about
 0.55."""
 
 
@@ -33,12 +33,12 @@ class SkippedBranch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """The repos of one model, where an answer is about more than one.
+    """The repos with quantizations of one model, in an answer about several.
 
     Args:
-        base_model: the model that all are quantizations of; None where it is not one.
-        repos: those whose quantizations stand in the table, the one that was asked about first.
-        left_out: repos that were looked at and do not belong to it, or hold nothing that can be judged, and why.
+        base_model: the model that all are quantizations of; None if it was made from several.
+        repos: those whose quantizations are in the table, the one asked about first.
+        left_out: repos that do not belong to it, or hold nothing that can be judged, each with the reason.
     """
 
     base_model: str | None
@@ -51,15 +51,15 @@ class BranchTable:
     """Everything known of one repo's quantizations.
 
     Args:
-        repo_id: ``owner/name``, or None when a card without links was all there was.
-        branches: those that hold a quantization: the card's first, in its order, then the others in the Hub's.
-        skipped: those that do not.
+        repo_id: ``owner/name``, or None if the only source is a card without links.
+        branches: those that hold a quantization: first the card's, in its order, then the others in the Hub's.
+        skipped: those that hold none.
         warnings: contradictions and doubts.
         siblings: other repos of the same model.
-        model_name: the model's name as the card gives it.
-        base_models: the repos that the card says the model was made from.
-        base_relation: how, in the card's word: ``quantized``, ``merge``; None where it does not say.
-        family: the repos whose quantizations are in it, where it is about several.
+        model_name: the model's name by the card.
+        base_models: the repos that the card names as base models.
+        base_relation: the card's word for that relation: ``quantized``, ``merge``; None if it has none.
+        family: the repos whose quantizations are in it, if it covers several.
     """
 
     repo_id: str | None
@@ -78,8 +78,8 @@ def table_from_card(card: Card, config: ConfigFacts | None = None) -> BranchTabl
 
     Args:
         card: what `read_card` returned.
-        config: one config.json for the whole repo. It gives the model's shape; its quantization only counts where the
-            card has a single branch, because nobody knows from which of several it was saved.
+        config: one config.json for the whole repo. It gives the model's shape. Its quantization counts only if the card
+            has a single branch, as nobody knows which of several it was saved from.
     """
     branches: list[Branch] = []
     warnings = list(card.warnings)
@@ -105,11 +105,12 @@ def table_from_card(card: Card, config: ConfigFacts | None = None) -> BranchTabl
 
 
 def table_from_repo(repo: RepoFacts) -> BranchTable:
-    """The branch table of a repo as the Hub shows it. The card is a hint; each contradiction becomes a warning.
+    """The branch table of a repo on the Hub. The card is a hint; each contradiction becomes a warning.
 
-    Warnings beside those of `merge_branch`: ``missing-branch`` (the card has it, the repo does not),
+    Warnings besides those of `merge_branch`: ``missing-branch`` (the card has it, the repo does not),
     ``unlisted-branch`` (the other way round), ``pickle-weights``, ``several-weights``, ``unread-config``,
-    ``refused-branch`` (the Hub says something impossible) and ``renamed-repo``; of GGUF files those of `read_variants`.
+    ``refused-branch`` (the Hub says something impossible), ``renamed-repo``, and for GGUF files those of
+    `read_variants`.
     """
     card = read_card(repo.card or "", repo_id=repo.repo_id)
     rows = _rows_by_branch(card)
@@ -166,7 +167,7 @@ def _about_the_whole(repo: RepoFacts, rows: Mapping[str, Sequence[CardRow]]) -> 
 def _read_branch(
     files: BranchFiles, rows: Sequence[CardRow], card: Card
 ) -> tuple[Branch | str, tuple[BranchWarning, ...]]:
-    """One branch with the doubts about it, or why it holds no quantization."""
+    """One branch with the doubts about it, or the reason why it holds no quantization."""
     weights = find_weights(files.files)
     if isinstance(weights, NoWeights):
         return weights.reason, ()
@@ -182,7 +183,7 @@ def _read_branch(
 
 
 def _why_not_quantized(branch: Branch, config: ConfigFacts, *, is_named: bool) -> str | None:
-    """Why weights are not quantized although they lie in this repo; None when they are."""
+    """Why the branch's weights do not count as quantized; None if they do."""
     if branch.quant.method == "none":
         return "a 16-bit copy, not quantized"
     if config.quant.method is not None:
@@ -212,7 +213,7 @@ def _doubts(name: str, weights: Weights, config: ConfigFacts) -> Iterator[Branch
 
 
 def _share_shape(branches: Sequence[Branch]) -> Iterator[Branch]:
-    """A branch without a readable config has the shape of the others: a repo holds one model."""
+    """The branches; one without a readable config gets the shape of the others, as a repo holds one model."""
     known = next((branch for branch in branches if branch.shape is not None), None)
     for branch in branches:
         if branch.shape is None and known is not None and branch.files is None:

@@ -27,12 +27,12 @@ _NO_WEIGHTS: Final = re.compile(
     r"|measurement|hidden_states|cal_data|global_step).*",
     re.IGNORECASE,
 )
-"""Files with a weight file's ending that hold a trainer's or quantizer's state."""
+"""Files named like weights that hold a trainer's or quantizer's state."""
 _ADAPTER: Final = re.compile(r"adapter(?:_model|_config)?\b.*|(?:.*[-_.])?lora[-_.].*", re.IGNORECASE)
 _GGML: Final = re.compile(r"ggml|\.q\d_[01k]", re.IGNORECASE)
 _SHARD: Final = re.compile(r"(?P<family>.*?)[-_.]\d{1,5}-of-\d{1,5}")
 _USUAL: Final = ("model", "output", "gptq_model", "pytorch_model")
-"""What loaders look for first: Transformers' and ExLlamaV3's name, ExLlamaV2's, AutoGPTQ's, and the pickle's."""
+"""The names loaders look for first: that of Transformers and ExLlamaV3, of ExLlamaV2, of AutoGPTQ, and of pickles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Weights:
 
     Args:
         files: the shards, or the one file.
-        others: weight files beside them that the loader would not read: other formats, other quantizations.
+        others: other weight files in the branch, which the loader would not read: other formats or quantizations.
     """
 
     files: tuple[RepoFile, ...]
@@ -54,21 +54,21 @@ class Weights:
 
     @property
     def is_pickle(self) -> bool:
-        """Whether they are pickles, which can run code when they are loaded."""
+        """Whether they are pickles, which can run code when loaded."""
         return is_pickle(self.files[0].path)
 
 
 @dataclass(frozen=True, slots=True)
 class NoWeights:
-    """A branch that holds nothing to load, and why."""
+    """Why a branch holds nothing to load."""
 
     reason: str
 
 
 def find_weights(files: Sequence[RepoFile]) -> Weights | NoWeights:
-    """The weights at the top of a branch: safetensors where there are any, else pickles.
+    """The weights at the top level of a branch: safetensors if there are any, else pickles.
 
-    Where several sets lie side by side the one under the loaders' usual name counts, else the largest.
+    Of several sets, the one under the loaders' usual name counts, else the largest.
 
     >>> shards = [RepoFile(f"output-0000{n}-of-00002.safetensors", 4, "") for n in (1, 2)]
     >>> find_weights([*shards, RepoFile("adapter_model.safetensors", 1, "")]).size_bytes
@@ -88,12 +88,12 @@ def find_weights(files: Sequence[RepoFile]) -> Weights | NoWeights:
 
 
 def is_pickle(path: str) -> bool:
-    """Whether a file is a pickle by its ending."""
+    """Whether a file is a pickle, by its ending."""
     return path.lower().endswith(_PICKLES)
 
 
 def holds_weights(path: str) -> bool:
-    """Whether a file at the top of its folder holds weights, by its name."""
+    """Whether a file holds weights, by its name without the folder."""
     path = path.rpartition("/")[2]
     return path.lower().endswith((*_SAFETENSORS, *_PICKLES)) and not (
         _NO_WEIGHTS.fullmatch(path) or _ADAPTER.fullmatch(path) or _is_ggml(path)
@@ -101,12 +101,12 @@ def holds_weights(path: str) -> bool:
 
 
 def _is_ggml(path: str) -> bool:
-    """Whether a ``.bin`` is not a pickle but a file for llama.cpp of 2023."""
+    """Whether a ``.bin`` is a file for llama.cpp of 2023, not a pickle."""
     return path.lower().endswith(".bin") and bool(_GGML.search(path))
 
 
 def _one_set(files: Iterable[RepoFile]) -> tuple[RepoFile, ...]:
-    """The files of one set: those that differ in their shard number only."""
+    """The files of one set: they differ only in their shard number."""
     sets: dict[str, list[RepoFile]] = {}
     for file in files:
         stem = file.path.rpartition(".")[0]
@@ -117,7 +117,7 @@ def _one_set(files: Iterable[RepoFile]) -> tuple[RepoFile, ...]:
 
 
 def _why_none(files: Sequence[RepoFile], top: Sequence[RepoFile]) -> str:
-    """Why there are no weights to load, in the words of someone who looked."""
+    """Why there are no weights to load, for the user."""
     paths = [file.path for file in top]
     endings = {ending: None for file in files for ending in _OTHER_FORMATS if file.path.endswith(ending)}
     foreign = next((why for ending, why in _OTHER_FORMATS.items() if ending in endings), None)

@@ -1,4 +1,4 @@
-"""The GGUF files of a branch as rows of the table: one for each set, with the shape that a header gives."""
+"""The GGUF files of a branch as rows of the table: one per set, with the shape from a header."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,18 +15,18 @@ from quantpick.core.shape import ModelShape
 
 MAIN: Final = "main"
 _EVERYWHERE: Final = ("F16", "BF16", "F32", "Q8_0")
-"""File types in which nearly all weights have the same type, so that the size tells how many there are."""
+"""File types in which nearly all weights have the same type, so the size gives their number."""
 _PLAUSIBLE: Final = 1.35
-"""How far a file may be from its type's usual size: 1.3 times in small models with a large vocabulary."""
+"""The largest ratio between a file's size and its type's usual size: 1.3 in small models with a large vocabulary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variants:
-    """What the GGUF files of a branch come to.
+    """The rows made of a branch's GGUF files.
 
     Args:
-        branches: a row for each set.
-        skipped: the sets that are none, each with the reason.
+        branches: a row per set.
+        skipped: the sets without a row, each with the reason.
         warnings: doubts.
     """
 
@@ -36,10 +36,11 @@ class Variants:
 
 
 def read_variants(files: BranchFiles) -> Variants:
-    """The rows of a branch's GGUF files; none where it has none.
+    """The rows of a branch's GGUF files.
 
-    Bits per weight are the file's bits over the model's weights, which a 16-bit or ``Q8_0`` file beside it counts best,
-    then the header's dimensions; else the usual figure of the type. Warnings: ``unread-header``, ``several-models``.
+    Bits per weight are the file's bits divided by the model's number of weights: best known from a 16-bit or ``Q8_0``
+    file beside it, then from the header's dimensions. Failing both, the type's usual figure. Warnings:
+    ``unread-header``, ``several-models``.
     """
     sets = find_sets(files.files)
     models: dict[str, list[GgufSet]] = {}
@@ -71,7 +72,7 @@ def read_variants(files: BranchFiles) -> Variants:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """What is known of the model whose sets these are: its shape, how many weights it has, the type a header names."""
+    """A model whose sets these are: shape, number of weights, whether a file's size gave it, set types by header."""
 
     shape: ModelShape | None
     weights: float | None
@@ -80,7 +81,7 @@ class _Model:
 
 
 def _known_of(members: Sequence[GgufSet], heads: Mapping[str, bytes]) -> tuple[_Model, list[BranchWarning]]:
-    """The model by the header of one of its sets, and by the sizes of those that tell."""
+    """The model, by the header of one of its sets and the sizes of its files."""
     counted = _counted(members)
     file_types: dict[str, str] = {}
     shape: ModelShape | None = None
@@ -102,7 +103,7 @@ def _known_of(members: Sequence[GgufSet], heads: Mapping[str, bytes]) -> tuple[_
 
 
 def _counted(members: Sequence[GgufSet]) -> float | None:
-    """How many weights the model has, by the size of a file in which all have the same type."""
+    """The model's number of weights, by the size of a file in which all have the same type."""
     for kind in _EVERYWHERE:
         for one in members:
             bpw = nominal_bpw(kind)
@@ -112,18 +113,18 @@ def _counted(members: Sequence[GgufSet]) -> float | None:
 
 
 def _computed(shape: ModelShape | None) -> float | None:
-    """How many weights a model of this shape has."""
+    """The number of weights of a model of this shape."""
     return None if shape is None else weights_file_size(QuantSpec("none", 16), shape) / 2
 
 
 def _tied_by_count(shape: ModelShape, counted: float) -> ModelShape:
-    """The shape with its head apart or tied, whichever comes nearer to the number of weights."""
+    """The shape with or without a tied head, whichever comes nearer to the number of weights."""
     both = (shape, replace(shape, tie_word_embeddings=not shape.tie_word_embeddings))
     return min(both, key=lambda one: abs((_computed(one) or 0) - counted))
 
 
 def _row(one: GgufSet, known: _Model, files: BranchFiles, *, alone: bool) -> Branch:
-    """One set as a row; called like its branch where that holds it alone."""
+    """One set as a row; it has its branch's name if the branch holds nothing else."""
     kind = one.file_type or known.file_types.get(one.name) or ""
     nominal = nominal_bpw(kind)
     bpw = None if known.weights is None else 8 * one.size_bytes / known.weights

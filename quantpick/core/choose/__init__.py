@@ -1,1 +1,1 @@
-"""Which branch, for these GPUs and this wish."""
+"""Which branch to run, for these GPUs and this wish."""

@@ -1,4 +1,4 @@
-"""What to do when no branch fits, and what little more would make a better one fit: each worked out, not guessed."""
+"""What to do when no branch fits, and what would make a better one fit. All of it is computed, nothing guessed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from quantpick.core.shape import ModelShape
 from quantpick.core.units import format_gib
 
 _LEAST_CONTEXT: Final = 512
-"""A shorter context is of no use to anybody; chosen."""
+"""Tokens. A shorter context is of no use; chosen."""
 
 _LOADERS_NAMED: Final = 2
-"""Other loaders that are named at most; chosen."""
+"""The most other loaders to name; chosen."""
 
 _SIZES: Final = (
     ("123B", ModelShape(88, 12288, 96, 8, 128, 28672, 32768)),
@@ -32,20 +32,20 @@ _SIZES: Final = (
     ("3B", ModelShape(28, 3072, 24, 8, 128, 8192, 128256, tie_word_embeddings=True)),
     ("1B", ModelShape(16, 2048, 32, 8, 64, 8192, 128256, tie_word_embeddings=True)),
 )
-"""Models as they are now made, the largest first: Mistral Large and Small, Llama 3 (70, 8, 3, 1), Qwen 2.5 (32, 14)."""
+"""Typical current models, the largest first: Mistral Large and Small, Llama 3 (70, 8, 3, 1), Qwen 2.5 (32, 14)."""
 
 
 def advise(answer: Recommendation, table: LoaderTable, relatives: Sequence[Branch] = ()) -> tuple[Advice, ...]:
-    """What makes a branch fit, or a better one, the best first.
+    """What would make a branch fit, or a better one, the best advice first.
 
-    Where nothing fits: a smaller cache, less context, memory that others hold, another repo of the same model, a part
-    in system RAM, another loader, the largest model that would fit. Where something does: what would make a better
-    branch fit.
+    If nothing fits: a smaller cache, less context, memory that other processes hold, another repo of the same model, a
+    part in system RAM, another loader, the largest model that would fit. Otherwise: what would make a better branch
+    fit, or more context.
 
     Args:
-        answer: the answer as it is.
-        table: the loader rules it was found by.
-        relatives: the quantizations of the same model in all repos, where they are known.
+        answer: the answer so far.
+        table: the loader rules behind it.
+        relatives: the quantizations of the same model in all repos, if known.
     """
     asker = _Asker(answer, table)
     elsewhere = tuple(asker.elsewhere(relatives))
@@ -66,7 +66,7 @@ def advise(answer: Recommendation, table: LoaderTable, relatives: Sequence[Branc
 
 
 def nothing_fits(answer: Recommendation) -> tuple[str, str]:
-    """The line for an answer without a recommended branch, and what to try."""
+    """The error message for an answer without a recommended branch, and the hint."""
     first = next((one for one in answer.advice if one.options), None)
     nearest = _nearest(answer)
     if nearest is None:
@@ -79,7 +79,7 @@ def nothing_fits(answer: Recommendation) -> tuple[str, str]:
 
 
 def _nearest(answer: Recommendation) -> Choice | None:
-    """The branch that the loader takes and that misses the least memory."""
+    """Of the branches that lack only memory, the one that lacks the least."""
     too_large = [choice for choice in answer.choices if choice.lacks_only_memory]
     return max(too_large, key=lambda choice: choice.fit.spare_bytes if choice.fit else 0, default=None)
 
@@ -99,7 +99,7 @@ def _fits(choice: Choice) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """Asks the same question again with something changed."""
+    """Asks the same question again with something changed, such as the cache type or the GPUs."""
 
     answer: Recommendation
     table: LoaderTable
@@ -107,13 +107,13 @@ class _Asker:
     def _again(
         self, *, gpus: Sequence[Gpu] | None = None, loader: LoaderAt | None = None, **changed: object
     ) -> Recommendation:
-        """The answer under the loader that judged, or another, with some of the wish changed."""
+        """The answer for a changed wish, other GPUs or another loader; by default the loader that judged."""
         wish = replace(self.answer.wish, loader=loader or self.answer.loader, **changed)  # type: ignore[arg-type]
         branches = [choice.branch for choice in self.answer.choices]
         return recommend(branches, gpus or self.answer.gpus, wish, self.table)
 
     def _better(self, other: Recommendation) -> Choice | None:
-        """What is recommended there, where it is better than what is recommended now; then it must surely fit."""
+        """The other answer's branch, if it is better than the one recommended now and does not fit only tightly."""
         now, then = self.answer.recommended, other.recommended
         if then is None or now is None:
             return then
@@ -125,17 +125,17 @@ class _Asker:
         return by_quality(choice, self.answer.ranked_by)
 
     def could_be_better(self) -> bool:
-        """Whether memory alone keeps a better branch from being recommended."""
+        """Whether a better branch is ruled out by memory alone."""
         now = self.answer.recommended
         takable = (choice for choice in self.answer.choices if choice.fits or choice.lacks_only_memory)
         return now is None or any(self._rank(choice) < self._rank(now) for choice in takable if choice is not now)
 
     def _named(self) -> tuple[str, ...]:
-        """The option that names the loader, where the question left it open."""
+        """The option that names the loader, if the question left it open."""
         return () if self.answer.wish.names_a_loader else ("--loader", self.answer.loader.loader.id)
 
     def smaller_cache(self) -> Iterator[Advice]:
-        """The largest KV cache type with which a branch fits, or a better one."""
+        """The largest KV cache type that makes a branch fit, or a better one."""
         for kv_dtype in self._smaller_caches():
             better = self._better(self._again(kv_dtype=kv_dtype))
             if better is not None:
@@ -152,7 +152,7 @@ class _Asker:
         return sorted((name for name in sizes if sizes[name] < asked), key=lambda name: -sizes[name])
 
     def less_context(self) -> Iterator[Advice]:
-        """The largest context with which a branch fits."""
+        """The largest context at which a branch fits."""
         too_large = [choice for choice in self.answer.choices if choice.lacks_only_memory]
         longest = max(too_large, key=lambda choice: choice.max_context_tokens or 0, default=None)
         tokens = longest.max_context_tokens if longest else None
@@ -162,7 +162,7 @@ class _Asker:
         yield Advice("context", message, (*self._named(), "--context", str(tokens)))
 
     def longer_context(self) -> Iterator[Advice]:
-        """How much context fits with a smaller cache, where the model was made for more than fits now."""
+        """How much context fits with a smaller cache type, if the model was made for more than fits now."""
         best = self.answer.recommended
         if best is None or best.fit is None or best.branch.shape is None:
             return
@@ -189,7 +189,7 @@ class _Asker:
         yield Advice("allow-tight", message, ("--allow-tight",))
 
     def freed(self) -> Iterator[Advice]:
-        """The fewest processes, the largest first, without which a branch fits, or a better one."""
+        """The fewest processes, the largest first, that must be closed for a branch to fit, or a better one."""
         if self.answer.wish.vram_basis != "free":
             return
         held = [(gpu, one) for gpu in self.answer.gpus for one in gpu.processes if one.used_bytes]
@@ -207,7 +207,7 @@ class _Asker:
                 return
 
     def elsewhere(self, relatives: Sequence[Branch]) -> Iterator[Advice]:
-        """The best quantization of the same model in another repo, by the wished loader or the best one for all."""
+        """The best quantization of the same model in another repo, for the wished loader or the best one."""
         if not relatives:
             return
         found = recommend(relatives, self.answer.gpus, self.answer.wish, self.table)
@@ -217,7 +217,7 @@ class _Asker:
             yield Advice("sibling", message, ("--family",))
 
     def partly(self) -> Iterator[Advice]:
-        """The best set of GGUF files of which half or more fits, the rest in system RAM."""
+        """The best set of GGUF files of which at least half fits on the GPUs, with the rest in system RAM."""
         free = self.answer.ram_free_bytes
         for choice in self.answer.choices:
             part = part_on_gpu(choice)
@@ -231,7 +231,7 @@ class _Asker:
             return
 
     def other_loaders(self) -> Iterator[Advice]:
-        """Loaders under which a branch fits."""
+        """Other loaders with which a branch fits."""
         named = 0
         for loader in self.table.maintained():
             if loader.id == self.answer.loader.loader.id or named == _LOADERS_NAMED:
@@ -267,13 +267,13 @@ class _Asker:
                 return
 
     def gguf(self) -> Iterator[Advice]:
-        """The model's GGUF repo, where the card names one."""
+        """The model's GGUF repo, if the card names one."""
         named = next((one for one in self.answer.siblings if one.method == "gguf"), None)
         if named is not None:
             yield Advice("sibling", f"{named.repo_id} is GGUF: llama.cpp keeps in RAM what does not fit")
 
     def second_gpu(self) -> Iterator[Advice]:
-        """Whether one more of the largest GPU would do."""
+        """Whether a second GPU like the largest would be enough."""
         largest = max(self.answer.gpus, key=lambda gpu: gpu.total_bytes)
         more = replace(largest, index=len(self.answer.gpus), free_bytes=largest.total_bytes)
         better = self._better(self._again(gpus=(*self.answer.gpus, more)))

@@ -20,31 +20,31 @@ from quantpick.core.quant import QuantSpec
 from quantpick.core.shape import ModelShape
 
 MAX_CONTEXT_TOKENS: Final = 2**20
-"""Where the search for the largest context stops when nobody knows the model's own limit."""
+"""Where the search for the largest context stops if the model's own limit is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is to be run, where, and with how much of the memory.
+    """What to run, on which GPUs, and with how much of their memory.
 
     Args:
         quant, shape: the weights.
-        size_bytes: bytes of the weight files; None has them computed.
+        size_bytes: bytes of the weight files; None computes them.
         engine: the memory model, a key of `engines.ENGINES`.
         version: the engine's version, None for the newest.
-        engine_stands_in: whether the memory model is another engine's, for want of one.
+        engine_stands_in: whether the memory model is borrowed from another engine.
         split: how the loader uses several GPUs.
         heads_divisible: whether a tensor split needs attention heads that divide by the number of GPUs.
-        sharding: what a tensor split wants of the parts of a matrix, None for whole groups.
-        unequal_gpus: whether a layer split may fill unequal GPUs unequally.
-        fraction: the part of the memory a pre-allocating server takes, or None for what is needed.
+        sharding: how a tensor split may cut a matrix; None for whole groups.
+        unequal_gpus: whether a layer split may put different amounts on unequal GPUs.
+        fraction: the share of memory that a server allocates at start-up; None if it takes what it needs.
         kv_bytes: bytes per element of the KV cache.
         batch: sequences at once.
         gpus: the machine, at least one GPU.
-        vram_basis: count what is free now, or the whole card.
+        vram_basis: whether to count the memory free now, or all of it.
         headroom: VRAM to leave alone on each GPU.
-        beside_bytes: of what is loaded beside the model, on one GPU; counted with the scratch memory, for no part of
-            it is left in RAM.
+        beside_bytes: bytes loaded besides the model, on one GPU. They count as scratch memory: none of it can stay in
+            RAM.
     """
 
     quant: QuantSpec
@@ -67,12 +67,12 @@ class Job:
 
     @property
     def engine_at(self) -> Engine:
-        """The engine as it was in its version."""
+        """The engine at its version."""
         return engine_at(self.engine, self.version)
 
     @property
     def settings(self) -> tuple[ServerSettings, ...]:
-        """What its server can be started with, the default first, each taking less than the one before."""
+        """The settings its server can be started with, the default first, each needing less memory than the last."""
         engine, largest = self.engine_at, max(self.gpus, key=lambda gpu: gpu.total_bytes)
         if not engine.has_settings:
             return (ServerSettings(),)
@@ -84,20 +84,20 @@ class Job:
 
 
 _FEW_SEQUENCES: Final = 16
-"""Sequences at once where a server's default does not fit: enough for a few users, and a tenth of its CUDA graphs."""
+"""Sequences at once if a server's default does not fit: enough for a few users, with a tenth of the CUDA graphs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """How a job sits in its memory.
+    """How a job fits its memory.
 
     Args:
         estimate: VRAM needed, over all GPUs used.
         budget_bytes: VRAM the loader may use on those GPUs.
-        gpus_used: how many GPUs that is.
-        max_context_tokens: the largest context that fits, 0 when not even one token does.
-        settings: what the server is started with; None where it is no server with settings.
-        utilization: the part of each GPU that it is told to take; None where it is not told.
+        gpus_used: the number of GPUs used.
+        max_context_tokens: the largest context that fits; 0 if not even one token does.
+        settings: the server's settings; None if the engine has none.
+        utilization: the share of each GPU that the server is told to use; None if it takes no such setting.
         band: how much more than the estimate the engine may need, as a share.
     """
 
@@ -111,17 +111,17 @@ class Fit:
 
     @property
     def fits_surely(self) -> bool:
-        """Whether it fits, even if the engine needs as much more than the estimate as it may."""
+        """Whether it fits even at the upper end of the engine's error band."""
         return self.spare_bytes >= 0 and not self.is_tight
 
     @property
     def is_tight(self) -> bool:
-        """Whether it fits by less than the engine's estimate may be wrong."""
+        """Whether it fits, but by less than the engine's error band."""
         return 0 <= self.spare_bytes < self.band * self.estimate.total_bytes
 
     @property
     def launch_values(self) -> dict[str, str]:
-        """What the command that starts a server says about the settings that were judged; nothing for other loaders."""
+        """The judged settings, for the command that starts a server; empty for other loaders."""
         if self.settings is None or self.utilization is None:
             return {}
         return {
@@ -133,14 +133,14 @@ class Fit:
 
     @property
     def spare_bytes(self) -> int:
-        """Bytes to spare; negative is what is missing."""
+        """Bytes to spare; negative if some are missing."""
         return self.budget_bytes - self.estimate.total_bytes
 
 
 def fit(job: Job, context_tokens: int) -> Fit:
-    """The job on as few of its GPUs as it fits on; where it fits on none, on those where the least is missing.
+    """The job on the fewest GPUs it fits on; if it never fits, on those where the least is missing.
 
-    A server's default settings are tried first, then those that take less.
+    A server's default settings are tried first, then settings that need less memory.
 
     Args:
         job: what to run.
@@ -160,7 +160,7 @@ class _Way:
 
     @property
     def available(self) -> int:
-        """The bytes available over them."""
+        """Bytes available on all of them together."""
         return sum(self.shares)
 
 
@@ -173,7 +173,7 @@ class _Placement:
     settings: ServerSettings
 
     def estimate(self, context_tokens: int) -> VramEstimate:
-        """VRAM it needs there."""
+        """The VRAM it needs there."""
         job, gpus = self.job, self.way.gpus
         alone = memory.estimate(
             job.quant,
@@ -213,9 +213,9 @@ def _fit_of(placement: _Placement, context_tokens: int) -> Fit:
 
 
 def _utilization(placement: _Placement, estimate: VramEstimate) -> float:
-    """The part of each GPU that the server is told to take: its default, but what lies beside must fit too.
+    """The share of each GPU that the server is told to use, in thousandths, rounded down.
 
-    More than the default where the job needs more; in thousandths, rounded down.
+    Its default, or more if the job needs more; but what lies outside that share must fit too.
     """
     job, count = placement.job, len(placement.way.gpus)
     graphs = 0 if job.engine_at.budgets_graphs(job.shape) else estimate.graph_bytes
@@ -230,7 +230,7 @@ def _utilization(placement: _Placement, estimate: VramEstimate) -> float:
 
 
 def _better(one: Fit, other: Fit) -> Fit:
-    """The one that surely fits, then that fits tightly, the earlier first; else the one that misses less."""
+    """The one that surely fits, else fits tightly (of equals the first); if neither fits, the one that lacks less."""
     if one.fits_surely or not other.fits_surely:
         return one if one.spare_bytes >= min(0, other.spare_bytes) else other
     return other
@@ -239,8 +239,9 @@ def _better(one: Fit, other: Fit) -> Fit:
 def _ways(job: Job) -> Iterator[_Way]:
     """Each way to use the GPUs, fewest first.
 
-    A layer split adds up unequal GPUs. Tensor parallelism takes the same from each, so the smallest counts, and only as
-    many as divide the attention heads (vLLM ``config/model.py``) and as the loader can cut the matrices for.
+    A layer split can add up unequal GPUs. Tensor parallelism takes the same from each, so the smallest decides. The
+    number of GPUs must divide the attention heads (vLLM ``config/model.py``), and the loader must be able to cut the
+    matrices for it.
     """
     gpus = sorted(job.gpus, key=partial(_share, job), reverse=True)
     shares = [_share(job, gpu) for gpu in gpus]
@@ -258,7 +259,7 @@ def _cuts_evenly(job: Job, count: int) -> bool:
 
 
 def _share(job: Job, gpu: Gpu) -> int:
-    """Bytes that may be used on one GPU. A server that is told how much to take can be told to take what is needed."""
+    """Bytes usable on one GPU. A server's default share is no limit if it has a setting for it."""
     basis = gpu.free_bytes if job.vram_basis == "free" else gpu.total_bytes
     share = max(0, basis - job.headroom.on(gpu))
     if job.fraction is not None and job.fraction.of == "total" and not job.engine_at.has_settings:
@@ -267,7 +268,7 @@ def _share(job: Job, gpu: Gpu) -> int:
 
 
 def _budget(placement: _Placement, estimate: VramEstimate) -> int:
-    """Bytes the loader may use. A server whose KV pool is a share of what is *left* cannot use the rest of it."""
+    """Bytes the loader may use. A server whose KV pool is a share of what is *left* cannot use the remainder."""
     fraction, available = placement.job.fraction, placement.way.available
     if placement.job.split == "layers" and len(placement.way.shares) > 1:
         available = estimate.total_bytes + _spare_for_layers(placement, estimate)
@@ -277,10 +278,10 @@ def _budget(placement: _Placement, estimate: VramEstimate) -> int:
 
 
 def _spare_for_layers(placement: _Placement, estimate: VramEstimate) -> int:
-    """Bytes to spare where each GPU holds whole layers; negative is what is missing.
+    """Bytes to spare if each GPU holds whole layers; negative if some are missing.
 
-    The embedding is on the first GPU and the head on the last; scratch and the CUDA context are on each. What is left
-    of a GPU beside its layers is no use to the others. All layers count as equal.
+    The embedding is on the first GPU and the head on the last; scratch and the CUDA context are on each. Space left on
+    one GPU is of no use to the others. All layers count as equal.
     """
     job, shares = placement.job, placement.way.shares
     embedding = 0 if job.engine_at.embedding_in_ram else min(embedding_bytes(job.shape), estimate.weights_bytes)
@@ -295,7 +296,7 @@ def _spare_for_layers(placement: _Placement, estimate: VramEstimate) -> int:
 
 
 def _largest_context(job: Job, placements: Sequence[_Placement]) -> int:
-    """The largest context that fits in any way, by bisection: a larger context never needs less."""
+    """The largest context that fits any placement, by bisection: a larger context never needs less memory."""
     last_first = tuple(reversed(placements))
 
     def fits(context_tokens: int) -> bool:

@@ -1,4 +1,4 @@
-"""Whether memory that other processes hold decides the answer."""
+"""Whether memory held by other processes decides the answer."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,14 +13,14 @@ from quantpick.core.units import format_gib
 def foreign_process_warnings(
     answer: Recommendation, branches: Iterable[Branch], table: LoaderTable
 ) -> tuple[BranchWarning, ...]:
-    """A warning where the same question has another answer once nobody else holds VRAM; else nothing.
+    """A warning if another branch would be recommended were no other process holding VRAM; else none.
 
-    What the driver keeps for itself is not freed by that.
+    The driver's own memory counts as held even then.
 
     Args:
         answer: the answer for the GPUs as they are.
-        branches: what it chose from.
-        table: the loader rules it was found by.
+        branches: the branches it chose from.
+        table: the loader rules behind it.
     """
     if answer.wish.vram_basis != "free" or not any(gpu.used_bytes for gpu in answer.gpus):
         return ()
@@ -33,7 +33,7 @@ def foreign_process_warnings(
 
 
 def _held(gpu: Gpu) -> str:
-    """Who holds how much of a GPU, the largest first.
+    """Which processes hold how much of a GPU.
 
     >>> from quantpick.core.gpu import GpuProcess
     >>> xorg = GpuProcess(pid=812, name="Xorg", used_bytes=512 * 2**20)

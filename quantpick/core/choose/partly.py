@@ -1,4 +1,4 @@
-"""What of a model llama.cpp keeps on the GPUs where not all of it fits: whole layers, or all but some experts."""
+"""What llama.cpp keeps on the GPUs of a model too large for them: some layers, or all but some experts."""
 
 from dataclasses import dataclass
 from math import ceil, floor
@@ -11,21 +11,21 @@ from quantpick.core.memory.weights import embedding_in_ram_bytes, linears
 from quantpick.core.shape import ModelShape
 
 LLAMA_CPPS: Final = frozenset({"llama.cpp", "llama.cpp-library"})
-"""The engines that can leave a part of a model in RAM."""
+"""The engines that can leave part of a model in RAM."""
 
 LEAST_SHARE: Final = 0.5
-"""Of the weights on the GPUs: with less than half of them the RAM sets the pace. Chosen, not measured."""
+"""The least share of weights on the GPUs: below half, the RAM sets the pace. Chosen, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What goes to the GPUs, and what stays in system RAM.
+    """A model divided between GPUs and system RAM.
 
     Args:
-        options: llama.cpp's, as arguments: ``-ngl`` with the layers on the GPU (the head counts as one), or
-            ``--n-cpu-moe`` with the layers whose experts are not.
-        gpu_share: of the weights' bytes, on the GPUs.
-        ram_bytes: of weights and cache, in system RAM.
+        options: llama.cpp's arguments: ``-ngl`` with the layers on the GPU (the head counts as one), or
+            ``--n-cpu-moe`` with the layers whose experts stay in RAM.
+        gpu_share: share of the weights' bytes on the GPUs.
+        ram_bytes: bytes of weights and cache in system RAM.
     """
 
     options: tuple[str, ...]
@@ -34,10 +34,10 @@ class Part:
 
 
 def offload_words(part: Part, chosen: LoaderAt) -> str:
-    """How a loader is told to leave a part in RAM: its own way to find out how much, and what that comes to about.
+    """How to tell a loader to leave a part in RAM: its own way to work out how much, and roughly how much that is.
 
-    llama.cpp's ``--fit`` chooses where neither ``-ngl`` nor a tensor's place is said, and gives up where one is
-    (``common_params_fit_impl`` in ``common/fit.cpp``): so it stands instead of the ``-ngl 99`` of the launch commands.
+    llama.cpp's ``--fit`` gives up if ``-ngl`` or a tensor's place is named (``common_params_fit_impl`` in
+    ``common/fit.cpp``), so it replaces the ``-ngl 99`` of the launch commands.
     """
     words, (option, count) = chosen.loader.offload, part.options
     since = parse_version(words.get("since", "0"))
@@ -55,11 +55,11 @@ def offload_words(part: Part, chosen: LoaderAt) -> str:
 
 
 def part_on_gpu(choice: Choice) -> Part | None:
-    """How a branch that is too large for the GPUs runs in part; None where it cannot, or fits, or is not llama.cpp's.
+    """How to divide a branch that is too large for the GPUs; None if it cannot be, fits, or is not llama.cpp's.
 
-    Experts go to RAM before layers do: each token passes few of them. A prompt is computed on the GPU all the same, to
+    Experts go to RAM before layers do, as each token passes few of them. A prompt is still computed on the GPU, to
     which each matrix is copied in turn: 272 MiB more for Mixtral's experts, 50 for a Qwen 2.5 7B's layers, measured on
-    an H100. What fits is counted with the engine's error band, so that it surely does.
+    an H100. The engine's error band is counted as needed, so the part surely fits.
     """
     shape, fit = choice.branch.shape, choice.fit
     is_llama_cpps = choice.engine in LLAMA_CPPS and choice.branch.quant.method == "gguf"
@@ -70,7 +70,7 @@ def part_on_gpu(choice: Choice) -> Part | None:
 
 
 def _without_experts(shape: ModelShape, fit: Fit, embedding: int) -> Part | None:
-    """With the experts of as few layers as will do in RAM."""
+    """The experts of as few layers as possible in RAM."""
     sparse = shape.num_hidden_layers - shape.num_dense_layers
     if shape.num_local_experts == 1 or sparse < 1:
         return None
@@ -89,7 +89,7 @@ def _without_experts(shape: ModelShape, fit: Fit, embedding: int) -> Part | None
 
 
 def _without_layers(choice: Choice, shape: ModelShape, fit: Fit, embedding: int) -> Part | None:
-    """With as many layers as fit on the GPUs, the last ones, and the head (``load_tensors`` in llama.cpp)."""
+    """As many layers as fit on the GPUs, the last ones, and the head (``load_tensors`` in llama.cpp)."""
     need, layers = fit.estimate, shape.num_hidden_layers
     head = round(shape.vocab_size * shape.hidden_size * (choice.branch.quant.effective_bpw or 16) / 8)
     repeating = need.weights_bytes - head
@@ -107,7 +107,7 @@ def _without_layers(choice: Choice, shape: ModelShape, fit: Fit, embedding: int)
 
 
 def _largest(shape: ModelShape) -> float:
-    """The part of a layer's weights that lies in its largest matrix."""
+    """The largest matrix's share of a layer's weights."""
     sizes = [rows * columns for rows, columns, _ in linears(shape)]
     experts = shape.num_local_experts * shape.hidden_size * shape.intermediate_size
     whole = sum(rows * columns * count for rows, columns, count in linears(shape)) / shape.num_hidden_layers

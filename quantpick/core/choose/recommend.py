@@ -1,4 +1,4 @@
-"""Which branch, for this machine, this loader and this context: rank what fits, reject the rest with a reason."""
+"""Which branch to run on this machine: what fits this loader and context is ranked, the rest rejected with reasons."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,18 +17,18 @@ from quantpick.core.methods import METHODS, Method
 from quantpick.core.quant import RANKING_METRICS, Branch, BranchWarning
 
 SPEED_FLOOR_BITS: Final = 4
-"""``--prefer speed`` goes below 4 bits only when nothing else fits: there the published perplexities fall off a cliff
+"""``--prefer speed`` goes below 4 bits only if nothing else fits: below it the published perplexities jump
 (Llama-1 7B, wikitext2: 5.85 at 4 bits, 6.61 at 3; qwopqwop200/GPTQ-for-LLaMa README at e985b70)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something that would help, worked out for this question.
+    """Something that would help, computed for this question.
 
     Args:
-        code: which kind of help, stable for scripts.
-        message: what it does, a sentence without a full stop.
-        options: what to add to the command, as argv; empty where no option does it.
+        code: the kind of help, stable for scripts.
+        message: what it achieves, a sentence without a full stop.
+        options: arguments to add to the command; empty if no option does it.
     """
 
     code: str
@@ -38,20 +38,20 @@ class Advice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer: every branch once, the fitting ones first in rank order, then the rejected.
+    """The answer: every branch once, those that fit first, by rank, then the rejected.
 
     Args:
         choices: the verdicts.
-        gpus: the machine that was asked about.
+        gpus: the GPUs asked about.
         wish: what was asked.
-        loader: the loader that all branches were judged by: the wished one, or the one that was assumed.
-        warnings: doubts, about branches that fit only.
-        repo_id: the repo, where one was surveyed.
-        siblings: other repos of the same model, to look at when nothing fits.
+        loader: the loader that judged all branches: the wished one, or an assumed one.
+        warnings: doubts, only about branches that fit.
+        repo_id: the repo, if known.
+        siblings: other repos of the same model, in case nothing fits.
         advice: what would make a branch fit, or a better one, the best first.
-        ram_free_bytes: of the machine that was asked about; None where that is not known.
-        family: the repos whose quantizations were judged, where it is about more than one.
-        ranked_by: the card's metric that ranked the branches, a key of `RANKING_METRICS`; None where their bits did.
+        ram_free_bytes: free RAM of the machine asked about; None if unknown.
+        family: the repos whose quantizations were judged, if more than one.
+        ranked_by: the card's metric that ranked the branches, a key of `RANKING_METRICS`; None if their bits did.
     """
 
     choices: tuple[Choice, ...]
@@ -68,7 +68,7 @@ class Recommendation:
 
     @property
     def branches(self) -> tuple[Choice, ...]:
-        """`choices`, as the JSON document calls them."""
+        """The `choices`, under their name in the JSON document."""
         return self.choices
 
     @property
@@ -78,31 +78,31 @@ class Recommendation:
 
 
 def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table: LoaderTable) -> Recommendation:
-    """Judge every branch and rank those that fit; those that fit tightly come last, unless they are allowed.
+    """Judge every branch and rank those that fit; those that fit tightly come last unless allowed.
 
     Args:
         branches: in any order; the answer does not depend on it.
-        gpus: the machine; at least one.
+        gpus: the GPUs to run on, at least one.
         wish: what to run.
         table: the loader rules.
 
-    Quality order inside a repo, best first, and the evidence for it (Llama-1 wikitext2 perplexities unless said;
+    The order by quality within a repo, and the evidence for it (Llama-1 wikitext2 perplexities unless stated;
     qwopqwop200/GPTQ-for-LLaMa README at e985b70 and the GPTQ paper's repo, IST-DASLab/gptq):
 
-    1. effective bits per weight. Any 4-bit beats any 3-bit (13B: 5.20-5.36 against 5.62-6.63), and at equal bits the
-       scales of smaller groups count in, so group 32 comes before 64, 128 and none (33B act order: 4.52 at 32, 4.55 at
-       128; 4-bit 4.23 at 128, 4.45 at none). Across methods equal effective bits are about equally good
+    1. effective bits per weight. Any 4-bit beats any 3-bit (13B: 5.20-5.36 against 5.62-6.63), and at equal bits
+       smaller groups have more scales, so group 32 comes before 64, 128 and none (33B act order: 4.52 at 32, 4.55 at
+       128; 4-bit 4.23 at 128, 4.45 at none). Across methods, equal effective bits are about equally good
        (Llama-2-13B: EXL2 4.65 4.321, GPTQ 32g 4.338, EXL2 4.25 4.349, GPTQ 128g 4.358; oobabooga's blog).
     2. method, at equal bits: EXL3 before EXL2 before the rest (Llama-3.1-8B at 4.0: EXL3 7.729, EXL2 8.094;
        turboderp-org/exllamav3 at 4f8ad01, ``doc/``).
     3. act order before none (13B 128g: 4.601 against 4.660; oobabooga's blog).
 
-    Between GGUF types of near bits the losses that somebody measured on one model decide (`worth_bpw`).
+    Between GGUF types of similar bits, losses published for one model decide (`worth_bpw`). If the card measured every
+    fitting branch by one metric against the same reference, that metric decides instead.
 
-    Where the card measured every fitting branch by one metric against the same thing, that metric decides instead.
-
-    The trap in it: 128g *without* act order can be worse than no group at all (7B: 6.545 against 6.478, and 6.288 with
-    act order; same blog). Perplexities of different tables are not comparable; EXL2 below 3 bits is not monotonic.
+    Where the order is wrong: 128g *without* act order can be worse than no group at all (7B: 6.545 against 6.478, and
+    6.288 with act order; same blog). Perplexities of different tables are not comparable; EXL2 below 3 bits is not
+    monotonic.
     """
     loader, judged = _by_one_loader(tuple(branches), gpus, wish, table)
     choices = _with_rank_bpw(judged)
@@ -126,10 +126,10 @@ def recommend(branches: Iterable[Branch], gpus: Sequence[Gpu], wish: Wish, table
 def _by_one_loader(
     branches: Sequence[Branch], gpus: Sequence[Gpu], wish: Wish, table: LoaderTable
 ) -> tuple[LoaderAt, list[Choice]]:
-    """The loader that judges, and its verdicts: the wished one, else the best for the repo that may be assumed.
+    """The loader that judges, and its verdicts: the wished loader, else the best candidate.
 
-    That is the one by which the most branches fit, then that takes the most, then that has the wished cache, then that
-    reads the most; among equals the first. A later one is not asked where one takes every branch and at least one fits.
+    The best is the one with which the most branches fit, then which takes the most, then which has the wished cache
+    type, then which reads the most; of equals the first. The search ends at one that takes every branch if any fits.
     """
     if wish.loader is not None:
         return wish.loader, [weigh(rule_on(branch, wish.loader, gpus, wish), gpus, wish) for branch in branches]
@@ -152,7 +152,7 @@ def _by_one_loader(
 
 
 def _with_rank_bpw(choices: Sequence[Choice]) -> list[Choice]:
-    """The choices; where GGUF types of near bits were measured, ranked by what they lose, and not by their bits."""
+    """The choices. GGUF types of similar bits are ranked by their published losses instead of their bits."""
     models: dict[object, dict[int, Measured]] = {}
     for at, choice in enumerate(choices):
         shape, loss = choice.branch.shape, choice.branch.type_loss
@@ -166,7 +166,7 @@ def _with_rank_bpw(choices: Sequence[Choice]) -> list[Choice]:
 
 
 def _by_type(ranked: Sequence[Choice], wish: Wish, metric: str | None) -> Iterator[BranchWarning]:
-    """Why the best is not the one of the most bits, where the measured losses of GGUF types say so."""
+    """Why the best branch is not the one with the most bits, if the published losses of GGUF types decided."""
     if not ranked or wish.prefer != "quality" or metric is not None or ranked[0].branch.type_loss is None:
         return
     best, loss = ranked[0].branch, ranked[0].branch.type_loss
@@ -181,7 +181,7 @@ def _by_type(ranked: Sequence[Choice], wish: Wish, metric: str | None) -> Iterat
 
 
 def _across_formats(ranked: Sequence[Choice], wish: Wish, metric: str | None) -> Iterator[BranchWarning]:
-    """What the ranking of quantizations by several methods rests on, where nobody measured them side by side."""
+    """What a ranking across methods rests on if nobody measured them side by side."""
     methods = {choice.branch.quant.method for choice in ranked} - {None}
     if len(methods) > 1 and wish.prefer == "quality" and metric is None:
         titles = sorted(METHODS[method].title for method in methods if method is not None)
@@ -192,7 +192,7 @@ def _across_formats(ranked: Sequence[Choice], wish: Wish, metric: str | None) ->
 
 
 def _common_metric(fitting: Sequence[Choice]) -> str | None:
-    """The first metric that one card gives for each of several branches, measured against the same thing."""
+    """The first metric that one card gives for all of several branches, measured against the same reference."""
     cards = {choice.branch.repo_id(None) for choice in fitting}
     if len(fitting) < 2 or len(cards) > 1:
         return None
@@ -210,7 +210,7 @@ _Key = tuple[object, ...]
 
 
 def by_quality(choice: Choice, metric: str | None = None) -> _Key:
-    """What sorts the best quality first: by a metric that the card gives, where there is one, then by the bits."""
+    """The sort key for the best quality first: by a metric of the card, if given, then by bits."""
     quant = choice.branch.quant
     said = choice.branch.quality.get(metric) if metric else None
     return (
@@ -226,7 +226,7 @@ def by_quality(choice: Choice, metric: str | None = None) -> _Key:
 
 
 def _by_speed(choice: Choice) -> _Key:
-    """Smallest first, because decoding reads every weight once a token; below the floor quality decides again."""
+    """Smallest first, as decoding reads every weight once per token; below the floor quality decides again."""
     below_floor = (choice.branch.quant.effective_bpw or 0) < SPEED_FLOOR_BITS
     weights = choice.fit.estimate.weights_bytes if choice.fit else 0
     return below_floor, choice.slow, 0 if below_floor else weights, by_quality(choice)

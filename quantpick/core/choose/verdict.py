@@ -22,7 +22,7 @@ from quantpick.core.shape import ModelShape
 from quantpick.core.units import format_gb, format_gib
 
 _IMPLAUSIBLE_SIZE: Final = 1.15
-"""A stated size this many times below the computed one is a typing error: real files are within 1 % of the formula."""
+"""A stated size this many times below the computed one is a typo: real files are within 1 % of the formula."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +31,17 @@ class Choice:
 
     Args:
         branch: the branch.
-        loader: the loader it was judged by.
-        reasons: why it was rejected; empty when it fits.
+        loader: the loader that judged it.
+        reasons: why it was rejected; empty if it fits.
         context_tokens: the context it was judged at.
-        fit: how it fits the memory; None when that could not be estimated.
-        rank: 1 for the best that fits, None when rejected.
-        rule: the loader's rule that took it or came nearest, or None.
-        rank_bpw: bits per weight by which its quality is ranked; those of its weights, but where the types of GGUF
-            files were measured to be better or worse than their bits.
-        slow: whether that kernel is known to be slow.
+        fit: how it fits the memory; None if that could not be estimated.
+        rank: 1 for the best that fits; None if rejected.
+        rule: the loader's rule that accepts it or comes nearest, or None.
+        rank_bpw: bits per weight that its quality is ranked by: its own, or for a GGUF type measured to be better or
+            worse than its bits, those it is worth.
+        slow: whether the loader's kernel for it is known to be slow.
         warnings: doubts about this verdict.
-        launch: the command that starts the loader on it, as arguments, or None where none is known.
+        launch: the command that starts the loader on it, as arguments; None if unknown.
     """
 
     branch: Branch
@@ -58,7 +58,7 @@ class Choice:
 
     @property
     def fits(self) -> bool:
-        """Whether it can be run as wished, surely or tightly."""
+        """Whether it can run as wished, if only tightly."""
         return not self.reasons
 
     @property
@@ -88,17 +88,17 @@ class Choice:
 
     @property
     def is_tight(self) -> bool:
-        """Whether it fits by less than the estimate may be wrong."""
+        """Whether it fits, but by less than the engine's error band."""
         return self.fits and self.fit is not None and self.fit.is_tight
 
     @property
     def verdict(self) -> Literal["fits", "tight", "rejected"]:
-        """In a word."""
+        """The verdict as one word."""
         return "tight" if self.is_tight else "fits" if self.fits else "rejected"
 
 
 def rule_on(branch: Branch, chosen: LoaderAt, gpus: Sequence[Gpu], wish: Wish) -> Choice:
-    """Whether a loader takes a branch, without regard to memory."""
+    """Whether a loader takes a branch, memory aside."""
     capabilities = [gpu.compute_capability for gpu in gpus]
     verdict = check(
         chosen,
@@ -137,7 +137,7 @@ def _on_kv_dtype(loader: Loader, rule: Rule | None, kv_dtype: str) -> Iterable[R
 
 
 def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
-    """The choice with its memory, rejected where that is too much or unknown; without a GPU memory is not judged."""
+    """The choice with its memory judged: too much, or an unknown need, rejects it. Without a GPU it stays as it is."""
     branch, loader = choice.branch, choice.loader.loader
     if not gpus:
         return choice
@@ -182,8 +182,8 @@ def weigh(choice: Choice, gpus: Sequence[Gpu], wish: Wish) -> Choice:
 def _beside(branch: Branch) -> int:
     """Bytes of the mmproj that goes with a set of GGUF files, and as much again for its graph.
 
-    The graph is chosen, not measured: logs of others have 248 MiB for a projector of 888 MiB (Qwen VL, an image of
-    1472 x 1472), and more where attention is not flash.
+    The graph's size is chosen, not measured: published logs show 248 MiB for a projector of 888 MiB (Qwen VL, an image
+    of 1472 x 1472), and more without flash attention.
     """
     return 0 if branch.files is None else 2 * branch.files.projector_bytes
 
@@ -193,7 +193,7 @@ def _blind(branch: Branch) -> BranchWarning:
 
 
 def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]]:
-    """The context to judge at, in tokens, and a warning where it is not what the model was made for."""
+    """The context to judge at, in tokens, and a warning if the model was made for less, or its maximum is unknown."""
     limit = branch.shape.max_position_embeddings if branch.shape else None
     if wish.context_tokens is None:
         if limit is not None:
@@ -207,7 +207,7 @@ def _context(branch: Branch, wish: Wish) -> tuple[int, tuple[BranchWarning, ...]
 
 
 def _plausible_size(branch: Branch, shape: ModelShape) -> tuple[int | None, tuple[BranchWarning, ...]]:
-    """The size to reckon with: the stated one, or the computed one where the stated cannot be true, with a warning."""
+    """The size to use: the stated one, or if that cannot be true, the computed one with a warning."""
     checkable = branch.shape_is_sure and shape.num_local_experts == 1 and branch.files is None
     if branch.size_bytes is None or branch.quant.bits is None or not checkable:
         return branch.size_bytes, ()

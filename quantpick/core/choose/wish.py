@@ -1,4 +1,4 @@
-"""What the user wants to run, and by which loader."""
+"""What the user wants to run, and with which loader."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -15,7 +15,7 @@ VramBasis = Literal["free", "total"]
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """VRAM that is left alone on each GPU: a share of its total, or a number of bytes."""
+    """VRAM to leave alone on each GPU: a share of its total plus a number of bytes."""
 
     fraction: float = 0.0
     size_bytes: int = 0
@@ -34,15 +34,15 @@ class Wish:
 
     Args:
         loader: the loader, or None for one of `candidates`.
-        candidates: the loaders to choose among where none is named; empty is all maintained ones.
+        candidates: the loaders to choose from if none is named; empty for all maintained ones.
         context_tokens: tokens of context, at least 1; None is the model's own maximum.
-        kv_dtype: type of the KV cache, in the loader's or the common spelling.
+        kv_dtype: type of the KV cache, in the loader's spelling or the common one.
         batch: sequences at once, at least 1.
         prefer: what makes one fitting branch better than another.
-        vram_basis: count what is free now, or the whole card.
+        vram_basis: whether to count the memory free now, or all of it.
         headroom: VRAM to leave alone.
         mmproj: whether the mmproj file beside a set of GGUF files is loaded too.
-        allow_tight: whether a branch that fits by less than its estimate may be wrong ranks like any other.
+        allow_tight: whether a branch that fits only tightly ranks like any other.
     """
 
     loader: "LoaderAt | None" = None
@@ -58,5 +58,5 @@ class Wish:
 
     @property
     def names_a_loader(self) -> bool:
-        """Whether the user said by which loader to judge, be it by "what is installed"."""
+        """Whether the user chose the loader, by name or as "what is installed"."""
         return self.loader is not None or bool(self.candidates)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from quantpick.core.branches.config import read_config
-from quantpick.core.branches.merge import merge_branch
 from quantpick.core.branches.dialects import READERS
+from quantpick.core.branches.merge import merge_branch
 from quantpick.core.methods import METHODS
 from quantpick.core.quant import NO_GROUP, LayerQuant, QuantFacts, QuantSpec
 
