@@ -38,6 +38,8 @@ class PartialFile:
         self.path = path
         self.file = file
         self._syncing = threading.Lock()
+        self._unsure: dict[int, int] = {}
+        """The checksums of blocks that are being written, as far as they are, and are not kept unfinished."""
         self._since_sync = 0
         self._synced_at = time.monotonic()
         with disk_errors(path):
@@ -72,10 +74,16 @@ class PartialFile:
         descriptor, self._fd = self._fd, -1
         os.close(descriptor)
 
-    def write(self, offset: int, data: memoryview) -> None:
+    def write(self, offset: int, data: memoryview, *, unsure: bool = False) -> None:
         """Put bytes at their place and mark each block that ends among them.
 
         A block's bytes must be written in order; two threads may write different blocks.
+
+        Args:
+            offset: the first byte's place in the file.
+            data: the bytes.
+            unsure: whether the answer they are from said nothing of their place. A block of them that is not finished
+                is not kept for the next run: a page that somebody sends instead of the file would stay in it.
 
         Raises:
             DiskError: the disk is full.
@@ -89,13 +97,17 @@ class PartialFile:
             block = at // BLOCK_BYTES
             start, last = self.journal.span(block)
             piece = data[at - offset : min(end, last) - offset]
-            checksum = zlib.crc32(piece, 0 if at == start else self.journal.begun(block)[1])
+            before = self._unsure.get(block, 0) if unsure else self.journal.begun(block)[1]
+            checksum = zlib.crc32(piece, 0 if at == start else before)
             at += len(piece)
-            if at < last:
-                self.journal.begin(block, at - start, checksum)
-            else:
+            if at == last:
                 self.journal.mark_written(block, checksum)
                 self._since_sync += BLOCK_BYTES
+            elif unsure:
+                self._unsure[block] = checksum
+                self.journal.forget([block])
+            else:
+                self.journal.begin(block, at - start, checksum)
 
     def drop_damaged(self, blocks: Iterable[int] | None = None, stop: threading.Event | None = None) -> int:
         """Forget blocks whose bytes are not those that were received: something has damaged them since.

@@ -90,5 +90,5 @@ class _Whole:
             if self._job.partial.journal.holds(block):
                 continue
             first, last = max(at, block * BLOCK_BYTES), min(end, (block + 1) * BLOCK_BYTES)
-            self._job.partial.write(first, data[first - at : last - at])
+            self._job.partial.write(first, data[first - at : last - at], unsure=True)
             self._job.tally.fetched(last - first, "range")

@@ -132,6 +132,19 @@ def test_beginning_of_a_block_that_was_damaged_is_not_there(tmp_path: Path) -> N
             assert list(partial.journal.missing()) == [(0, FILE.size_bytes)]
 
 
+def test_unfinished_block_of_an_answer_that_named_no_place_is_not_kept(tmp_path: Path) -> None:
+    """It may be a page that a network sends in place of the file."""
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        partial.write(0, memoryview(b"x" * 1000))
+        partial.write(0, memoryview(b"<html>"), unsure=True)
+    with PartialFile(tmp_path / "part", FILE) as partial:
+        assert partial.journal.held_bytes == 0
+        for at in (0, 1000):
+            partial.write(at, memoryview(b"x" * (1000 if at == 0 else MIB - 1000)), unsure=True)
+        assert partial.journal.held() == [0]
+        assert partial.drop_damaged() == 0
+
+
 @pytest.mark.parametrize("size", [0, MIB, 2**32 - 1])
 def test_beginning_that_no_block_can_have_is_none(tmp_path: Path, size: int) -> None:
     with PartialFile(tmp_path / "part", FILE) as partial:
