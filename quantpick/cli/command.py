@@ -5,6 +5,7 @@ Typer turns values into types by Pydantic, which takes longer to import than qua
 works, only slower.
 """
 
+import contextlib
 import re
 from difflib import get_close_matches
 from importlib import import_module
@@ -16,6 +17,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from quantpick.cli import wrong_words
 from quantpick.errors import UsageError
+from quantpick.render import terminal
+from quantpick.waits import told_to
 
 PREFIX: Final = "QUANTPICK_"
 """What the environment variables of the options begin with."""
@@ -160,9 +163,11 @@ class Command(TyperCommand):
         return rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it; an error about an option that the environment set says so."""
+        """Run it; what it waits for is said, and an error about an option that the environment set says so."""
+        is_silent = ctx.params.get("quiet") or ctx.params.get("as_json")
         try:
-            return super().invoke(ctx)
+            with contextlib.nullcontext() if is_silent else told_to(terminal.say):
+                return super().invoke(ctx)
         except UsageError as error:
             for parameter in self.params:
                 if (

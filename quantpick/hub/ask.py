@@ -4,6 +4,7 @@ Through huggingface_hub's own session, so that proxies, certificates and offline
 followed here, because the session would read their bodies without a bound.
 """
 
+import re
 import threading
 import time
 import zlib
@@ -19,6 +20,7 @@ from huggingface_hub.utils import get_session
 
 from quantpick.errors import HubError
 from quantpick.threads import start_daemons
+from quantpick.waits import SAID_AFTER_S, Teller
 
 Result = TypeVar("Result")
 
@@ -28,6 +30,8 @@ SLOW_FOR_S: Final = 10.0
 ``--speed-time`` (30 s) are the model, and the numbers are chosen."""
 _LOOK_S: Final = 0.25
 _MAX_REDIRECTS: Final = 5
+_ERRNO: Final = re.compile(r"^\[Errno -?[0-9]+\] ")
+"""How the words of the system begin; the number is for programs."""
 _MAX_ENCODED_CHUNK: Final = 2**16
 
 
@@ -76,7 +80,16 @@ class Reply:
 
 
 class NotNow(Exception):
-    """No answer for now; what is wrong goes on after the server's name."""
+    """No answer for now; what is wrong goes on after the server's name, and a hint may say what helps."""
+
+    def __init__(self, problem: str, hint: str = "try again later") -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+def proxy_wants_login() -> HubError:
+    """The error about a proxy that lets nobody through who does not say who he is."""
+    return HubError("the proxy asks for a login (407)", hint="HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT")
 
 
 def get(
@@ -87,6 +100,7 @@ def get(
     limit: int,
     deadline: Deadline,
     beginning: bool = False,
+    teller: Teller | None = None,
 ) -> Reply:
     """Ask once.
 
@@ -98,6 +112,7 @@ def get(
         deadline: for the whole answer.
         beginning: whether the first `limit` bytes are all that is wanted: they are asked for by a range, and taken of
             a server that sends the whole.
+        teller: told whom the answer is waited for, if that takes long.
 
     Raises:
         NotNow: it may work later.
@@ -106,7 +121,8 @@ def get(
     # A part of a packed body could not be unpacked.
     how = {"accept-encoding": "identity", "range": f"bytes=0-{limit - 1}"} if beginning else {"accept-encoding": "gzip"}
     asked = {**headers, **how}
-    return _watched(lambda meter: _follow(url, asked, params, _Limit(limit, beginning), meter), deadline, host(url))
+    name, say = host(url), (teller or Teller()).tell
+    return _watched(lambda meter: _follow(url, asked, params, _Limit(limit, beginning), meter), deadline, name, say)
 
 
 def host(url: str) -> str:
@@ -147,7 +163,7 @@ class _Box(Generic[Result]):
         return self._result
 
 
-def _watched(job: Callable[[_Meter], Result], deadline: Deadline, name: str) -> Result:
+def _watched(job: Callable[[_Meter], Result], deadline: Deadline, name: str, say: Callable[[str], None]) -> Result:
     """Do a job in a thread of its own, and leave it where it is when it takes too long.
 
     A server that sends a header byte by byte holds its reader for ever, since each byte comes in time: nothing but
@@ -156,9 +172,12 @@ def _watched(job: Callable[[_Meter], Result], deadline: Deadline, name: str) -> 
     meter = _Meter()
     box = _Box(lambda: job(meter))
     start_daemons([box.run], name="ask")
-    began, before = time.monotonic(), 0
+    asked_at = began = time.monotonic()
+    before = 0
     while not box.done.wait(min(_LOOK_S, deadline.left_s)):
         now = time.monotonic()
+        if now - asked_at >= SAID_AFTER_S:
+            say(f"waiting for `{name}`")
         if deadline.left_s <= 0:
             meter.abandoned = True
             raise HubError(
@@ -226,9 +245,14 @@ def _unreachable(error: httpx2.TransportError) -> Exception:
         return HubError(
             "the Hub's certificate cannot be verified", hint="behind a proxy with a CA of its own: SSL_CERT_FILE=ca.pem"
         )
+    if isinstance(error, httpx2.ProxyError) and "407" in str(error):
+        return proxy_wants_login()
     if isinstance(error, httpx2.TimeoutException):
         return NotNow("does not answer in time")
-    return NotNow(f"cannot be reached ({str(error) or type(error).__name__})")
+    why = _ERRNO.sub("", str(error)) or type(error).__name__
+    return NotNow(
+        f"cannot be reached ({why})", hint="check the network, HF_ENDPOINT and HTTPS_PROXY, or try again later"
+    )
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

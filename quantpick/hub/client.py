@@ -22,7 +22,8 @@ from quantpick.core import defaults, repo
 from quantpick.core.refusal import asked_pause_s, read_refusal
 from quantpick.core.repo import Refused, RepoFile
 from quantpick.errors import AccessError, HubError, NotFoundError, QuantpickError, UsageError
-from quantpick.hub.ask import Deadline, NotNow, Reply, get, host
+from quantpick.hub.ask import Deadline, NotNow, Reply, get, host, proxy_wants_login
+from quantpick.waits import Teller
 
 ATTEMPTS: Final = 4
 """How often one request is tried; the waits between are about 0.5, 1 and 2 s."""
@@ -41,6 +42,7 @@ _ABOUT: Final = tuple(("expand", key) for key in ("sha", "tags", "baseModels", "
 _MAX_PAGES: Final = repo.MAX_FILES // 1000
 """Pages of one tree, 1,000 files each."""
 
+_PORTAL: Final = "does this network ask for a login in a browser? or is HF_ENDPOINT no mirror of the Hub?"
 _one_at_a_time: Final = threading.Lock()
 """Held while JSON is read, which may take twenty times its size: many hostile answers at once would fill the memory."""
 
@@ -131,6 +133,7 @@ class Client:
         if not constants.ENDPOINT.startswith(("https://", "http://")) or not host(constants.ENDPOINT).isprintable():
             raise UsageError(f"`{constants.ENDPOINT}` is not the address of a Hub", hint="check HF_ENDPOINT")
         self._deadline = Deadline(timeout_s)
+        self._teller = Teller()
         self._headers = {
             "user-agent": f"{USER_AGENT}; hf_hub/{version('huggingface_hub')}",
             **login_header(token),
@@ -239,24 +242,31 @@ class Client:
         beginning: bool = False,
     ) -> Reply:
         """One question, tried again where that may help."""
-        waited = 0.0
+        waited, hint = 0.0, "try again later"
         for attempt in range(1, ATTEMPTS + 1):
             asked: float | None = None
             try:
                 reply = get(
-                    url, self._headers, params=params, limit=limit, deadline=self._deadline, beginning=beginning
+                    url,
+                    self._headers,
+                    params=params,
+                    limit=limit,
+                    deadline=self._deadline,
+                    beginning=beginning,
+                    teller=self._teller,
                 )
                 if reply.is_success or read_refusal(reply.status, reply.headers) != "busy":
                     return reply
                 asked = asked_pause_s(reply.headers, now_s=time.time())
                 problem = "limits the rate of requests (429)" if reply.status == 429 else f"answers {reply.status}"
             except NotNow as error:
-                problem = str(error)
+                problem, hint = str(error), error.hint
             pause = max(asked or 0.0, 2 ** (attempt - 2) * random.uniform(0.8, 1.2))  # noqa: S311
             waited += pause
+            wait = f"; it asks to wait {asked:.0f} s" if asked else ""
             if attempt == ATTEMPTS or waited > min(MAX_WAIT_S, self._deadline.left_s):
-                wait = f"; it asks to wait {asked:.0f} s" if asked else ""
-                raise HubError(f"`{host(url)}` {problem}{wait}", hint="try again later")
+                raise HubError(f"`{host(url)}` {problem}{wait}", hint=hint)
+            self._teller.tell(f"`{host(url)}` {problem}{wait}; trying again")
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -284,6 +294,8 @@ def _json(reply: Reply, repo_id: str) -> Any:  # noqa: ANN401 - parsed JSON
         with _one_at_a_time:
             return json.loads(reply.body)
     except (ValueError, RecursionError) as error:
+        if (reply.headers.get("content-type") or "").startswith("text/html"):
+            raise nonsense(repo_id, "it sends a web page", hint=_PORTAL) from error
         raise nonsense(repo_id, "it sends no JSON") from error
 
 
@@ -293,11 +305,11 @@ def _taken(value: Any, repo_id: str) -> Any:  # noqa: ANN401 - whatever went in,
     return value
 
 
-def nonsense(repo_id: str, why: str) -> HubError:
+def nonsense(repo_id: str, why: str, hint: str = "is HF_ENDPOINT a mirror of the Hub?") -> HubError:
     """The error about an answer that is not what the Hub's API promises."""
     return HubError(
         f"`{host(constants.ENDPOINT)}` does not answer as the Hub does about `{repo_id}`: {why}",
-        hint="is HF_ENDPOINT a mirror of the Hub?",
+        hint=hint,
     )
 
 
@@ -354,6 +366,8 @@ def _entry(path: object, entry: Mapping[str, Any], blob_sha1: object, hash_key: 
 
 def _refusal(reply: Reply, repo_id: str) -> QuantpickError:
     """The Hub's refusal as what the user can do about it."""
+    if reply.status == 407:
+        return proxy_wants_login()
     match read_refusal(reply.status, reply.headers):
         case "gated":
             return AccessError(

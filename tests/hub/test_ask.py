@@ -195,7 +195,7 @@ def test_environment_that_cannot_work_is_no_bug(environment: dict[str, str], tmp
         )
     assert done.returncode in (2, 6), done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.rpartition("; trying again\n")[2].startswith("error: ")
 
 
 def test_mirror_without_refs_serves_a_named_revision(serve: Serve) -> None:

@@ -10,6 +10,7 @@ from quantpick.core import defaults
 from quantpick.core.progress import DownloadProgress, Trouble
 from quantpick.errors import TransferError
 from quantpick.transfer.net.tempo import LOWEST_BYTES_PER_S
+from quantpick.waits import SAID_AFTER_S
 
 _FIRST_WAIT_S: Final = 0.25
 """Chosen: a connection that was cut by chance is back at once."""
@@ -17,8 +18,6 @@ _LONGEST_WAIT_S: Final = 5.0
 """Chosen. Of a single connection: the others go on meanwhile, and an outage should not be outlasted by long."""
 _TRIES: Final = 8
 """Chosen: so often at least it is tried before patience ends."""
-_SAID_AFTER_S: Final = 1.5
-"""Chosen: silence of two seconds is on the screen."""
 _SHORTEST_LOOK_S: Final = 3.0
 """Chosen: however short the patience, an answer may take this long."""
 _LOOK_S: Final = 0.1
@@ -91,7 +90,7 @@ class Patience:
         self._looked_at = now
         if self.silence_s > max(self.retry_for_s, _SHORTEST_LOOK_S) and now >= self._paused_until:
             raise self._given_up(self._problem or "the server does not answer")
-        if self._progress.trouble is None and self.silence_s > _SAID_AFTER_S:
+        if self._progress.trouble is None and self.silence_s > SAID_AFTER_S:
             self._progress.trouble = Trouble("the server is slow to answer", 0, self.gives_up_at_s)
 
     def wait_for_turn(self, is_over: Callable[[], bool] = lambda: False) -> None:
