@@ -36,15 +36,27 @@ _MARGIN_BYTES: Final = 16 * MIB
 """Chosen, for journals, folders and what the file system itself needs."""
 
 
-def needed_bytes(places: Sequence[Place]) -> int:
-    """Bytes of disk that the files still need: what is there, whole or in part, is taken off."""
+def needed_bytes(places: Sequence[Place], *, anew: bool = False) -> int:
+    """Bytes of disk that the files still need: what is there, whole or in part, is taken off.
+
+    Args:
+        places: of the files.
+        anew: whether what has the right size is known to be wrong, so that another is made beside it.
+    """
     return sum(
-        max(0, place.file.size_bytes - allocated_bytes(place.partial)) for place in places if not place.is_filled
+        max(0, place.file.size_bytes - allocated_bytes(place.partial))
+        for place in places
+        if anew or not place.is_filled
     )
 
 
-def check_disk(places: Sequence[Place], folder: Path) -> None:
+def check_disk(places: Sequence[Place], folder: Path, *, anew: bool = False) -> None:
     """See that the target can take the files, before the first byte.
+
+    Args:
+        places: of the files.
+        folder: where they go.
+        anew: as for `needed_bytes`.
 
     Raises:
         DiskError: too little is free, or nothing can be written there.
@@ -54,7 +66,7 @@ def check_disk(places: Sequence[Place], folder: Path) -> None:
         probe = scratch_name(folder / "x")
         os.close(open_own(probe)[0])
         probe.unlink()
-        needed, free = needed_bytes(places), shutil.disk_usage(folder).free
+        needed, free = needed_bytes(places, anew=anew), shutil.disk_usage(folder).free
     if needed and needed + _MARGIN_BYTES > free:
         raise DiskError(
             f"not enough disk for `{folder}`: {format_gb(needed)} needed, {format_gb(free)} free",
@@ -159,7 +171,8 @@ class _Download:
             except BaseException:
                 tally.kept(0)
                 raise
-        with PartialFile(place.partial, place.file) as partial:
+        with PartialFile(place.partial, place.file, sums=place.sums) as partial:
+            self._take_over(place, partial, tally)
             job = Job(partial, self._line.source(place.file), self._line, tally)
             try:
                 return fetch_file(job, place.final, self._choice)
@@ -169,6 +182,14 @@ class _Download:
             except BaseException:
                 tally.kept(partial.journal.held_bytes)
                 raise
+
+    def _take_over(self, place: Place, partial: PartialFile, tally: Tally) -> None:
+        """What is sound in a file that is damaged does not have to come again."""
+        for size_bytes in partial.take_over(place.final, follow=place.may_be_link):
+            tally.reused(tally.state.reused_bytes + size_bytes)
+            partial.sync_now_and_then()
+            if self._line.patience.stop.is_set():
+                raise Stopped
 
     @contextlib.contextmanager
     def _locked(self, place: Place, tally: Tally) -> Iterator[None]:

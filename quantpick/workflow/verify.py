@@ -204,7 +204,7 @@ def _repair(
         wanted = [place.file for place in places]
         with layout.claimed(Waiting(line.patience.stop, retry_for_s, progress.wait_for), wanted):
             line.patience.fresh()
-            check_disk(places, places[0].final.parent)
+            check_disk(places, places[0].final.parent, anew=True)
             fetch_branch(layout, places, line, "auto", progress)
     except (Stopped, Interrupted) as stopped:
         raise KeyboardInterrupt from stopped

@@ -260,7 +260,7 @@ def damaged_records(arena: Arena) -> None:
 
 @attack("corrupt", rounds=3)
 def flipped_bit(arena: Arena) -> None:
-    """One bit of a finished file flips: seen, and mended by --repair alone."""
+    """One bit of a finished file flips: seen, and mended by --repair alone, for the price of a block."""
     one = arena.world()
     target = arena.folder / "model"
     plain(ran(one, *download(target)), 0)
@@ -270,9 +270,11 @@ def flipped_bit(arena: Arena) -> None:
         byte = file.read(1)[0]
         file.seek(at)
         file.write(bytes([byte ^ 1 << arena.dice.randrange(8)]))
+    before = one.cdn.sent_bytes
     plain(ran(one, "verify", str(target)), 9)
     plain(ran(one, "verify", str(target), "--repair"), 0)
     right(one, target)
+    require(one.cdn.sent_bytes - before <= MIB, f"{(one.cdn.sent_bytes - before) / MIB:.0f} MiB were fetched again")
 
 
 @attack("trust", rounds=4, quick=True)
@@ -392,7 +394,7 @@ def killed_repair(arena: Arena) -> None:
     target = arena.folder / "model"
     plain(ran(one, *download(target)), 0)
     with (target / MODEL).open("r+b") as file:
-        file.write(b"damage")
+        file.write(arena.dice.randbytes(60 * MIB))
     (target / "config.json").unlink()
     one.cdn.bytes_per_s = 6e6
     killed(started_and_seen(one, ["verify", str(target), "--repair"], SIZE + arena.dice.randint(1, 40) * MIB))

@@ -14,7 +14,7 @@ from quantpick.core.outcome import Leftover, LeftoverKind
 from quantpick.files import TEMPORARY, odd_folder
 from quantpick.transfer.disk.locks import held_if_free
 from quantpick.transfer.disk.partial import stale_links
-from quantpick.transfer.disk.places import FOLDER_LOCK, PARTIAL
+from quantpick.transfer.disk.places import FOLDER_LOCK, FOLDER_SUMS, PARTIAL, SUMS
 from quantpick.transfer.disk.records import NOTES, RECORD, read_record
 from quantpick.transfer.disk.trouble import disk_errors
 
@@ -38,9 +38,8 @@ def clean_folder(folder: Path, *, dry_run: bool) -> Iterator[Leftover]:
         for path in (*_below(folder), *_entries(folder / RECORD.parent)):
             if path.name.endswith(TEMPORARY):
                 yield _dropped(path, "scratch", free, dry_run)
-        record = folder / RECORD
-        if record.exists() and read_record(record) is None:
-            yield _dropped(record, "record", free, dry_run)
+        for path in _stale_records(folder):
+            yield _dropped(path, "record", free, dry_run)
         if (folder / FOLDER_LOCK).exists():
             yield _dropped(folder / FOLDER_LOCK, "lock", free, dry_run)
     for path in _below(notes):
@@ -74,14 +73,33 @@ def _clean_repo(repo: Path, locks: Path, *, dry_run: bool) -> Iterator[Leftover]
         for path in (*_below(repo / "snapshots"), *_below(repo / "refs"), *_entries(repo / "quantpick")):
             if path.name.endswith(TEMPORARY):
                 yield _dropped(path, "scratch", free, dry_run)
-        for record in _entries(repo / "quantpick"):
-            holding = read_record(record) if record.suffix == ".json" else None
-            if record.suffix == ".json" and (holding is None or not (repo / "snapshots" / holding.commit).exists()):
-                yield _dropped(record, "record", free, dry_run)
+        for path in _entries(repo / "quantpick"):
+            if _is_of_nothing(repo, path):
+                yield _dropped(path, "record", free, dry_run)
     for path in _entries(locks):
         if path.suffix == ".lock":
             with held_if_free(path) as free:
                 yield _dropped(path, "lock", free, dry_run)
+
+
+def _stale_records(folder: Path) -> Iterator[Path]:
+    """A folder's record, where it cannot be read, and checksums of what is in no record."""
+    record = folder / RECORD
+    holding = read_record(record)
+    known = {file.identity for file in holding.files} if holding else set()
+    for path in _entries(folder / FOLDER_SUMS):
+        if path.suffix == SUMS and path.stem not in known:
+            yield path
+    if record.exists() and holding is None:
+        yield record
+
+
+def _is_of_nothing(repo: Path, path: Path) -> bool:
+    """Whether a record in a repo's cache is of a snapshot, or checksums are of a blob, that is gone."""
+    if path.suffix == SUMS:
+        return not (repo / "blobs" / path.stem).exists()
+    holding = read_record(path) if path.suffix == ".json" else None
+    return path.suffix == ".json" and (holding is None or not (repo / "snapshots" / holding.commit).exists())
 
 
 def _dropped(path: Path, kind: LeftoverKind, free: bool, dry_run: bool) -> Leftover:

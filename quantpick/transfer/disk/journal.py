@@ -7,6 +7,9 @@ begun blocks, are compared with their checksums when the file is taken up again:
 that was unplugged, has lost some of them. The others are compared when the whole has the wrong hash, which finds what
 was damaged meanwhile.
 
+When the file is complete its journal is kept elsewhere, as the checksums of its blocks: what is damaged later can be
+told from what is sound, and that alone is fetched again.
+
 Marks are written, not mapped into memory: a disk that is full or a file that somebody cuts off is then an error that
 can be told, where a mapping ends the process with SIGBUS.
 """
@@ -20,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from quantpick.core.units import MIB
-from quantpick.files import open_own
+from quantpick.files import make_folder, open_own, read_small
 from quantpick.transfer.disk.trouble import disk_errors
 
 BLOCK_BYTES: Final = MIB
@@ -34,7 +37,7 @@ _ENTRY: Final = struct.Struct("<BII")
 class Journal:
     """The marks of one partial file; a context manager.
 
-    A journal that is damaged, of another size or of another file starts from nothing.
+    A journal that is damaged, of another size, of another file or of another version starts from nothing.
 
     Args:
         path: the sidecar.
@@ -54,7 +57,7 @@ class Journal:
         self._writing = threading.Lock()
         self._begun: dict[int, tuple[int, int]] = {}
         """Of each block that is begun: how many bytes, and their checksum; what is in the sidecar may be older."""
-        expected = {"version": _VERSION, "identity": identity, "size_bytes": size_bytes, "block_bytes": BLOCK_BYTES}
+        expected = _head(identity, size_bytes)
         with disk_errors(path):
             self._fd, existed = open_own(path)
             try:
@@ -205,20 +208,24 @@ class Journal:
         self._table[at + 1 : at + _ENTRY.size] = entry[1:]
         self._table[at] = mark
 
+    def keep(self, path: Path) -> None:
+        """Leave the checksums under another name, now that the file is complete. Where that cannot be they are lost."""
+        try:
+            make_folder(path.parent)
+            os.replace(self.path, path)
+        except OSError:
+            self.path.unlink(missing_ok=True)
+
     def _take_over(self, expected: dict[str, Any]) -> bool:
         """Take the marks of an earlier run, where they are of this file; whether they are."""
         size_bytes = _HEAD_BYTES + len(self._table)
         if os.fstat(self._fd).st_size != size_bytes:
             return False
         with open(os.dup(self._fd), "rb") as file:
-            content = file.read(size_bytes)
-        try:
-            head = json.loads(content[:_HEAD_BYTES])
-        except (ValueError, RecursionError):
+            table = _table(file.read(size_bytes), expected)
+        if table is None:
             return False
-        if head != expected:
-            return False
-        self._table[:] = content[_HEAD_BYTES:]
+        self._table[:] = table
         for block in range(self.blocks):
             mark, checksum, begun_bytes = _ENTRY.unpack_from(self._table, block * _ENTRY.size)
             start, end = self.span(block)
@@ -227,6 +234,35 @@ class Journal:
             elif mark not in (MISSING, WRITTEN, SYNCED):
                 self.forget([block])
         return True
+
+
+def read_sums(path: Path, *, identity: str, size_bytes: int) -> dict[int, int]:
+    """The CRC-32 of each block of a complete file, by its number, as its journal had them; none where none are kept.
+
+    Args:
+        path: where the journal was kept.
+        identity: the file's hash.
+        size_bytes: its size.
+    """
+    blocks = -(-size_bytes // BLOCK_BYTES)
+    table = _table(read_small(path, _HEAD_BYTES + blocks * _ENTRY.size) or b"", _head(identity, size_bytes))
+    if table is None or len(table) != blocks * _ENTRY.size:
+        return {}
+    entries = enumerate(_ENTRY.iter_unpack(table))
+    return {block: checksum for block, (mark, checksum, _) in entries if mark in (WRITTEN, SYNCED)}
+
+
+def _head(identity: str, size_bytes: int) -> dict[str, Any]:
+    return {"version": _VERSION, "identity": identity, "size_bytes": size_bytes, "block_bytes": BLOCK_BYTES}
+
+
+def _table(content: bytes, expected: dict[str, Any]) -> bytes | None:
+    """The entries of a journal, where it is of the file that is expected."""
+    try:
+        head = json.loads(content[:_HEAD_BYTES])
+    except (ValueError, RecursionError):
+        return None
+    return content[_HEAD_BYTES:] if head == expected else None
 
 
 def _write(fd: int, data: bytes | bytearray, offset: int) -> None:

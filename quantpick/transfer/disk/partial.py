@@ -13,8 +13,8 @@ from typing import Final
 from quantpick.core.repo import RepoFile
 from quantpick.core.units import MIB
 from quantpick.errors import DiskError
-from quantpick.files import make_folder, open_own, sync_folder
-from quantpick.transfer.disk.journal import BLOCK_BYTES, Journal
+from quantpick.files import make_folder, open_own, open_regular, sync_folder
+from quantpick.transfer.disk.journal import BLOCK_BYTES, Journal, read_sums
 from quantpick.transfer.disk.trouble import disk_errors
 
 SYNC_EVERY_BYTES: Final = 512 * MIB
@@ -29,14 +29,16 @@ class PartialFile:
     Args:
         path: the partial file itself; its journal lies beside it.
         file: what it will be.
+        sums: where the checksums of its blocks are kept when it is complete, on the same file system; None for nowhere.
 
     Raises:
         DiskError: it cannot be made.
     """
 
-    def __init__(self, path: Path, file: RepoFile) -> None:
+    def __init__(self, path: Path, file: RepoFile, *, sums: Path | None = None) -> None:
         self.path = path
         self.file = file
+        self._sums_path = sums
         self._syncing = threading.Lock()
         self._unsure: dict[int, int] = {}
         """The checksums of blocks that are being written, as far as they are, and are not kept unfinished."""
@@ -109,6 +111,45 @@ class PartialFile:
             else:
                 self.journal.begin(block, at - start, checksum)
 
+    def take_over(self, path: Path, *, follow: bool) -> Iterator[int]:
+        """Copy what is missing and is sound in a complete file of this content that was damaged since.
+
+        Sound is a block that has its checksum, as far as they were kept. The file is only read.
+
+        Args:
+            path: the file.
+            follow: whether the path may be a link to it.
+
+        Yields:
+            How many bytes were copied, block by block.
+
+        Raises:
+            DiskError: the disk is full.
+        """
+        sums = {} if self._sums_path is None else self._kept_sums(self._sums_path)
+        missing = {block: checksum for block, checksum in sums.items() if not self.journal.holds(block)}
+        if not missing:
+            return
+        try:
+            descriptor = open_regular(path, follow=follow)
+        except OSError:
+            return
+        buffer = memoryview(bytearray(BLOCK_BYTES))
+        try:
+            for block, checksum in missing.items():
+                start, end = self.journal.span(block)
+                data = buffer[:0]
+                with contextlib.suppress(OSError):  # a block that cannot be read is damaged too
+                    data = _read(descriptor, buffer[: end - start], start)
+                if len(data) == end - start and zlib.crc32(data) == checksum:
+                    self.write(start, data)
+                    yield len(data)
+        finally:
+            os.close(descriptor)
+
+    def _kept_sums(self, path: Path) -> dict[int, int]:
+        return read_sums(path, identity=self.file.identity, size_bytes=self.file.size_bytes)
+
     def drop_damaged(self, blocks: Iterable[int] | None = None, stop: threading.Event | None = None) -> int:
         """Forget blocks whose bytes are not those that were received: something has damaged them since.
 
@@ -151,14 +192,8 @@ class PartialFile:
             DiskError: it cannot be read.
         """
         start, end = self.journal.span(block)
-        count = 0
         with disk_errors(self.path):
-            while count < end - start:
-                piece = _pread(self._fd, buffer[count : end - start], start + count)
-                if piece == 0:
-                    break
-                count += piece
-        return buffer[:count]
+            return _read(self._fd, buffer[: end - start], start)
 
     def sync_now_and_then(self) -> None:
         """Sync when enough has come since the last time, or it was long ago; blocks that are begun are noted too.
@@ -185,6 +220,8 @@ class PartialFile:
     def finish(self, final: Path) -> None:
         """Give the complete, verified file its final name, so that a power loss leaves one or the other.
 
+        The checksums of its blocks are kept.
+
         Raises:
             DiskError: it cannot be renamed, or what lies under its name is not what was hashed.
         """
@@ -197,10 +234,13 @@ class PartialFile:
             sync_folder(final.parent)
             if self.path.parent != final.parent:
                 sync_folder(self.path.parent)
-            self.journal.path.unlink(missing_ok=True)
+            if self._sums_path is None:
+                self.journal.path.unlink(missing_ok=True)
+            else:
+                self.journal.keep(self._sums_path)
 
     def discard(self) -> None:
-        """Remove it with its journal: its content is wrong.
+        """Remove it with its journal and the checksums that are kept: its content is wrong, and they may be why.
 
         Raises:
             DiskError: it cannot be removed.
@@ -208,6 +248,8 @@ class PartialFile:
         with disk_errors(self.path):
             self.journal.path.unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)
+            if self._sums_path is not None:
+                self._sums_path.unlink(missing_ok=True)
 
 
 def journal_path(partial: Path) -> Path:
@@ -234,6 +276,17 @@ def _pwrite(fd: int, data: memoryview, offset: int) -> int:
     with _seek_lock:
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, data)
+
+
+def _read(fd: int, buffer: memoryview, offset: int) -> memoryview:
+    """Fill a buffer from a place in a file; less than that at its end."""
+    count = 0
+    while count < len(buffer):
+        piece = _pread(fd, buffer[count:], offset + count)
+        if piece == 0:
+            break
+        count += piece
+    return buffer[:count]
 
 
 def _pread(fd: int, buffer: memoryview, offset: int) -> int:

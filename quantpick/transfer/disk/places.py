@@ -46,6 +46,9 @@ from quantpick.transfer.disk.trouble import disk_errors
 
 PARTIAL: Final = ".quantpick.incomplete"
 """Not ``.incomplete`` alone: huggingface_hub before 1.18 takes such a file's size for its progress."""
+SUMS: Final = ".sums"
+FOLDER_SUMS: Final = Path(".cache", "huggingface", "quantpick")
+"""Where the checksums of the blocks of files in a folder of the user's are kept."""
 FOLDER_LOCK: Final = Path(".cache", "huggingface", "quantpick.lock")
 _ABANDONED_S: Final = 10.0
 """Chosen: what a process that is not seen here, perhaps on another machine, writes so long is left by a dead one."""
@@ -64,6 +67,7 @@ class Place:
         partial: its path on the same file system while it is on its way; of one content only, so that a moved branch
             never mixes bytes.
         lock: the lock file that huggingface_hub takes for it too.
+        sums: where the checksums of its blocks are kept, by content: not where the Hub's programs look.
         may_be_link: whether the final path may be a link to the file: in the Hub's cache, which may share blobs.
     """
 
@@ -71,6 +75,7 @@ class Place:
     final: Path
     partial: Path
     lock: Path
+    sums: Path
     may_be_link: bool = False
 
     @property
@@ -172,7 +177,8 @@ class CacheLayout:
         """The blob, named by its hash."""
         blob = self._repo / "blobs" / file.identity
         lock = self._locks / f"{file.identity}.lock"
-        return Place(file, blob, blob.with_name(file.identity + PARTIAL), lock, may_be_link=True)
+        sums = self._repo / "quantpick" / (file.identity + SUMS)
+        return Place(file, blob, blob.with_name(file.identity + PARTIAL), lock, sums, may_be_link=True)
 
     def claimed(self, waiting: Waiting, files: Sequence[RepoFile]) -> contextlib.AbstractContextManager[None]:
         """No lock: each blob has one of its own, and the rest is changed in one step.
@@ -252,7 +258,8 @@ class FolderLayout:
         lock = note_path(self.path, file.path).with_suffix(".lock")
         if len(lock.name.encode()) > _MAX_NAME_BYTES:
             lock = lock.with_name(f"{which}.lock")
-        return Place(file, self.path / file.path, self._notes / f"{which}.{file.identity}{PARTIAL}", lock)
+        sums = self.path / FOLDER_SUMS / (file.identity + SUMS)
+        return Place(file, self.path / file.path, self._notes / f"{which}.{file.identity}{PARTIAL}", lock, sums)
 
     @contextlib.contextmanager
     def claimed(self, waiting: Waiting, files: Sequence[RepoFile]) -> Iterator[None]:
@@ -263,7 +270,7 @@ class FolderLayout:
             DiskError: a folder inside is a link, or none; and as `held`.
             TransferError, Interrupted: as `held`.
         """
-        check_folders(self.path, [FOLDER_LOCK.as_posix()])
+        check_folders(self.path, [FOLDER_LOCK, FOLDER_SUMS / "x"])
         with held(self.path / FOLDER_LOCK, waiting, what=f"`{self.path}`"):
             check_folders(self.path, [*(file.path for file in files), *(NOTES / file.path for file in files)])
             self._check_branch()
@@ -303,9 +310,12 @@ class FolderLayout:
             keep_note(self.path, file.path, self._branch.commit, file.identity)
 
     def finished(self, files: Sequence[RepoFile]) -> None:
-        """Drop what another commit had left half done; what is half done of this one stays."""
+        """Drop what another commit had left half done, and its checksums; what is half done of this one stays."""
         ours = {file.identity for file in self._branch.files}
         with disk_errors(self._notes):
+            for sums in (self.path / FOLDER_SUMS).glob(f"*{SUMS}"):
+                if sums.name.removesuffix(SUMS) not in ours:
+                    sums.unlink(missing_ok=True)
             for leftover in self._notes.glob(f"*{PARTIAL}*"):
                 if leftover.name.partition(PARTIAL)[0].rpartition(".")[2] not in ours:
                     leftover.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ PASSING = {
 def fetch(folder: Path, url: str, patience: Patience | None = None, progress: FileProgress | None = None) -> bytes:
     file = HubFile.small("config.json", BODY.decode())
     of_repo = RepoFile(file.path, file.size_bytes, file.blob_sha1)
-    place = Place(of_repo, folder / "config.json", folder / "partial", folder / "lock")
+    place = Place(of_repo, folder / "config.json", folder / "partial", folder / "lock", folder / "sums")
     line = Line(lambda _: url, patience=patience or Patience(0.5))
     with contextlib.closing(Connection()) as connection:
         fetch_small(place, connection, line, Tally(progress or FileProgress(file.path, file.size_bytes)))
