@@ -1,7 +1,7 @@
 """A model's dimensions by the keys of its GGUF header."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from quantpick.core.gguf.header import GgufHeader, Value
 from quantpick.core.shape import ModelShape
@@ -63,44 +63,20 @@ def read_shape(header: GgufHeader) -> ModelShape | str:
     ]
     if layers is None or hidden is None or vocab is None:
         return f"does not say {', '.join(missing)}"
-    heads = keys.largest("attention.head_count") or 1
-    experts = keys.number("expert_count") or 1
     kinds = _kinds(keys, layers)
-    latent = keys.number("attention.kv_lora_rank") if keys.number("attention.key_length_mla") else None
-    rope = keys.number("rope.dimension_count") if latent else None
-    head_dim = keys.number("attention.key_length_mla") if latent else keys.number("attention.key_length")
-    head_dim = head_dim or max(1, hidden // heads)
-    value_dim = keys.number("attention.value_length_mla") if latent else keys.number("attention.value_length")
-    dense_width = keys.largest("feed_forward_length")
-    width = (keys.number("expert_feed_forward_length") if experts > 1 else None) or dense_width or 4 * hidden
     states, doubts = _states(keys, kinds.count("state"), hidden)
-    window = keys.number("attention.sliding_window")
-    sliding = kinds.count("sliding") if window else 0
     shape = ModelShape(
         num_hidden_layers=layers,
         hidden_size=hidden,
-        num_attention_heads=heads,
-        num_key_value_heads=heads if latent else keys.largest("attention.head_count_kv") or heads,
-        head_dim=head_dim,
-        intermediate_size=width,
         vocab_size=min(vocab, _MAX_DIMENSION),
         tie_word_embeddings=_is_tied(header),
-        num_local_experts=experts,
         max_position_embeddings=keys.number("context_length"),
         model_type=arch,
-        num_experts_per_tok=keys.number("expert_used_count") or 1,
-        shared_intermediate_size=_shared_width(keys, width) if experts > 1 else 0,
-        num_dense_layers=min(layers, keys.number("leading_dense_block_count") or 0) if experts > 1 else 0,
-        dense_intermediate_size=(dense_width or width) if experts > 1 else 0,
-        sliding_window=window if sliding else None,
-        num_sliding_layers=sliding,
         num_state_layers=kinds.count("state"),
         state_elements=states,
-        kv_lora_rank=latent or 0,
-        q_lora_rank=(keys.number("attention.q_lora_rank") or 0) if latent else 0,
-        qk_rope_head_dim=rope or 0,
-        v_head_dim=value_dim if value_dim and value_dim != head_dim else 0,
         doubts=doubts,
+        **_attention(keys, hidden, kinds),
+        **_mlp(keys, layers, hidden),
     )
     return shape if shape.problem is None else f"gives dimensions that cannot be: {shape.problem}"
 
@@ -127,6 +103,44 @@ class _Keys:
     def largest(self, name: str) -> int | None:
         """The number, or the largest of the list: what is not clear is taken as what needs more memory."""
         return self.number(name) or max(self.listed(name) or [0]) or None
+
+
+def _attention(keys: _Keys, hidden: int, kinds: Sequence[str]) -> dict[str, Any]:
+    heads = keys.largest("attention.head_count") or 1
+    window = keys.number("attention.sliding_window")
+    sliding = kinds.count("sliding") if window else 0
+    latent = keys.number("attention.kv_lora_rank") if keys.number("attention.key_length_mla") else None
+    suffix = "_mla" if latent else ""
+    head_dim = keys.number(f"attention.key_length{suffix}") or max(1, hidden // heads)
+    value_dim = keys.number(f"attention.value_length{suffix}")
+    return {
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads if latent else keys.largest("attention.head_count_kv") or heads,
+        "head_dim": head_dim,
+        "sliding_window": window if sliding else None,
+        "num_sliding_layers": sliding,
+        "kv_lora_rank": latent or 0,
+        "q_lora_rank": (keys.number("attention.q_lora_rank") or 0) if latent else 0,
+        "qk_rope_head_dim": (keys.number("rope.dimension_count") or 0) if latent else 0,
+        "v_head_dim": value_dim if value_dim and value_dim != head_dim else 0,
+    }
+
+
+def _mlp(keys: _Keys, layers: int, hidden: int) -> dict[str, Any]:
+    experts = keys.number("expert_count") or 1
+    dense_width = keys.largest("feed_forward_length")
+    width = (keys.number("expert_feed_forward_length") if experts > 1 else None) or dense_width or 4 * hidden
+    mixture = {
+        "num_local_experts": experts,
+        "shared_intermediate_size": _shared_width(keys, width),
+        "num_dense_layers": min(layers, keys.number("leading_dense_block_count") or 0),
+        "dense_intermediate_size": dense_width or width,
+    }
+    return {
+        "intermediate_size": width,
+        "num_experts_per_tok": keys.number("expert_used_count") or 1,
+        **(mixture if experts > 1 else {}),
+    }
 
 
 def _kinds(keys: _Keys, layers: int) -> list[str]:
