@@ -1,8 +1,8 @@
 """What a branch's name says about the quantization in it.
 
 Publishers write the parameters into the name, each in a grammar of their own. `_GRAMMARS` holds one pattern per grammar
-with the publishers who use it; a new one is a new row. A name that no pattern matches is a value that says so, not an
-error: ``main`` and ``latest`` are fine branches that say nothing.
+with the publishers who use it; a new grammar is a new row. A name that matches no pattern is a value, not an error:
+``main`` and ``latest`` are valid names that say nothing.
 """
 
 import re
@@ -15,7 +15,7 @@ from quantpick.core.quant import NO_GROUP, QuantFacts
 
 @dataclass(frozen=True, slots=True)
 class UnknownName:
-    """A branch name that says nothing of a quantization in any grammar known here."""
+    """A branch name that no known grammar reads as a quantization."""
 
     name: str
 
@@ -64,7 +64,7 @@ _MAX_BITS: Final = 16
 def read_branch_name(name: str) -> QuantFacts | UnknownName:
     """The facts in a branch's name.
 
-    ``4.25bpw`` alone does not say EXL2 or EXL3: the method stays unsaid unless a word in the name tells.
+    ``4.25bpw`` alone may be EXL2 or EXL3: the method is None unless a word in the name tells.
 
     >>> facts = read_branch_name("gptq-8bit--1g-actorder_True")
     >>> facts.bits, facts.group_size, facts.desc_act
@@ -82,7 +82,7 @@ def read_branch_name(name: str) -> QuantFacts | UnknownName:
 
 
 def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
-    """The facts in the groups of one match; None where the numbers cannot be bits (a date, a version)."""
+    """The facts in one match; None if the numbers cannot be bits (a date, a version)."""
     if "float" in said:
         return QuantFacts(method="none", bits=16)
     if "gguf" in said:
@@ -107,7 +107,7 @@ def _facts(said: dict[str, str], name: str) -> QuantFacts | None:
 
 
 def _head(said: dict[str, str]) -> int | None:
-    """Bits of the head: behind the bits, before them, or further on in the name."""
+    """Bits of the head: after the bits, before them, or further on in the name."""
     further = _FURTHER_HEAD.search(said.get("tail", ""))
     text = said.get("head") or said.get("first") or (further[1] if further else None)
     return int(text) if text else None

@@ -15,7 +15,7 @@ MANY_MIG_DRIVER: Final = 570
 Applications on Bare-Metal", "CUDA Device Enumeration")."""
 
 _NUMBER: Final = re.compile(r"\s*([+-]?[0-9]{1,9})")
-"""A number as C's ``strtol`` reads one: blanks before it and anything behind it are let pass."""
+"""A number as C's ``strtol`` reads one: leading blanks and anything after it are ignored."""
 
 _UUID_DIGITS: Final = 32
 
@@ -26,9 +26,9 @@ class Device:
 
     Args:
         gpu: its facts.
-        gpu_instance: for a MIG instance its ``MIG-GPU-<UUID>/<GPU instance>``: those of one GPU instance share its
+        gpu_instance: for a MIG instance, its ``MIG-GPU-<UUID>/<GPU instance>``. Devices of one GPU instance share its
             memory. None for a whole GPU.
-        compute_instance: the number of a MIG instance within that.
+        compute_instance: the number of a MIG instance within its GPU instance.
     """
 
     gpu: Gpu
@@ -37,7 +37,7 @@ class Device:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What ``CUDA_VISIBLE_DEVICES`` may call it, numbers aside."""
+        """Its names in ``CUDA_VISIBLE_DEVICES``, numbers aside."""
         path = None if self.gpu_instance is None else f"{self.gpu_instance}/{self.compute_instance}"
         return tuple(filter(None, (self.gpu.uuid, path)))
 
@@ -47,9 +47,9 @@ class PhysicalGpu:
     """A GPU as NVML counts them.
 
     Args:
-        uuid: NVML's UUID, or None when it does not tell.
-        devices: the GPU itself, or with MIG on its instances, of which there may be none.
-        speed: cores times the highest clock in MHz, or None when NVML does not tell.
+        uuid: NVML's UUID, or None if it gives none.
+        devices: the GPU itself, or if MIG is on, its instances, of which there may be none.
+        speed: cores times the highest clock in MHz, or None if NVML does not tell.
     """
 
     uuid: str | None
@@ -62,9 +62,9 @@ class View:
     """What a CUDA program sees.
 
     Args:
-        gpus: the GPUs, `Gpu.index` being CUDA's number.
-        hidden: the others, with NVML's number of the GPU.
-        note: one sentence where CUDA does not do what was asked of it, or shows nothing; else None.
+        gpus: the GPUs; `Gpu.index` is CUDA's number.
+        hidden: the others; `Gpu.index` is NVML's number.
+        note: a sentence if CUDA does not do what was asked of it, or shows nothing; else None.
     """
 
     gpus: tuple[Gpu, ...]
@@ -76,14 +76,14 @@ def as_cuda_sees(gpus: Sequence[PhysicalGpu], *, mask: str | None, order: str | 
     """The GPUs that CUDA would show, in its order.
 
     Sources: NVIDIA, CUDA Programming Guide, "CUDA Environment Variables"; for MIG the MIG User Guide, "CUDA Device
-    Enumeration"; for the spellings these leave open, what ``cuInit`` of driver 580.159 made of them. CUDA's heuristic
-    behind ``FASTEST_FIRST`` is not published: cores times clock is the measure of NVIDIA's own samples
-    (``gpuGetMaxGflopsDeviceId``), and where NVML withholds it for one GPU the PCI order is kept.
+    Enumeration"; for spellings these leave open, the behaviour of ``cuInit`` in driver 580.159. CUDA's heuristic for
+    ``FASTEST_FIRST`` is not published. NVIDIA's own samples use cores times clock (``gpuGetMaxGflopsDeviceId``); if
+    NVML withholds it for one GPU, the PCI order is kept.
 
     Args:
-        gpus: in NVML's order, which is the PCI bus's.
-        mask: ``CUDA_VISIBLE_DEVICES``; None when it is not set.
-        order: ``CUDA_DEVICE_ORDER``; None when it is not set.
+        gpus: in NVML's order, which is PCI order.
+        mask: ``CUDA_VISIBLE_DEVICES``; None if it is not set.
+        order: ``CUDA_DEVICE_ORDER``; None if it is not set.
         many_mig: whether the driver lets a process use several MIG instances (`MANY_MIG_DRIVER` and newer).
     """
     ordered = list(gpus) if order == PCI_BUS_ID else _fastest_first(gpus)
@@ -107,9 +107,9 @@ def _fastest_first(gpus: Sequence[PhysicalGpu]) -> list[PhysicalGpu]:
 
 
 def _listed(gpus: Sequence[PhysicalGpu], mask: str) -> tuple[list[Device], str | None]:
-    """The devices of ``CUDA_VISIBLE_DEVICES`` up to the first entry that names none, or none when one comes twice.
+    """The devices of ``CUDA_VISIBLE_DEVICES`` up to the first entry that names none; no devices if one is named twice.
 
-    A list that begins with a number is one of numbers, any other is one of UUIDs.
+    A list that begins with a number is a list of numbers; any other is a list of UUIDs.
     """
     listed: list[Device] = []
     what = f"CUDA_VISIBLE_DEVICES=`{mask}`"
@@ -133,7 +133,7 @@ def _numbered(gpus: Sequence[PhysicalGpu], entry: str) -> Device | None:
 
 
 def _with_uuid(gpus: Sequence[PhysicalGpu], entry: str) -> Device | None:
-    """The one device whose name begins as the entry does, or that is named exactly so; a GPU stands for its first."""
+    """The device with exactly this name, or the only one whose name begins with it; a GPU stands for its first."""
     if not entry.startswith(("GPU-", "MIG-")) or not entry[4:]:
         return None
     names = [(_folded(gpu.uuid or ""), device) for gpu in gpus for device in gpu.devices[:1]]
@@ -145,7 +145,7 @@ def _with_uuid(gpus: Sequence[PhysicalGpu], entry: str) -> Device | None:
 
 
 def _folded(name: str) -> str:
-    """A UUID as CUDA compares it: without hyphens and case, and without what follows its last digit.
+    """A UUID as CUDA compares it: ignoring hyphens, case and anything after its last digit.
 
     >>> _folded("GPU-8932F937-d72c-4106-c12f-20bd9faed9f6, I think"), _folded("MIG-GPU-8932f937/1/0")
     ('GPU-8932f937d72c4106c12f20bd9faed9f6', 'MIG-gpu8932f937/1/0')
@@ -155,7 +155,7 @@ def _folded(name: str) -> str:
 
 
 def _usable_together(devices: Sequence[Device], *, many_mig: bool) -> list[Device]:
-    """The first MIG instance of each GPU instance; under an older driver the first of all, and then no whole GPU."""
+    """Whole GPUs and the first MIG instance of each GPU instance; with an older driver, only the first MIG instance."""
     mig = [device for device in devices if device.gpu_instance is not None]
     if mig and not many_mig:
         return mig[:1]

@@ -1,4 +1,4 @@
-"""A model's dimensions by its ``config.json``: each family has keys of its own for the same thing."""
+"""A model's dimensions from its ``config.json``, in which each family has its own keys for the same thing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -32,8 +32,8 @@ _TIED: Final = frozenset(
     {"gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n_text", "gemma4_text", "cohere", "cohere2", "recurrent_gemma"}
     | {"lfm2", "lfm2_moe"}
 )
-"""Families with large vocabularies whose head is the embedding unless the config says otherwise: the default of their
-configuration classes in Transformers 5.23, which a config leaves out."""
+"""Families with large vocabularies whose head is tied unless the config says otherwise. That is the default of their
+configuration classes in Transformers 5.23, and configs leave defaults out."""
 
 
 def read_dimensions(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _mlp(config: Mapping[str, Any], layers: int, hidden: int, family: str | None
 def _language_model(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config that holds the dimensions: itself, or the language model's within a multimodal one.
 
-    DBRX keeps those of attention and experts in sections of their own.
+    DBRX keeps attention and experts in separate sections.
     """
     for name in ("text_config", "llm_config", "language_config", "thinker_config"):
         nested = config.get(name)
@@ -146,9 +146,9 @@ _SHARED_EXPERTS: Final = ("n_shared_experts", "num_shared_experts", "moe_num_sha
 
 
 def _shared_width(config: Mapping[str, Any], width: int) -> int:
-    """Width of the MLP that every token passes in a mixture of experts: Qwen names it, DeepSeek counts experts.
+    """Width of a mixture's MLP that every token passes: Qwen states it, DeepSeek counts experts.
 
-    Llama 4's is as wide as an expert, Gemma 4's as its dense MLP.
+    In Llama 4 it is as wide as an expert, in Gemma 4 as the dense MLP.
     """
     family = config.get("model_type")
     if family == "llama4_text":
@@ -173,7 +173,7 @@ def _dense_layers(config: Mapping[str, Any], layers: int) -> int:
 
 
 def _mean_width(blocks: list[Any], hidden: int) -> int:
-    """The mean over DeciLM's blocks, each of which has an MLP of its own width or none (``ffn_mult``, ``no_op``)."""
+    """The mean over DeciLM's blocks: each MLP has its own width, or is missing (``ffn_mult``, ``no_op``)."""
     widths = []
     for block in blocks:
         mlp = block.get("ffn") if isinstance(block, Mapping) else None
@@ -184,12 +184,12 @@ def _mean_width(blocks: list[Any], hidden: int) -> int:
 
 
 _LARGEST_IMAGE_TOKENS: Final = 16384
-"""What Qwen's image processor makes of the largest image it takes: 12,845,056 pixels, 28 x 28 a token; vLLM's log says
-it of Qwen2.5-VL to Qwen3.6 ("Encoder cache will be initialized with a budget of 16384 tokens")."""
+"""Tokens of the largest image that Qwen's image processor accepts: 12,845,056 pixels at 28 x 28 per token. vLLM logs
+the same for Qwen2.5-VL to Qwen3.6 ("Encoder cache will be initialized with a budget of 16384 tokens")."""
 
 
 def _images(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the tower for images is: towers of one image size say it, the others take images as they are."""
+    """The vision tower. Some towers state one image size; the others take images of any size."""
     tower = config.get("vision_config")
     if not isinstance(tower, Mapping):
         return {}
@@ -209,12 +209,12 @@ def _images(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_output_gate(config: Mapping[str, Any]) -> bool:
-    """Whether attention has a gate for its output: said, or by family (``modeling_qwen3_next.py``, ``_qwen3_5``)."""
+    """Whether attention has an output gate: stated, or by family (``modeling_qwen3_next.py``, ``_qwen3_5``)."""
     return config.get("attn_output_gate") is True or str(config.get("model_type")).startswith(("qwen3_5", "qwen3_next"))
 
 
 def _per_layer_embedding(config: Mapping[str, Any], layers: int) -> int:
-    """Gemma 3n and small Gemma 4: each layer has an embedding of its own."""
+    """Elements of Gemma 3n's and small Gemma 4's embeddings, one per layer."""
     vocab, width = number(config, "vocab_size_per_layer_input"), number(config, "hidden_size_per_layer_input")
     return (vocab or 0) * (width or 0) * layers
 
@@ -224,7 +224,7 @@ def _dense_width(config: Mapping[str, Any]) -> int | None:
 
 
 def _kv_elements(config: Mapping[str, Any], head_dim_name: str, heads_name: str, head_dim: int) -> int:
-    """Keys and values per token of the layers that have heads of their own kind (Gemma 4, MiMo V2); 0 where none do."""
+    """Elements per token in the cache of layers whose heads differ from the rest (Gemma 4, MiMo V2); 0 if none do."""
     size, heads = number(config, head_dim_name), number(config, heads_name)
     if size is None and heads is None:
         return 0
@@ -234,7 +234,7 @@ def _kv_elements(config: Mapping[str, Any], head_dim_name: str, heads_name: str,
 
 
 def _largest(config: Mapping[str, Any], *names: str) -> int | None:
-    """The first of these keys that holds a whole number above zero, or a list of them: the largest."""
+    """The value of the first key with a whole number above zero; of a list, the largest."""
     for name in names:
         listed = config.get(name)
         found = [number({name: one}, name) for one in (listed if isinstance(listed, list) else [listed])]
@@ -248,9 +248,9 @@ def _first(config: Mapping[str, Any], name: str) -> int | None:
 
 
 def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
-    """Key/value heads; Falcon and StarCoder say ``multi_query`` for one, ChatGLM for ``multi_query_group_num``.
+    """Key/value heads. With ``multi_query``, Falcon and StarCoder have one, ChatGLM ``multi_query_group_num``.
 
-    In MLA every query head has keys and values of its own.
+    In MLA every query head has its own keys and values.
     """
     if number(config, "kv_lora_rank"):
         return heads
@@ -271,8 +271,8 @@ def _key_value_heads(config: Mapping[str, Any], heads: int) -> int:
 def _intermediate_size(config: Mapping[str, Any], hidden: int, experts: int) -> int:
     """Width of one MLP. Qwen v1 states gate and up together; GPT-2's default is four times the hidden size.
 
-    LFM2 states what two thirds of are taken, in whole multiples (``Lfm2MLP`` in ``modeling_lfm2.py``). In Gemma 4 E2B
-    the MLPs of layers that share a cache are twice as wide: the mean is given.
+    LFM2 uses two thirds of the stated width, rounded up to a multiple (``Lfm2MLP`` in ``modeling_lfm2.py``). In Gemma 4
+    E2B, layers that share a cache have MLPs of twice the width: this is the mean.
     """
     of_experts = _largest(config, "moe_intermediate_size", "expert_ffn_hidden_size") if experts > 1 else None
     blocks = config.get("block_configs")

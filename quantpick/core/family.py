@@ -1,7 +1,7 @@
-"""Which repos hold quantizations of one and the same model, and their tables made one.
+"""Which repos hold quantizations of the same model, and their tables joined.
 
-Only what the Hub or a card says is a quantization of the one base model belongs to it: no merge, adapter or finetune of
-it, and none of a model that was made from several.
+Only what the Hub or a card calls a quantization of that one base model belongs: no merge, adapter or finetune of it,
+and nothing made from several models.
 """
 
 import re
@@ -17,32 +17,32 @@ from quantpick.core.quant import Branch, BranchWarning, Home
 from quantpick.core.shape import ModelShape
 
 MAX_REPOS: Final = 12
-"""Repos that are looked into beside the one that was asked about; chosen."""
+"""The most repos to look into besides the one asked about; chosen."""
 
 QUANTIZED: Final = "quantized"
-"""The Hub's word for what a quantization is to its base model (hub-docs, "Model cards", ``base_model_relation``)."""
+"""The Hub's word for a quantization's relation to its base model (hub-docs, "Model cards", ``base_model_relation``)."""
 
 _OTHER_MODEL: Final = re.compile(
     r"(?<![a-z])(?:abliterat\w*|uncensored|heretic|derestricted|lora|adapter|merged?|slerp|dpo|sft|rlhf|orpo"
     r"|fine[-_]?tuned?|distill(?:ed)?|pruned?|reap|draft|eagle\d?|speculator|reward|roleplay|rp)(?![a-z])",
     re.IGNORECASE,
 )
-"""Words of a repo's name for something that was done to a model beside quantizing it, or for another model beside it.
-The Hub takes a GGUF file of a finetune for a quantization of what that was made from."""
+"""Words in a repo's name for a changed model, or for another model that goes with it. The Hub counts a GGUF file of a
+finetune as a quantization of the finetune's base."""
 
 _OF_SCHEMES: Final = ("compressed-tensors", "modelopt")
-"""Methods that store weights by one of several schemes, after which repos are called: FP8, NVFP4."""
+"""Methods with several schemes, which repos are named after: FP8, NVFP4."""
 
 _LAYERS_MORE: Final = 0.1
-"""Layers that two files of one model may differ by, as a share: some count those that predict further tokens."""
+"""Share of layers that two files of one model may differ by: some count the layers for multi-token prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """From which repos a repo's model was made, and how.
+    """The base models of a repo's model, and its relation to them.
 
     Args:
-        relation: ``quantized``, ``finetune``, ``adapter``, ``merge``, another word, or None where nobody says.
+        relation: ``quantized``, ``finetune``, ``adapter``, ``merge``, another word, or None if unknown.
         models: the repos.
     """
 
@@ -56,9 +56,9 @@ class Relative:
 
     Args:
         repo_id: ``owner/name``.
-        commit: of its main branch, 40 hex digits; None where the Hub did not say.
-        descent: what its model was made from, as the Hub says.
-        tags: the Hub's, in small letters.
+        commit: 40 hex digits of its main branch; None if the Hub did not say.
+        descent: its base models, by the Hub.
+        tags: the Hub's, in lower case.
     """
 
     repo_id: str
@@ -68,16 +68,16 @@ class Relative:
 
     @property
     def method(self) -> Method | None:
-        """How its weights are stored, by its name, else by the Hub's tags; None where neither says."""
+        """How its weights are stored, by its name, else by the Hub's tags; None if neither says."""
         named = method_in(self.repo_id.rpartition("/")[2], last=True)
         return named or next(filter(None, map(method_of_config, self.tags)), None)
 
 
 def base_of(repo_id: str, said: Descent) -> str | None:
-    """The model of which a repo holds quantizations: what it was made from, or itself where it is no quantization.
+    """The model that a repo holds quantizations of: its base model, or itself if it is no quantization.
 
-    None where it was made from several. The Hub takes many a repo of quantizations for a finetune: one that is called
-    like its only base model, and something about quantization more, is none.
+    None if it was made from several models. The Hub often calls a repo of quantizations a finetune. One with the name
+    of its only base model plus a word about quantization is none.
 
     >>> base_of("q/Finch-7B-GGUF", Descent("quantized", ("o/Finch-7B",))), base_of("o/Finch-7B", Descent())
     ('o/Finch-7B', 'o/Finch-7B')
@@ -94,9 +94,9 @@ def base_of(repo_id: str, said: Descent) -> str | None:
 
 
 def base_of_named(repo_id: str, named: Sequence[Relative]) -> str | None:
-    """The model of a repo of quantizations where nobody says it: the base of the repos that its card names.
+    """The model of a repo of quantizations that does not say it: the base of the repos that its card names.
 
-    It has to be called like the repo; None where none is, or several are.
+    Its name must match the repo's. None if no base does, or several do.
 
     >>> base_of_named("q/F7-GPTQ", [Relative(repo_id="q/F7-AWQ", descent=Descent("quantized", ("o/F7",)))])
     'o/F7'
@@ -107,7 +107,7 @@ def base_of_named(repo_id: str, named: Sequence[Relative]) -> str | None:
 
 
 def why_not(one: Relative, base: str) -> str | None:
-    """Why a repo does not hold quantizations of just this model; None where it does.
+    """Why a repo does not hold quantizations of exactly this model; None if it does.
 
     >>> why_not(Relative(repo_id="q/F-GGUF", descent=Descent("merge", ("o/F",))), "o/F")
     'related to o/F by `merge`, not `quantized`'
@@ -128,19 +128,19 @@ def why_not(one: Relative, base: str) -> str | None:
 
 
 def _why_another(name: str, base_name: str) -> str | None:
-    """The word in a repo's name that speaks of another model than the base; None where there is none."""
+    """Why a repo's name means another model than the base: a word in it; None if it has no such word."""
     own = {match[0].casefold() for match in _OTHER_MODEL.finditer(base_name)}
     word = next((match[0] for match in _OTHER_MODEL.finditer(name) if match[0].casefold() not in own), None)
     return None if word is None else f"called `{word}`, which {base_name} is not"
 
 
 def choose(named: Sequence[Relative], listed: Sequence[Relative], wanted: Collection[Method]) -> tuple[Relative, ...]:
-    """`MAX_REPOS` of the repos: those that the card names, then one of each method in turn.
+    """Up to `MAX_REPOS` of the repos: first those that the card names, then one of each method in turn.
 
     Args:
         named: by the card, in its order.
-        listed: by the Hub, the most wanted first.
-        wanted: the methods that are worth a look; what says nothing of a method may be of one.
+        listed: by the Hub, the most downloaded first.
+        wanted: the methods worth a look. A repo that names no method may be of one of them.
     """
     worth = [one for one in (*named, *listed) if _is_worth_a_look(one.method, wanted)]
     first = [one for one in worth if any(one.repo_id == other.repo_id for other in named)]
@@ -156,7 +156,7 @@ def choose(named: Sequence[Relative], listed: Sequence[Relative], wanted: Collec
 
 
 def _is_worth_a_look(method: Method | None, wanted: Collection[Method]) -> bool:
-    """Whether a repo named after a method may be read by what reads others: ``FP8`` is also a scheme of theirs."""
+    """Whether a repo named after a method may hold a wanted one: ``FP8`` is also a scheme of other methods."""
     if method is None or method in wanted:
         return True
     known = METHODS[method]
@@ -165,15 +165,15 @@ def _is_worth_a_look(method: Method | None, wanted: Collection[Method]) -> bool:
 
 
 def join(own: BranchTable, others: Sequence[BranchTable], base: str | None, left_out: Mapping[str, str]) -> BranchTable:
-    """One table of all: each row is called ``owner/name:NAME`` and has its repo as its home.
+    """The tables joined to one: each row is called ``owner/name:NAME`` and has its repo as its home.
 
-    What is of another shape than what was asked about is another model, whatever it is called.
+    A different shape is a different model, whatever its name.
 
     Args:
-        own: of the repo that was asked about.
-        others: of its relatives, the most wanted first; those without a row are named among the left out.
+        own: the table of the repo asked about.
+        others: those of its relatives, the best candidates first; one without a row is named among the left out.
         base: the model that all are quantizations of.
-        left_out: repos that were not read, and why.
+        left_out: repos that were not read, each with the reason.
     """
     shape = _sure_shape(own) or _usual_shape(others)
     out = dict(left_out)
@@ -213,19 +213,19 @@ def _sure_shape(table: BranchTable) -> ModelShape | None:
 
 
 def _usual_shape(tables: Sequence[BranchTable]) -> ModelShape | None:
-    """The shape of the first of those repos of which the most are of the same model."""
+    """The shape shared by the most repos."""
     shapes = [shape for shape in map(_sure_shape, tables) if shape is not None]
     return max(shapes, key=lambda one: sum(_is_same_model(one, other) for other in shapes), default=None)
 
 
 def _why_none(table: BranchTable, base: str | None, shape: ModelShape | None) -> str | None:
-    """Why nothing of a relative's table is taken, or None."""
+    """Why a relative's table is left out, or None."""
     if len(table.base_models) > 1:
         return f"made from {len(table.base_models)} models, its card says"
     if table.base_relation not in (None, QUANTIZED):
         return f"its card calls it a {table.base_relation[:30]}"
     for said in table.base_models:
-        # The Hub follows a model that was renamed, a card does not.
+        # The Hub follows renamed models; cards do not.
         if base is not None and not alike(said.rpartition("/")[2], base.rpartition("/")[2]):
             return f"its card says that it is made from {said[:100]}"
     if not table.branches:
@@ -246,7 +246,7 @@ def _is_same_model(one: ModelShape, other: ModelShape) -> bool:
 
 
 def _is_worth_saying(warning: BranchWarning) -> bool:
-    """Whether a doubt about a relative can matter to who chooses a row of it."""
+    """Whether a doubt about a relative matters to someone who chooses one of its rows."""
     return warning.code not in ("missing-branch", "unlisted-branch", "renamed-repo", "assumed-shape")
 
 
@@ -257,6 +257,6 @@ def _at_home(warning: BranchWarning, repo_id: str) -> BranchWarning:
 
 
 def _is_named_like(repo_id: str, base: str) -> bool:
-    """Whether a repo is called as the model, less what says how it is quantized; some put the owner before it."""
+    """Whether a repo has the model's name, words about quantization aside; some put the owner before it."""
     owner, _, name = base.partition("/")
     return letters_of(stem_of(repo_id.rpartition("/")[2])) in (letters_of(name), letters_of(owner + name))

@@ -1,4 +1,4 @@
-"""The noun for one GPU: facts only, so that a recommendation can be asked for a machine nobody owns."""
+"""The nouns of a machine: facts only, so a recommendation can be made for a machine nobody owns."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ class GpuProcess:
 
     Args:
         pid: its process id, as the driver sees it.
-        name: its program's name without the folder, or ``pid N`` where the driver does not tell.
-        used_bytes: VRAM it holds on this GPU; None where the driver does not tell (Windows, WSL).
+        name: its program's name without the folder, or ``pid N`` if the driver does not tell.
+        used_bytes: VRAM it holds on this GPU; None if the driver does not tell (Windows, WSL).
     """
 
     pid: int
@@ -23,14 +23,14 @@ class Gpu:
     """One GPU, detected or named.
 
     Args:
-        index: position in the list CUDA would show, from 0.
+        index: its position in CUDA's list, from 0.
         name: marketing name, or what the user typed.
         total_bytes: VRAM as the driver reports it.
-        free_bytes: VRAM nobody holds now; equals `total_bytes` for a GPU that was only named.
-        compute_capability: CUDA compute capability (8.9 for Ada), or None when nobody said.
-        uuid: NVML's UUID, or None for a GPU that was only named.
-        used_bytes: VRAM that processes hold now, without what the driver keeps for itself.
-        processes: those of them that the driver names; a container is shown none but its own.
+        free_bytes: VRAM nobody holds now; equals `total_bytes` if the GPU was only named.
+        compute_capability: CUDA compute capability (8.9 for Ada), or None if unknown.
+        uuid: NVML's UUID, or None if the GPU was only named.
+        used_bytes: VRAM held by processes now, without the driver's own.
+        processes: those that the driver names; a container sees only its own.
     """
 
     index: int
@@ -48,9 +48,9 @@ class Detection:
     """What NVML says about this machine.
 
     Args:
-        gpus: those that CUDA would show, in its order and under its numbers.
-        hidden: those that ``CUDA_VISIBLE_DEVICES`` or the rules of MIG keep from CUDA.
-        problem: sentences on what is missing from the answer, else None.
+        gpus: those that CUDA would show, in its order and with its numbers.
+        hidden: those hidden from CUDA by ``CUDA_VISIBLE_DEVICES`` or the rules of MIG.
+        problem: sentences on what is missing from the answer, or None.
         driver_version: for example ``550.54.14``.
         cuda_version: the newest CUDA that this driver runs, for example ``12.4``.
     """
@@ -64,7 +64,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Ram:
-    """Bytes of memory: installed, and what a new process could use without swapping."""
+    """RAM in bytes: installed, and available to a new process without swapping."""
 
     total_bytes: int
     available_bytes: int

@@ -1,4 +1,4 @@
-"""Addresses of the Hub, as cards link them and as people paste them: the one place that takes them apart."""
+"""Addresses of the Hub, as cards link them and people paste them, taken apart in one place."""
 
 import re
 from typing import Final, NamedTuple
@@ -11,7 +11,7 @@ OTHER_KINDS: Final = {
     "papers": "paper",
     "kernels": "kernel",
 }
-"""First parts of a path that show something else than a model, and what."""
+"""First parts of a path to something other than a model, and what that is."""
 _NO_OWNER: Final = frozenset(
     (*OTHER_KINDS, "docs", "blog", "models", "join", "settings", "posts", "organizations", "tasks", "login", "api")
 )
@@ -26,11 +26,11 @@ _KNOWN_WITHOUT_SCHEME: Final = ("huggingface.co", "hf.co")
 
 
 class HubUrl(NamedTuple):
-    """What an address in a card shows.
+    """What a link in a card leads to.
 
     Args:
         repo_id: ``owner/name``, or None for an address relative to the card's own repo.
-        branch: the branch whose top it shows; None for a repo's front page.
+        branch: the branch whose top level it shows; None for a repo's front page.
     """
 
     repo_id: str | None
@@ -43,8 +43,8 @@ def hub_path(text: str, *, endpoint: str = "") -> tuple[str, ...] | None:
     A mirror is any host with a label that begins with "hf" or "hugg".
 
     Args:
-        text: the address; without ``https://`` only huggingface.co and hf.co are taken for hosts.
-        endpoint: the address of a Hub of another name.
+        text: the address; without ``https://``, only huggingface.co and hf.co count as hosts.
+        endpoint: the address of a Hub under another name.
 
     >>> hub_path("https://huggingface.co/owner/name/tree/4.0bpw%2Dh6?x=1#y"), hub_path("https://github.com/owner/name")
     (('owner', 'name', 'tree', '4.0bpw-h6'), None)
@@ -64,14 +64,14 @@ def hub_path(text: str, *, endpoint: str = "") -> tuple[str, ...] | None:
 
 
 def path_parts(path: str) -> tuple[str, ...]:
-    """The parts of a path that are not empty, each percent-decoded."""
+    """The non-empty parts of a path, percent-decoded."""
     return tuple(percent_decode(part) for part in path.split("/") if part)
 
 
 def read_hub_url(url: str) -> HubUrl | None:
-    """The repo or branch that a link in a card shows; None for a file, a folder, a data set or another site.
+    """The repo or branch that a link in a card leads to; None for a file, a folder, a data set or another site.
 
-    Addresses without a host are read as the Hub itself resolves them.
+    Addresses without a host are resolved as the Hub does.
 
     >>> read_hub_url("https://huggingface.co/owner/name-exl2/tree/4.0bpw%2Dh6?x=1")
     HubUrl(repo_id='owner/name-exl2', branch='4.0bpw-h6')
@@ -103,7 +103,7 @@ def _read_own_path(path: str) -> HubUrl | None:
 
 
 def is_git_ref(text: str) -> bool:
-    """Whether a text could name a branch; stricter than git, so that it is safe in a path and in a command.
+    """Whether a text could name a branch. Stricter than git: the name is safe in a path and in a command.
 
     >>> is_git_ref("gptq-8bit--1g-actorder_True"), is_git_ref("More to come"), is_git_ref("../x"), is_git_ref("-rf")
     (True, False, False, False)
@@ -112,7 +112,7 @@ def is_git_ref(text: str) -> bool:
 
 
 def percent_decode(text: str) -> str:
-    r"""``%xx`` as UTF-8, as `urllib.parse.unquote`, which the core may not import.
+    r"""The text with each ``%xx`` decoded as UTF-8, like `urllib.parse.unquote`, which the core may not import.
 
     >>> percent_decode("4.0bpw%2Dh6"), percent_decode("100%"), percent_decode("%E4%B8%AD")
     ('4.0bpw-h6', '100%', '中')

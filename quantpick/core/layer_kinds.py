@@ -1,4 +1,4 @@
-"""What each block of a model keeps per sequence, as its config says it: a cache, a window of one, a state, nothing."""
+"""What each block of a model keeps per sequence, by its config: a cache, a window's cache, a state, or nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ MAX_DIMENSION: Final = 2**24
 MAX_LAYERS: Final = 4096
 
 LayerKind = Literal["full", "sliding", "state", "none"]
-"""What a block keeps per sequence: a cache of the whole context or of a window, a state of fixed size, or nothing."""
+"""What a block keeps per sequence: a cache of the whole context or of a window, a state of fixed size, nothing."""
 
 _LAYER_KINDS: Final[Mapping[str, LayerKind]] = {
     **dict.fromkeys(
@@ -26,14 +26,14 @@ _WINDOW_EVERYWHERE: Final = frozenset({"mistral", "mixtral", "phi3", "starcoder2
 """Families in which every layer has the config's ``sliding_window``."""
 
 _FULL_EVERY: Final[Mapping[str, int]] = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4}
-"""Families in which one layer in every few sees the whole context, where ``sliding_window_pattern`` does not say."""
+"""Families in which every n-th layer sees the whole context, if ``sliding_window_pattern`` is absent."""
 
 _BESIDE_ATTENTION: Final = frozenset({"falcon_h1"})
-"""Families whose every layer has a recurrent part beside its attention (``modeling_falcon_h1.py``)."""
+"""Families with a recurrent part beside the attention in every layer (``modeling_falcon_h1.py``)."""
 
 
 def layer_kinds(config: Mapping[str, Any], layers: int) -> tuple[list[LayerKind], tuple[str, ...]]:
-    """What each block keeps, and a sentence for what is not understood."""
+    """What each block keeps, and a sentence for anything not understood."""
     words = _layer_words(config, layers)
     shared = min(layers, number(config, "num_kv_shared_layers") or 0)
     if words is None:
@@ -46,20 +46,20 @@ def layer_kinds(config: Mapping[str, Any], layers: int) -> tuple[list[LayerKind]
 
 
 def _without_own_cache(kinds: list[LayerKind], shared: int) -> list[LayerKind]:
-    """The kinds where the last layers read the cache of earlier ones (Gemma 3n and 4, ``num_kv_shared_layers``)."""
+    """The kinds if the last `shared` layers use the cache of others (Gemma 3n and 4, ``num_kv_shared_layers``)."""
     return kinds[: len(kinds) - shared] + ["none"] * shared
 
 
 def number_of_layers(config: Mapping[str, Any]) -> int | None:
-    """How many blocks there are where only the list of their kinds says it."""
+    """The number of blocks, if only the list of their kinds gives it."""
     listed = config.get("layers_block_type")
     return len(listed) if isinstance(listed, list) and listed else None
 
 
 def blocks_of_one_part(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Blocks that have no attention or state, and blocks that have an MLP, where each block is one or the other.
+    """The number of blocks without attention or state, and of blocks with an MLP; (0, 0) if every block has both.
 
-    Nemotron-H names them; (0, 0) means that every block has both. DeciLM's blocks without attention keep their MLP.
+    Nemotron-H's blocks have one or the other. DeciLM's blocks without attention keep their MLP.
     """
     layers = number(config, "num_hidden_layers") or number_of_layers(config) or 0
     words = _layer_words(config, layers) or []
@@ -72,7 +72,7 @@ def blocks_of_one_part(config: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _layer_words(config: Mapping[str, Any], layers: int) -> list[str] | None:
-    """The kind of each block in the config's own words, or None where it has none."""
+    """The kind of each block in the config's own words, or None if it gives none."""
     for name in ("layer_types", "layers_block_type", "attn_type_list"):
         listed = config.get(name)
         if isinstance(listed, list):
@@ -91,7 +91,7 @@ def _layer_words(config: Mapping[str, Any], layers: int) -> list[str] | None:
 
 
 def _words_by_place(config: Mapping[str, Any], layers: int) -> list[str] | None:
-    """The same where the config says which blocks attend: by their numbers, or one in every few."""
+    """The same, if the config says which blocks attend: by number, or every n-th."""
     linear = config.get("linear_attn_config")
     if isinstance(linear, Mapping) and isinstance(linear.get("kda_layers"), list):
         return ["linear_attention" if layer + 1 in linear["kda_layers"] else "attention" for layer in range(layers)]
@@ -110,13 +110,13 @@ def _words_by_place(config: Mapping[str, Any], layers: int) -> list[str] | None:
 
 
 def _has_no_attention(block: object) -> bool:
-    """Whether a block of ``block_configs`` (DeciLM, Nemotron) leaves attention out or replaces it."""
+    """Whether a block of ``block_configs`` (DeciLM, Nemotron) omits or replaces attention."""
     attention = block.get("attention") if isinstance(block, Mapping) else None
     return isinstance(attention, Mapping) and bool(attention.get("no_op") or attention.get("replace_with_linear"))
 
 
 def _kinds_by_window(config: Mapping[str, Any], layers: int) -> list[LayerKind]:
-    """The kinds where no list gives them: by the family's habit with its window."""
+    """The kinds, if no list gives them: by the family's use of its window."""
     family = str(config.get("model_type"))
     if config.get("use_sliding_window") is False:
         return ["full"] * layers
@@ -131,11 +131,11 @@ def _kinds_by_window(config: Mapping[str, Any], layers: int) -> list[LayerKind]:
 
 @dataclass(frozen=True, slots=True)
 class Recurrent:
-    """What the recurrent blocks of a model are, all of them together.
+    """The recurrent blocks of a model, all of them together.
 
     Args:
         state_elements: elements of their states, per sequence.
-        weights: elements of their matrices; 0 where they count as attention.
+        weights: elements of their matrices; 0 if they count as attention.
         doubts: what the config does not say, in sentences.
     """
 
@@ -145,7 +145,7 @@ class Recurrent:
 
 
 def recurrent_blocks(config: Mapping[str, Any], count: int, hidden: int) -> Recurrent:
-    """The states and matrices of `count` blocks, or of every block where they stand beside attention."""
+    """The states and matrices of `count` blocks, or of every block in families with both parts in each."""
     family = config.get("model_type")
     if isinstance(family, str) and family in _BESIDE_ATTENTION:
         count = number(config, "num_hidden_layers") or 0
@@ -157,7 +157,7 @@ def recurrent_blocks(config: Mapping[str, Any], count: int, hidden: int) -> Recu
 
 
 def _recurrent_block(config: Mapping[str, Any], hidden: int) -> tuple[int, int]:
-    """Elements of one block's state and of its matrices, as the modules in Transformers have them; 0 is not said.
+    """Elements of one block's state and of its matrices, as in the modules of Transformers; 0 if the config lacks them.
 
     Gated delta net (Qwen3-Next), Kimi's delta attention, short convolutions (LFM2), Griffin (RecurrentGemma), lightning
     attention (MiniMax), Mamba 2 and Mamba 1.
@@ -190,7 +190,7 @@ def _recurrent_block(config: Mapping[str, Any], hidden: int) -> tuple[int, int]:
 
 
 def _mamba(config: Mapping[str, Any], hidden: int) -> tuple[int, int]:
-    """The same of Mamba: the second has heads and groups that share B and C, the first a low rank for its steps."""
+    """The same for Mamba: version 2 has heads, and groups that share B and C; version 1 a low rank for its steps."""
 
     def get(*names: str) -> int:
         return number(config, *names) or 0
@@ -206,7 +206,7 @@ def _mamba(config: Mapping[str, Any], hidden: int) -> tuple[int, int]:
 
 
 def number(config: Mapping[str, Any], *names: str) -> int | None:
-    """The first of these keys that holds a whole number above zero."""
+    """The value of the first key with a whole number above zero."""
     for name in names:
         value = config.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_DIMENSION:

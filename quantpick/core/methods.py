@@ -1,7 +1,7 @@
-"""The quantization methods: all that is known of each by name, one row per method.
+"""The quantization methods: what is known about each by name, one row per method.
 
-Whoever reads a card, a branch name, a config or a file tree, and whoever speaks of a method, asks `METHODS`. To add a
-method is a row here and a test.
+All code that reads a card, a branch name, a config or a file tree, or names a method, asks `METHODS`. A new method is a
+row here and a test.
 """
 
 import re
@@ -10,36 +10,36 @@ from itertools import zip_longest
 from typing import Final, Literal, NamedTuple
 
 Scheme = Literal["int", "fp8", "fp4", "nvfp4", "mxfp4", "mxfp8", "nf4", "codebook"]
-"""What a stored weight is: an integer with a scale, a small float (E4M3 for ``fp8``), one of the block formats, or an
-index into a table. ``nvfp4`` has groups of 16 with FP8 scales; ``mxfp4`` and ``mxfp8`` have groups of 32 with 8-bit
+"""The kind of a stored weight: an integer with a scale, a small float (E4M3 for ``fp8``), a block format, or an index
+into a table. ``nvfp4`` has groups of 16 with FP8 scales; ``mxfp4`` and ``mxfp8`` have groups of 32 with 8-bit
 exponents (OCP Microscaling Formats 1.0)."""
 
 Method = str
-"""A key of `METHODS`: how the weights are stored. The files' own ``quant_method``; ``none`` is 16-bit."""
+"""A key of `METHODS`: how the weights are stored. Usually the files' own ``quant_method``; ``none`` is 16-bit."""
 
 
 class QuantMethod(NamedTuple):
-    """One way to store quantized weights, by all its names.
+    """One way to store quantized weights, with all its names.
 
     Args:
         title: what prose calls it.
-        words: its names in cards and in the names of repos and branches, in small letters. A blank may be missing or be
-            a hyphen there.
-        tools: the programs that make it, as a quantizer's card names them; written like `words`.
+        words: its names in cards, repo names and branch names, in lower case. There, a blank may be missing or be a
+            hyphen.
+        tools: the programs that make it, as cards name them; written like `words`.
         config_names: the values of ``quant_method`` that mean it.
-        config_keys: keys that only its files have, for those from before ``quant_method`` was written.
-        name_words: further words that give it away in a branch name, and mean nothing in prose.
-        endings: of its files, where the ending tells.
-        in_branches: whether publishers give each quantization a branch; not so where it is a file of many.
+        config_keys: keys found only in its files, to recognize files older than ``quant_method``.
+        name_words: further words that identify it in a branch name but mean nothing in prose.
+        endings: the endings of its files, if they identify it.
+        in_branches: whether each quantization gets its own branch, not just its own file.
         has_groups: whether weights share scales in groups of a size that the files state.
-        states_bpw: whether its bits are the effective figure already, fractions allowed, as the loaders print it.
-        zeros: how the zero point of a group is stored beside its 16-bit scale: in as many bits as a weight, only if the
-            quantization is asymmetric, in 16 bits, or ``none`` where groups store nothing that counts.
+        states_bpw: whether its stated bits are the effective figure, fractions allowed, as the loaders print it.
+        zeros: how a group's zero point is stored beside its 16-bit scale: in as many bits as a weight, only if the
+            quantization is asymmetric, in 16 bits, or ``none`` if groups store nothing significant.
         packs_all: whether the embedding is quantized like the rest.
-        bits: of each of its weights, where there is only one figure.
-        scheme: what its weights are, where there is only one answer.
-        group_size: weights that share a scale, where there is only one figure; -1 is one scale a column or tensor.
-        writes: methods whose files the tool of this name writes as well, so that a card may call them by it.
+        bits: bits per weight, if it has only one figure.
+        scheme: the kind of its weights, if it has only one.
+        group_size: weights that share a scale, if it has only one figure; -1 is one scale per column or tensor.
+        writes: other methods whose files its tool writes too, so a card may use this name for them.
     """
 
     title: str
@@ -163,7 +163,7 @@ METHODS: Final[dict[Method, QuantMethod]] = {
 
 
 def spelled(words: Iterable[str]) -> str:
-    """A regular expression for any of some words of `METHODS`, longest first.
+    """A regular expression for any of these words, longest first; each blank may be missing or a hyphen.
 
     >>> spelled(("exl2", "exllama v2"))
     'exllama[ -]?v2|exl2'
@@ -176,13 +176,13 @@ METHOD_WORDS: Final = spelled(word for method in METHODS.values() for word in me
 IN_BRANCHES: Final = tuple(key for key, method in METHODS.items() if method.in_branches)
 """The methods whose quantizations are published as branches."""
 BRANCH_WORDS: Final = tuple(word for key in IN_BRANCHES for word in METHODS[key].words)
-"""The words that name one of them."""
+"""The words for those methods."""
 _KEYS: Final = {word.replace(" ", ""): key for key, method in METHODS.items() for word in method.words}
 _BY_CONFIG_NAME: Final = {name: key for key, method in METHODS.items() for name in method.config_names}
 
 
 def method_in(text: str, *, last: bool = False) -> Method | None:
-    """The method that a text names, the first one or the last.
+    """The first method that a text names, or the last.
 
     >>> method_in("Exllama v2 Quantizations of Finch"), method_in("Finch-AWQ-exl3", last=True), method_in("Finch")
     ('exl2', 'exl3', None)
@@ -197,12 +197,12 @@ def method_in(text: str, *, last: bool = False) -> Method | None:
 
 
 def names_method(text: str) -> bool:
-    """Whether a name holds a word for a method whose quantizations are published as branches, also within a word."""
+    """Whether a name contains a word for a method published as branches, even within another word."""
     return any(word in text.casefold() for word in BRANCH_WORDS)
 
 
 def method_of_config(quant_method: str) -> Method | None:
-    """The method that a config's ``quant_method`` names; None where nobody here knows it.
+    """The method of a config's ``quant_method``; None if it is unknown.
 
     >>> method_of_config("gptq_v2"), method_of_config("quanto")
     ('gptq', None)

@@ -1,4 +1,4 @@
-"""What a download or a verification came to."""
+"""The results of a download, a verification and a clean-up."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,21 +9,21 @@ from quantpick.core.transfer_options import TransportName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadResult:
-    """A branch on disk, or with `planned` what it would take to bring it there.
+    """A branch on disk, or with `planned`, what it would take to fetch it.
 
     Args:
         repo_id: ``owner/name``.
-        branch: the branch, tag or commit that was asked for.
+        branch: the branch, tag or commit asked for.
         commit: 40 hex digits.
-        path: the folder that shows the branch as it is in the repo.
-        transport: what brought the large files; None when there was nothing to bring.
-        files: what was chosen of the branch, each complete and verified.
-        left_out: pickle weights that were not chosen, because the same weights are there as safetensors.
-        left_behind: files in the folder of an earlier commit or branch, which are none of this one.
-        fetched_bytes: what came now.
-        reused_bytes: what was there already.
+        path: the folder with the branch's files, laid out as in the repo.
+        transport: what fetched the large files; None if there was nothing to fetch.
+        files: the chosen files of the branch, each complete and verified.
+        left_out: pickle weights not fetched because the same weights are there as safetensors.
+        left_behind: files in the folder that belong to an earlier commit or branch.
+        fetched_bytes: bytes fetched now.
+        reused_bytes: bytes that were already there.
         seconds: wall time of the transfer.
-        planned: whether nothing was done.
+        planned: whether this was a dry run.
         launch: the command that starts the loader on it, as arguments, or None.
     """
 
@@ -48,7 +48,7 @@ class DownloadResult:
 
     @property
     def bytes_total(self) -> int:
-        """`total_bytes`, as the JSON document has it; so for the next two."""
+        """`total_bytes`, under its name in the JSON document."""
         return self.total_bytes
 
     @property
@@ -63,15 +63,15 @@ class DownloadResult:
 
 
 FileState = Literal["ok", "missing", "damaged", "extra", "repaired"]
-"""``repaired``: it was missing or damaged, and was fetched again."""
+"""``repaired``: it was missing or damaged and has been fetched again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What is on disk of a branch, against the Hub's hashes.
+    """A branch on disk, compared with the Hub's hashes.
 
     Args:
-        repo_id: ``owner/name``, or None where only hashes were recorded.
+        repo_id: ``owner/name``, or None if only hashes were recorded.
         branch: the branch, or None likewise.
         commit: 40 hex digits, or None likewise.
         path: the folder.
@@ -90,22 +90,22 @@ class VerifyReport:
 
     @property
     def sound(self) -> bool:
-        """`is_sound`, as the JSON document has it."""
+        """`is_sound`, under its name in the JSON document."""
         return self.is_sound
 
     @property
     def is_sound(self) -> bool:
-        """Whether everything is there and right. What is there besides differs from no hash, and is only named."""
+        """Whether every file is there and right. Extra files have no hash to differ from and do not count."""
         return all(state in ("ok", "repaired", "extra") for _, state in self.files)
 
 
 LeftoverKind = Literal["partial", "scratch", "record", "lock"]
-"""A file on its way; one of a moment; a note of what is gone or cannot be read; a lock that nobody holds."""
+"""An unfinished file; a temporary one; a record that is stale or unreadable; a lock that nobody holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A file that an earlier run left: its path, the bytes of disk it takes, its kind, whether a process uses it."""
+    """A file that an earlier run left: its path, bytes on disk, kind, and whether a process uses it."""
 
     path: str
     size_bytes: int
@@ -115,12 +115,12 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanReport:
-    """What was left in a place; what is in use was not removed, and with `dry_run` nothing was.
+    """What earlier runs left in a place. Files in use were not removed, and with `dry_run` none were.
 
     Args:
         path: the folder or cache.
-        dry_run: whether it was only listed.
-        leftovers: each file.
+        dry_run: whether they were only listed.
+        leftovers: the files.
     """
 
     path: str
@@ -129,5 +129,5 @@ class CleanReport:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of disk of what was, or would be, removed."""
+        """Bytes on disk of the files removed, or to be removed."""
         return sum(one.size_bytes for one in self.leftovers if not one.in_use)

@@ -1,4 +1,4 @@
-"""How far a download is: counters that the transfer adds to and a screen reads."""
+"""The progress of a download: counters that the transfer updates and a screen reads."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,17 +6,17 @@ from typing import Literal
 from quantpick.core.transfer_options import TransportName
 
 Phase = Literal["queued", "waiting", "fetching", "verifying", "done"]
-"""``waiting`` is for another process that fetches the same file."""
+"""``waiting``: another process is fetching the same file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why no bytes come just now.
+    """Why no bytes are arriving.
 
     Args:
         problem: one clause for people: ``the server is slow to answer``, ``the connection was lost``.
-        retries: how often in a row it was tried again; 0 while the first answer is waited for.
-        gives_up_at_s: when patience ends, on the clock of ``time.monotonic``; None where it has no end.
+        retries: retries in a row; 0 while waiting for the first answer.
+        gives_up_at_s: when the download gives up, by ``time.monotonic``; None if never.
     """
 
     problem: str
@@ -26,7 +26,7 @@ class Trouble:
 
 @dataclass(slots=True)
 class FileProgress:
-    """One file, in bytes: its size, what was there at the start, what came since, how much is hashed."""
+    """One file, in bytes: its size, present at the start, fetched since, and hashed."""
 
     path: str
     size_bytes: int
@@ -47,10 +47,10 @@ class DownloadProgress:
 
     Args:
         files: in the branch's order.
-        trouble: why no bytes come just now; None while they come.
-        retries: how often anything was tried again so far.
-        transport: what brings the bytes just now, or None before the first.
-        connections: how many it uses just now.
+        trouble: why no bytes are arriving; None while they are.
+        retries: retries of anything so far.
+        transport: what is fetching now, or None before the first byte.
+        connections: how many it uses now.
     """
 
     files: list[FileProgress] = field(default_factory=list)
@@ -60,7 +60,7 @@ class DownloadProgress:
     connections: int = 0
 
     def wait_for(self, words: str | None) -> None:
-        """Note whom the download waits for, a clause; None when it goes on."""
+        """Note what the download waits for, as a clause; None when it goes on."""
         self.trouble = None if words is None else Trouble(words)
 
     @property
@@ -70,15 +70,15 @@ class DownloadProgress:
 
     @property
     def present_bytes(self) -> int:
-        """Bytes that are there: fetched, or found there by hashing them."""
+        """Bytes present: fetched, or found on the disk and hashed."""
         return sum(max(file.present_bytes, file.hashed_bytes) for file in self.files)
 
     @property
     def reused_bytes(self) -> int:
-        """Bytes that were there at the start."""
+        """Bytes present at the start."""
         return sum(file.reused_bytes for file in self.files)
 
     @property
     def fetched_bytes(self) -> int:
-        """Bytes that came since."""
+        """Bytes fetched since."""
         return sum(file.fetched_bytes for file in self.files)

@@ -1,4 +1,4 @@
-"""The nouns everything else speaks in: what one source says about a quantization, what holds, and the branch."""
+"""The basic nouns: what one source says about a quantization, the quantization itself, and the branch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,20 +9,20 @@ from quantpick.core.shape import ModelShape
 from quantpick.core.units import is_number, is_whole
 
 NO_GROUP: Final = -1
-"""What the files write for "one group per column"; only `QuantFacts` speaks this way, a `QuantSpec` says None."""
+"""The files' value for "one group per column". Only `QuantFacts` uses it; a `QuantSpec` has None."""
 
 _MAX_BITS: Final = 64
 
 Provenance = Literal["config", "header", "tree", "name", "card"]
-"""Where a fact was read, the most trustworthy first; ``header`` is that of a GGUF file."""
+"""Where a fact was read, the most trustworthy first; ``header`` is a GGUF file's."""
 
 
 class LayerQuant(NamedTuple):
-    """How some layers are stored, where they are not like the rest. A None is as in the rest.
+    """How some layers are stored that differ from the rest. None means like the rest.
 
     Args:
-        bits: bits per weight; 16 where they are not quantized.
-        group_size: as the files write it, so `NO_GROUP` is one group per column.
+        bits: bits per weight; 16 if not quantized.
+        group_size: as in the files, so `NO_GROUP` is one group per column.
         desc_act: act order.
         sym: symmetric zero point.
         scheme: what a stored weight is.
@@ -37,29 +37,28 @@ class LayerQuant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QuantSpec:
-    """One quantization, as it is after all sources were heard.
+    """One quantization, all sources considered.
 
     Args:
-        method: how the weights are stored, or None when nobody says.
+        method: how the weights are stored, or None if unknown.
         bits: nominal bits per weight as written (4 for GPTQ, 4.25 for EXL2), or None.
         group_size: weights that share a scale; None is one group per column.
-        desc_act: act order (columns quantized by decreasing activation); None when nobody says.
-        sym: symmetric zero point; None when nobody says.
-        head_bits: bits of the output head where it is quantized; None where the head stays 16-bit or nobody says.
-        bpw: measured effective bits per weight, when it is known better than `effective_bpw` computes it.
-        embedding_bits: bits of each weight of the token embedding where it is not stored in 16 bits (GGUF), or None.
-        scheme: what a stored weight is; None when nobody says, which is ``int`` for the methods that know no other.
-        activation_bits: bits that activations are rounded to at run time (8 of W8A8); None where they stay 16-bit.
+        desc_act: act order (columns quantized by decreasing activation); None if unknown.
+        sym: symmetric zero point; None if unknown.
+        head_bits: bits of a quantized output head; None if the head is 16-bit or nobody says.
+        bpw: measured effective bits per weight, if known better than `effective_bpw` computes it.
+        embedding_bits: bits per weight of a token embedding not stored in 16 bits (GGUF), or None.
+        scheme: the kind of a stored weight; None if unknown, which means ``int`` for methods with no other.
+        activation_bits: bits that activations are rounded to at run time (8 in W8A8); None if they stay 16-bit.
         packing: how the weights are laid out, in the file's own word: ``pack-quantized``, ``float-quantized`` and the
             like of compressed-tensors, ``auto_round:auto_gptq`` of AutoRound, ``gemm``, ``gemv`` or ``gemv_fast`` of
-            AWQ, ``NVFP4`` or ``W4A8_AWQ`` of ModelOpt, ``ik_llama.cpp`` for GGUF types that only it reads; None when
-            nobody says.
-        checkpoint_format: ``gptq``, ``gptq_v2``, ``marlin`` or what else a GPTQ file names; None when it does not.
-        layers: each way in which some layers differ from the rest (GPTQModel's ``dynamic``, AutoRound's
-            ``extra_config``, further config groups), once.
+            AWQ, ``NVFP4`` or ``W4A8_AWQ`` of ModelOpt, ``ik_llama.cpp`` for GGUF types that only it reads; None if
+            unknown.
+        checkpoint_format: ``gptq``, ``gptq_v2``, ``marlin`` or any other format a GPTQ file names, or None.
+        layers: each way in which layers differ from the rest, once (GPTQModel's ``dynamic``, AutoRound's
+            ``extra_config``, further config groups).
         writer_version: the version of the tool that wrote the files (EXL2, EXL3), or None.
-        absent: fields whose key a config could hold and does not; some loaders refuse to guess. Empty where no config
-            was read.
+        absent: fields whose key is missing from the config; some loaders refuse to guess. Empty if no config was read.
     """
 
     method: Method | None
@@ -80,7 +79,7 @@ class QuantSpec:
 
     @property
     def problem(self) -> str | None:
-        """Why it cannot be reckoned with, or None: bits are above 0 and at most 64, groups hold at least one weight.
+        """Which field is out of bounds, or None: bits are above 0 and at most 64, groups hold at least one weight.
 
         >>> QuantSpec("gptq", float("nan")).problem
         'bits is nan: a number above 0 and up to 64 is needed'
@@ -101,9 +100,9 @@ class QuantSpec:
 
     @property
     def effective_bpw(self) -> float | None:
-        """Bits per weight with scales and zeros included; None when the bits are unknown.
+        """Bits per weight including scales and zeros; None if the bits are unknown.
 
-        EXL2 and EXL3 state the effective figure themselves; for the others `group_overhead_bits` is added.
+        EXL2 and EXL3 state the effective figure; for the others `group_overhead_bits` is added.
 
         >>> QuantSpec("gptq", 4, 32).effective_bpw, QuantSpec("gptq", 4).effective_bpw
         (4.625, 4)
@@ -116,11 +115,11 @@ class QuantSpec:
 
     @property
     def group_overhead_bits(self) -> float:
-        """Bits that a group of weights costs beside its weights: scale and zero.
+        """Bits that a group of weights costs on top of its weights: scale and zero.
 
         A GPTQ or AWQ group carries one 16-bit scale and one zero of `bits` bits (turboderp-org/exllamav2 issue #3).
         `METHODS` says what other methods store. NVFP4, MXFP4 and MXFP8 have an 8-bit scale and no zero (OCP
-        Microscaling Formats 1.0, section 5.2; NVFP4's 32-bit scale a tensor is not counted).
+        Microscaling Formats 1.0, section 5.2; NVFP4's 32-bit scale per tensor is not counted).
         """
         if self.method is not None and not METHODS[self.method].has_groups:
             return 0
@@ -136,11 +135,11 @@ class QuantSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantFacts:
-    """What one source says about a quantization; None is "says nothing".
+    """What one source says about a quantization; None means it says nothing.
 
     Args:
-        group_size: as the files write it, so `NO_GROUP` is "one group per column", said.
-        damp_percent: GPTQ dampening, a fraction in spite of its name (0.1 or 0.01).
+        group_size: as in the files, so `NO_GROUP` states "one group per column".
+        damp_percent: GPTQ dampening, a fraction despite its name (0.1 or 0.01).
         dataset: calibration data, as named.
         seq_len: tokens per calibration sample.
         Others: as in `QuantSpec`.
@@ -166,16 +165,16 @@ class QuantFacts:
 
 
 RANKING_METRICS: Final[Mapping[str, int]] = {"kl_divergence": 1, "perplexity": 1, "top_1": -1}
-"""The metrics of `Branch.quality` by which branches of one model can be ranked, and whether less (1) or more (-1) is
-better. The first one that all branches have, measured against the same, counts."""
+"""The metrics of `Branch.quality` that can rank branches of one model, and whether less (1) or more (-1) is better. The
+first that all branches have, measured against the same reference, counts."""
 
 
 class Quality(NamedTuple):
-    """One thing that a card says about how good a branch is, or of what it needs.
+    """One figure or word of a card on a branch's quality, or on its VRAM.
 
     Args:
         value: nats of KL divergence, perplexity, a share of 1 (``top_1``), bytes (``vram_4k``), or words.
-        against: what it was measured on or compared with, as the card writes it (``wikitext2``, ``bf16``), or None.
+        against: what it was measured on or compared with, in the card's words (``wikitext2``, ``bf16``), or None.
     """
 
     value: float | str
@@ -187,16 +186,16 @@ Kind = Literal["branch", "files", "repo"]
 
 
 class FileSet(NamedTuple):
-    """Some files of a branch that are one quantization, where the branch holds several.
+    """The files of one quantization in a branch that holds several.
 
     Args:
         branch: the git branch.
-        name: what the set is called in it: ``Q4_K_M``.
-        paths: the weights, the one first that a loader is given.
-        projectors: the files that add sight or hearing to the model (mmproj), the one to take first.
-        imatrix: whether an importance matrix was used; None when nobody says.
-        projector_bytes: of the first of `projectors`.
-        file_type: ``Q4_K_M`` as its name or header has it; None where neither does.
+        name: the set's name in it: ``Q4_K_M``.
+        paths: the weights; the first is the one to give to a loader.
+        projectors: the files that add sight or hearing to the model (mmproj), the best one first.
+        imatrix: whether an importance matrix was used; None if unknown.
+        projector_bytes: bytes of the first of `projectors`.
+        file_type: ``Q4_K_M``, by its name or header; None if neither gives it.
     """
 
     branch: str
@@ -209,13 +208,13 @@ class FileSet(NamedTuple):
 
 
 class Home(NamedTuple):
-    """Where a row lies in an answer about the repos of one model.
+    """Where a row's files are, in an answer about several repos of one model.
 
     Args:
         repo_id: ``owner/name``.
         branch: the git branch.
-        is_whole: whether it is the repo's only quantization, as whole branch.
-        place: of the repo in the answer: 0 is the one that was asked about, then the most wanted.
+        is_whole: whether it is a whole branch, and the repo's only quantization.
+        place: the repo's place in the answer; 0 is the one asked about.
     """
 
     repo_id: str
@@ -229,23 +228,23 @@ class Branch:
     """One branch that holds a quantization, or one of several quantizations that a branch holds as files.
 
     Args:
-        name: the git branch; of a set of files the set's own name, ``Q4_K_M``. In an answer about several repos it
-            has the repo before it, ``owner/name:Q4_K_M``.
-        quant: what it holds.
-        commit: 40 hex digits the branch is pinned to, or None when only a card was read.
+        name: the git branch, or for a set of files the set's name, ``Q4_K_M``. In an answer about several repos the
+            repo comes first: ``owner/name:Q4_K_M``.
+        quant: the quantization.
+        commit: 40 hex digits the branch is pinned to, or None if only a card was read.
         size_bytes: bytes of the weight files, or None.
-        exllama: the card's "ExLlama" column; None when it has none.
+        exllama: the card's "ExLlama" column; None if it has none.
         description: the card's words.
         model_type: the config's ``model_type`` (``llama``, ``mixtral``), or None.
-        shape: the model's dimensions, or None when nobody gave them.
-        quality: the card on its quality, by metric: those of `RANKING_METRICS`, ``words``, and its own VRAM
-            figures by context (``vram_4k``).
+        shape: the model's dimensions, or None if unknown.
+        quality: its quality by the card, by metric: those of `RANKING_METRICS`, ``words``, and VRAM figures by context
+            (``vram_4k``).
         shape_is_sure: whether the shape was read from a config or explains the sizes of the repo's files.
-        sources: for each field that is known, who said so.
-        files: the files of it that are this quantization; None means the whole branch.
-        type_loss: what a GGUF file of its type was measured to lose on another model, in nats of KL divergence; None
-            where nobody measured it. It orders types, and says nothing about this model.
-        home: where it lies, in an answer about several repos; None is the repo that was asked about.
+        sources: for each known field, where it was read.
+        files: the files of this quantization; None means the whole branch.
+        type_loss: the loss of its GGUF type as measured on another model, in nats of KL divergence; None if nobody
+            measured it. It ranks types but says nothing about this model.
+        home: where its files are, in an answer about several repos; None means the repo asked about.
     """
 
     name: str
@@ -268,7 +267,7 @@ class Branch:
 
     @property
     def kind(self) -> Kind:
-        """What it is: some files of a branch, a whole branch, or of several repos a whole one."""
+        """Its kind: some files of a branch, a whole branch, or in an answer about several, a whole repo."""
         if self.files is not None:
             return "files"
         return "repo" if self.home is not None and self.home.is_whole else "branch"
@@ -281,12 +280,12 @@ class Branch:
         return self.name if self.home is None else self.home.branch
 
     def repo_id(self, asked: str | None) -> str | None:
-        """The repo that holds it: its own, else the one that was asked about."""
+        """The repo that holds it: its home's, else the one asked about."""
         return asked if self.home is None else self.home.repo_id
 
     @property
     def method(self) -> Method | None:
-        """That of `quant`, as the JSON documents have it beside the name; so for the next six."""
+        """How the weights are stored, as in `quant`; None if unknown."""
         return self.quant.method
 
     @property
@@ -321,7 +320,7 @@ class Branch:
 
     @property
     def unknown(self) -> frozenset[str]:
-        """The fields of `quant` that nobody named. A `group_size` of None is "no group" unless it is in here."""
+        """The fields of `quant` that no source gave. A `group_size` of None is "no group" unless it is in here."""
         return frozenset({"method", "bits", "group_size", "desc_act", "sym", "head_bits"} - self.sources.keys())
 
 
@@ -335,7 +334,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class BranchWarning:
-    """Something the reader should know and that does not decide: a stable code, the branch (None: all), a sentence."""
+    """Something to know that does not decide: a stable code, the branch (None: all of them), a sentence."""
 
     code: str
     branch: str | None
@@ -343,7 +342,7 @@ class BranchWarning:
 
 
 def with_fixed_facts(facts: QuantFacts) -> QuantFacts:
-    """The facts with what their method leaves no choice of: bits, scheme and group size of FP8, NVFP4 and MXFP4.
+    """The facts, completed with those that their method fixes: bits, scheme and group size of FP8, NVFP4 and MXFP4.
 
     >>> with_fixed_facts(QuantFacts(method="nvfp4")).group_size, with_fixed_facts(QuantFacts(method="gptq")).bits
     (16, None)

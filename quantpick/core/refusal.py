@@ -1,4 +1,4 @@
-"""What an answer means that is not the one asked for: from its status and headers alone, whoever sent it."""
+"""What a refusal means, by its status and headers alone, whoever sent it."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Literal, Protocol
 
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that pass: the same request may be answered later (RFC 9110, 15.5 and 15.6; RFC 6585 for 429)."""
+"""Temporary statuses: the same request may be answered later (RFC 9110, 15.5 and 15.6; RFC 6585 for 429)."""
 
 Refusal = Literal[
     "busy", "gated", "disabled", "bad-login", "no-login", "forbidden", "no-repo", "no-revision", "no-file", "no-route"

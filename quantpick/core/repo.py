@@ -1,8 +1,8 @@
 """What the Hub says about a repo, as values: its branches, the files in each, and the few small files worth reading.
 
-Names, commits, hashes and sizes come from a Hub, a mirror, a cache file or a folder's record, and each of these may be
-written by anyone. `repo_id`, `ref_name`, `commit_id`, `repo_file` and `file_list` are the doors: what passes them is
-what git and the Hub can hold; what does not is a `Refused` with the reason.
+Names, commits, hashes and sizes come from a Hub, a mirror, a cache file or a folder's record, any of which anyone may
+have written. `repo_id`, `ref_name`, `commit_id`, `repo_file` and `file_list` are the doors: they let pass only what git
+and the Hub can hold; anything else is a `Refused` with the reason.
 """
 
 import re
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LARGEST_FILE_BYTES: Final = 2**50
-"""No file is larger: chosen far above what the Hub takes, so that a journal of nine bytes per MiB stays small."""
+"""The largest size believed. Chosen far above the Hub's limit; a journal of nine bytes per MiB still stays small."""
 MAX_FILES: Final = 100_000
-"""Files of one branch; the Hub recommends fewer in a whole repo (hub-docs, "Storage limits": below 100k)."""
+"""The most files in one branch; the Hub recommends fewer in a whole repo (hub-docs, "Storage limits": below 100k)."""
 _MAX_PATH_BYTES: Final = 1024
 _MAX_REF_CHARS: Final = 250
 _REPO_ID: Final = re.compile(r"(?!.*(?:--|\.\.))[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
@@ -26,20 +26,20 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A value from outside that is not taken, and why: words that go on after "the branch"."""
+    """Why a value from outside was refused: words that follow "the branch"."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RepoFile:
-    r"""One file of a branch. From outside it comes by `repo_file`, which checks it.
+    r"""One file of a branch. Data from outside goes through `repo_file`, which checks it.
 
     Args:
-        path: as the Hub lists it, ``/`` between folders, never out of its folder. Some names that git holds are none
-            for a disk: `selection.unsafe_path` says which.
+        path: as the Hub lists it, with ``/`` between folders; it never leads out of its folder. Not every name that
+            git holds is safe on a disk: see `selection.unsafe_path`.
         size_bytes: its size.
-        blob_sha1: 40 hex digits, git's hash of ``blob SIZE\0`` and the content; of the pointer for a large file.
+        blob_sha1: 40 hex digits, git's hash of ``blob SIZE\0`` and the content; for a large file, of its pointer.
         sha256: 64 hex digits of the content of a large (LFS) file, else None.
     """
 
@@ -50,7 +50,7 @@ class RepoFile:
 
     @property
     def identity(self) -> str:
-        """The hash that its content must have: hex digits, so a name for a file on any disk."""
+        """The hash that its content must have, in hex digits: a valid file name on any disk."""
         return self.sha256 or self.blob_sha1
 
 
@@ -61,7 +61,7 @@ class BranchFiles:
     Args:
         name: the branch as asked for.
         commit: 40 hex digits.
-        files: all of it, in the Hub's order.
+        files: all its files, in the Hub's order.
         configs: the text of its ``config.json`` and of one quantization config, by file name.
         heads: the first bytes of the GGUF files whose header was read, by path.
     """
@@ -75,16 +75,16 @@ class BranchFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepoFacts:
-    """One repo as the Hub shows it now.
+    """One repo as the Hub has it now.
 
     Args:
         repo_id: ``owner/name`` as the Hub writes it today.
-        asked_for: the same as the user wrote it; differs where the repo was renamed.
+        asked_for: the name as the user wrote it; differs if the repo was renamed.
         branches: those that were read, in the Hub's order.
-        names: every branch there is, read or not.
-        conversions: refs that the Hub itself keeps (``refs/convert/...``, ``refs/pr/...``), which are not branches.
-        card: the model card of ``main``, or None when there is none.
-        unread: branches whose facts could not be taken, each with the reason.
+        names: all branches, read or not.
+        conversions: refs that the Hub itself manages (``refs/convert/...``, ``refs/pr/...``), which are not branches.
+        card: the model card of ``main``, or None if there is none.
+        unread: branches that could not be read, each with the reason.
     """
 
     repo_id: str
@@ -156,7 +156,7 @@ def repo_file(path: object, size_bytes: object, blob_sha1: object, sha256: objec
 
 
 def file_list(files: Iterable[RepoFile | Refused]) -> tuple[RepoFile, ...] | Refused:
-    """The files of one branch; one that is refused, or that another stands in the way of, makes the list none.
+    """The files of one branch, or the first reason against one: it was refused, or another is in its way.
 
     >>> file_list([RepoFile("a", 1, "0" * 40), RepoFile("a/b", 1, "0" * 40)])
     Refused(reason='lists `a` as a file and as a folder')
@@ -179,7 +179,7 @@ def file_list(files: Iterable[RepoFile | Refused]) -> tuple[RepoFile, ...] | Ref
 
 
 def _is_git_path(path: str) -> bool:
-    """Whether git could hold a file of this name: it refuses what leads out, or into its own folder."""
+    """Whether git could hold a file of this name: it refuses names that lead out, or into its own folder."""
     try:
         length = len(path.encode())
     except UnicodeEncodeError:

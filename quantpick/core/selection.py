@@ -1,4 +1,4 @@
-"""Which files of a branch are fetched, and which names no local path may be made of."""
+"""Which files of a branch to fetch, and which names must not become local paths."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,9 +10,9 @@ from quantpick.core.branches.tree import holds_weights, is_pickle
 from quantpick.core.repo import RepoFile
 
 _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-"""Names that Windows gives to devices, with any ending (learn.microsoft.com, "Naming Files, Paths, and Namespaces")."""
+"""Names of Windows devices, with any ending (learn.microsoft.com, "Naming Files, Paths, and Namespaces")."""
 _MAX_NAME_BYTES: Final = 255
-"""Of one part of a path: ext4, XFS, APFS and NTFS hold no longer name."""
+"""The longest name of a file or folder on ext4, XFS, APFS and NTFS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Selection:
     """What to fetch of a branch.
 
     Args:
-        files: these.
-        pickles: weights left out, because the same are there as safetensors.
+        files: the files to fetch.
+        pickles: weights left out because the same are there as safetensors.
     """
 
     files: tuple[RepoFile, ...]
@@ -29,9 +29,9 @@ class Selection:
 
 
 def select_files(files: Sequence[RepoFile], *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Selection:
-    """The files that match the patterns, which work as ``hf download``'s; none means all, without needless pickles.
+    """The files that match the patterns, which work as in ``hf download``. No pattern means all but needless pickles.
 
-    A pickle can run code when it is loaded. It is left out where safetensors weights lie beside it, unless a pattern of
+    A pickle can run code when loaded. It is left out if the branch has safetensors weights, unless a pattern of
     `include` asks for it.
 
     >>> files = [RepoFile(name, 1, "") for name in ("model.safetensors", "pytorch_model.bin", "onnx/model.onnx")]
@@ -51,11 +51,11 @@ def select_files(files: Sequence[RepoFile], *, include: Sequence[str] = (), excl
 
 
 def unsafe_path(path: str, *, windows: bool = False) -> str | None:
-    r"""Why a file name from the Hub is not to be made a local path, or None when it may.
+    r"""Why a file name from the Hub must not become a local path, or None if it may.
 
     Args:
         path: the name, ``/`` between folders.
-        windows: whether the disk is Windows', which holds fewer names.
+        windows: whether the disk has the naming rules of Windows.
 
     >>> unsafe_path("model.safetensors"), unsafe_path("a/../../b"), unsafe_path("aux.json", windows=True)
     (None, 'it leads out of the folder', 'it is the name of a device on Windows')
@@ -83,7 +83,7 @@ def _unsafe_on_windows(parts: Sequence[str]) -> str | None:
 
 
 def same_but_for_case(files: Iterable[RepoFile]) -> tuple[str, str] | None:
-    """Two names of files or folders that are one on a disk that ignores case, as those of Windows and macOS; else None.
+    """Two names of files or folders that differ only in case, so are one on a disk of Windows or macOS; else None.
 
     >>> same_but_for_case([RepoFile("A/x", 1, ""), RepoFile("a/y", 1, "")])
     ('A', 'a')

@@ -12,12 +12,12 @@ _COUNTS: Final = frozenset(
     {"state_elements", "recurrent_weights", "per_layer_embedding", "full_kv_elements", "sliding_kv_elements"}
     | {"image_patches"}
 )
-"""Fields that count elements, not a dimension."""
+"""Fields that are a product of dimensions, with a higher bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The dimensions that decide how much memory a decoder-only transformer takes.
+    """The dimensions that decide how much memory a decoder-only transformer needs.
 
     Args:
         num_hidden_layers: transformer blocks.
@@ -33,31 +33,31 @@ class ModelShape:
         model_type: the config's ``model_type``, or None.
         mlp_matrices: weight matrices per MLP: 3 with a gate (Llama), 2 without (GPT-2, Falcon, Phi).
         num_experts_per_tok: experts that each token passes.
-        shared_intermediate_size: width of the MLP that every token of a mixture of experts passes besides, or 0.
-        num_dense_layers: blocks of a mixture of experts that have one dense MLP instead.
+        shared_intermediate_size: width of the MLP that every token of a mixture of experts also passes, or 0.
+        num_dense_layers: blocks of a mixture of experts with one dense MLP instead.
         dense_intermediate_size: width of that MLP.
         sliding_window: tokens that the sliding layers see, or None.
         num_sliding_layers: blocks that see only the window.
-        num_state_layers: blocks that keep no cache: a state of fixed size, or nothing.
+        num_state_layers: blocks without a cache: they keep a state of fixed size, or nothing.
         state_elements: elements of all those states, per sequence.
         kv_lora_rank: width of the compressed cache of multi-head latent attention (MLA), or 0.
         q_lora_rank: width of MLA's compressed queries, or 0.
         qk_rope_head_dim: elements that MLA caches uncompressed.
-        v_head_dim: elements of a value head where they are not `head_dim`, or 0.
-        full_kv_elements: keys and values that a layer caches per token which sees the whole context; 0 is what the
-            heads come to.
+        v_head_dim: elements per value head if not `head_dim`, else 0.
+        full_kv_elements: elements that a layer which sees the whole context caches per token; 0 computes them from the
+            heads.
         sliding_kv_elements: the same for a layer that sees only the window.
         num_bare_layers: blocks without attention or a state.
-        num_mlp_layers: blocks with an MLP; 0 is all.
+        num_mlp_layers: blocks with an MLP; 0 means all.
         recurrent_weights: weights of all recurrent blocks' matrices; 0 counts those blocks as attention.
-        query_matrices: 2 where a gate as wide as the queries closes the attention's output.
-        expert_hidden_size: width of what an expert takes, where that is not the residual stream; or 0.
-        per_layer_embedding: elements of the embeddings that each layer has of its own, or 0.
-        has_images: whether the model has a tower for images.
-        image_hidden_size: width of its states, or 0 where the config does not say.
+        query_matrices: 2 if the attention's output has a gate as wide as the queries.
+        expert_hidden_size: width of an expert's input if not `hidden_size`, else 0.
+        per_layer_embedding: elements of all layers' own embeddings, or 0.
+        has_images: whether the model has a vision tower.
+        image_hidden_size: width of its states, or 0 if the config does not say.
         image_patches: patches of the largest image, or 0.
-        image_tokens: tokens that become of them, or 0.
-        doubts: what the config does not say clearly, and what is taken instead, in sentences.
+        image_tokens: tokens made from them, or 0.
+        doubts: what the config leaves unclear, and what is assumed instead, in sentences.
     """
 
     num_hidden_layers: int
@@ -105,7 +105,7 @@ class ModelShape:
 
     @property
     def problem(self) -> str | None:
-        """Why the dimensions cannot be reckoned with, or None: each is a whole number within its bounds.
+        """Which dimension is out of bounds, or None: each must be a whole number within its bounds.
 
         >>> ModelShape(32, -4096, 32, 8, 128, 14336, 32000).problem
         'hidden_size is -4096: a whole number from 1 to 16777216 is needed'
@@ -127,16 +127,16 @@ class ModelShape:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The shape that a ``config.json`` of any decoder-only model describes.
+        """The shape in a ``config.json`` of any decoder-only model.
 
-        A multimodal config is read in the config of its language model. What is not clear is taken as what needs more
-        memory, and said in `doubts`.
+        Of a multimodal config, the language model's is read. Anything unclear is taken as what needs more memory, and
+        named in `doubts`.
 
         Args:
             config: the parsed JSON.
 
         Raises:
-            ValueError: dimensions are missing or no positive numbers; it names them.
+            ValueError: dimensions are missing or not positive numbers. The message names them.
 
         >>> ModelShape.from_config({"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
         ...     "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 32000}).head_dim

@@ -1,4 +1,4 @@
-"""What a user names a repo by: ``owner/name``, ``owner/name:branch``, an ``hf://`` address, an address of the Hub."""
+"""How a user names a repo: ``owner/name``, ``owner/name:branch``, an ``hf://`` address, an address of the Hub."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from quantpick.core.repo import Refused, ref_name
 from quantpick.core.repo import repo_id as checked_repo_id
 
 _WITH_REVISION: Final = ("tree", "blob", "resolve", "raw", "edit", "commits", "commit")
-"""Pages of a repo behind which a branch, tag or commit stands, and behind that perhaps a folder or file."""
+"""Pages of a repo whose address goes on with a branch, tag or commit, and perhaps a folder or file."""
 _WITHOUT_REVISION: Final = ("discussions", "activity", "settings")
 _SSH: Final = re.compile(r"(?:ssh://)?git@(?:hf|huggingface)\.co[:/]", re.IGNORECASE)
 
@@ -20,8 +20,8 @@ class Target:
 
     Args:
         repo_id: ``owner/name``.
-        revision: branch, tag or commit; None is all branches.
-        may_name_a_folder: whether the revision was read from an address, where a folder or file may follow the branch.
+        revision: branch, tag or commit; None means all branches.
+        may_name_a_folder: whether the revision comes from an address, where a folder or file may follow the branch.
     """
 
     repo_id: str
@@ -29,7 +29,7 @@ class Target:
     may_name_a_folder: bool = False
 
     def is_at(self, revision: str) -> bool:
-        """Whether what was named goes with a revision named beside it.
+        """Whether it agrees with a revision named separately.
 
         >>> Target("o/n", "main").is_at("4bit"), Target("o/n", "4bit/x", True).is_at("4bit")
         (False, True)
@@ -41,7 +41,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class NoModel:
-    """An address of the Hub that shows something else than a model.
+    """An address of the Hub that leads to something other than a model.
 
     Args:
         kind: ``dataset``, ``Space``, ``collection`` and the like.
@@ -51,11 +51,11 @@ class NoModel:
 
 
 def parse_target(text: str, *, endpoint: str = "https://huggingface.co") -> Target | NoModel | None:
-    """The repo and branch that a text names; None when it names none.
+    """The repo and branch that a text names; None if it names none.
 
     Args:
         text: as typed or pasted.
-        endpoint: the Hub's address, whose pages count as addresses beside those of the mirrors.
+        endpoint: the Hub's address. Its pages are recognized, as are those of huggingface.co and mirrors.
 
     >>> parse_target("owner/name:4.0bpw"), parse_target("hf://owner/name@refs%2Fpr%2F1")
     (Target(repo_id='owner/name', revision='4.0bpw', may_name_a_folder=False), Target(repo_id='owner/name', \
@@ -82,7 +82,7 @@ revision='refs/pr/1', may_name_a_folder=False))
 
 
 def _of_page(parts: tuple[str, ...]) -> Target | NoModel | None:
-    """The repo and branch that a page of the Hub shows."""
+    """The repo and branch in the address of a page of the Hub."""
     if parts and parts[0] in OTHER_KINDS:
         return NoModel(OTHER_KINDS[parts[0]])
     parts = parts[1:] if parts[:1] == ("models",) else parts

@@ -1,4 +1,4 @@
-"""What a user may say about a download: which files, how they come, and how long to try."""
+"""What a user may choose about a download: which files, how to fetch them, and how long to try."""
 
 import math
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ from quantpick.core.units import is_number, is_whole
 TransportName = Literal["hf_transfer", "range"]
 """Each has its row in ``transfer/transports/table.py``."""
 TransportChoice = Literal["auto", TransportName]
-"""``auto`` leaves it to what the line does."""
+"""``auto`` decides by how the line performs."""
 
 MAX_CONNECTIONS: Final = 64
-"""Chosen: beyond it no line was seen to gain, and a CDN may take it for an attack."""
+"""Chosen: no line was seen to gain beyond it, and a CDN may take more for an attack."""
 
 MAX_LIMIT_BYTES_PER_S: Final = 10**18
-"""No line is faster: what is larger is a mistake."""
+"""No line is faster: a larger value is a mistake."""
 
 MIN_LIMIT_BYTES_PER_S: Final = 16_000
-"""Chosen: below it a connection could not be told from one that is dead."""
+"""Chosen: below it, a connection looks dead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferOptions:
-    """How a branch is to be brought to disk.
+    """How to fetch a branch.
 
     Args:
         transport: ``hf_transfer``, ``range``, or ``auto``.
-        connections: at once, 1 to `MAX_CONNECTIONS`.
+        connections: the most connections at once, 1 to `MAX_CONNECTIONS`.
         retry_for_s: seconds without a byte after which it gives up, 0 or more.
-        limit_bytes_per_s: for all connections together; None is as fast as it goes.
-        include: patterns of files to fetch, as ``hf download`` reads them; none is all.
+        limit_bytes_per_s: for all connections together; None for no limit.
+        include: patterns of files to fetch, as in ``hf download``; none means all.
         exclude: patterns of files not to fetch.
-        force: put it over another branch in the same folder.
-        dry_run: only say what it would take.
+        force: replace another branch in the same folder.
+        dry_run: only report what it would fetch.
     """
 
     transport: TransportChoice = "auto"

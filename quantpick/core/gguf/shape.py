@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from quantpick.core.gguf.header import GgufHeader, Value
+from quantpick.core.layer_kinds import MAX_DIMENSION, MAX_LAYERS
 from quantpick.core.shape import ModelShape
 from quantpick.core.units import is_whole
-
-_MAX_DIMENSION: Final = 2**24
-_MAX_LAYERS: Final = 4096
 
 _FULL_EVERY: Final[Mapping[str, int]] = {
     "gemma2": 2,
@@ -54,7 +52,7 @@ def read_shape(header: GgufHeader) -> ModelShape | str:
     if arch is None:
         return "names no architecture"
     keys = _Keys(arch, header.values)
-    layers, hidden = keys.number("block_count", most=_MAX_LAYERS), keys.number("embedding_length")
+    layers, hidden = keys.number("block_count", most=MAX_LAYERS), keys.number("embedding_length")
     vocab = header.lengths.get("tokenizer.ggml.tokens") or keys.number("vocab_size")
     missing = [
         name
@@ -68,7 +66,7 @@ def read_shape(header: GgufHeader) -> ModelShape | str:
     shape = ModelShape(
         num_hidden_layers=layers,
         hidden_size=hidden,
-        vocab_size=min(vocab, _MAX_DIMENSION),
+        vocab_size=min(vocab, MAX_DIMENSION),
         tie_word_embeddings=_is_tied(header),
         max_position_embeddings=keys.number("context_length"),
         model_type=arch,
@@ -88,7 +86,7 @@ class _Keys:
         self.arch = arch
         self._values = values
 
-    def number(self, name: str, *, most: int = _MAX_DIMENSION) -> int | None:
+    def number(self, name: str, *, most: int = MAX_DIMENSION) -> int | None:
         """A whole number above zero; None where there is none."""
         value = self._values.get(f"{self.arch}.{name}")
         return value if isinstance(value, int) and is_whole(value, 1, most) else None
@@ -98,7 +96,7 @@ class _Keys:
         value = self._values.get(f"{self.arch}.{name}")
         if not isinstance(value, tuple):
             return None
-        return [int(one) for one in value if isinstance(one, int) and 0 <= one <= _MAX_DIMENSION]
+        return [int(one) for one in value if isinstance(one, int) and 0 <= one <= MAX_DIMENSION]
 
     def largest(self, name: str) -> int | None:
         """The number, or the largest of the list: what is not clear is taken as what needs more memory."""
