@@ -2,28 +2,33 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 from quantpick.core.progress import DownloadProgress, FileProgress, Phase
 from quantpick.render.at import LOOK_S, title, trouble
-from quantpick.render.terminal import printable
+from quantpick.render.terminal import MIN_WIDTH, printable
 
 _OWN_BAR_BYTES: Final = 100 * 10**6
 """Files of at least this size have a bar of their own while they are fetched."""
 _AWAY_S: Final = 1.0
 """Chosen: ten looks that did not come are a program that was stopped."""
 _NAME_CELLS: Final = 40
+_ECHO_CELLS: Final = 3
+"""What a terminal writes where the cursor is when Ctrl-C is pressed, ``^C``, and one more."""
 
 
 class _Console(Console):
@@ -34,27 +39,68 @@ class _Console(Console):
         return False
 
 
+class _Speed(TransferSpeedColumn):
+    """The rate, as long as something comes."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing where it would be the rate of before."""
+        return Text() if task.fields.get("is_stalled") else super().render(task)
+
+
+class _Left(TimeRemainingColumn):
+    """The time that is left, as long as something comes."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing where it would be the time of before."""
+        return Text() if task.fields.get("is_stalled") else super().render(task)
+
+
+class _Narrower:
+    """Something that leaves `_ECHO_CELLS` free at the right."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """It, in that width."""
+        yield from console.render(self._content, options.update_width(max(MIN_WIDTH, options.max_width - _ECHO_CELLS)))
+
+
+class _Screen(Progress):
+    """Bars, and below them what is wrong: on a line of its own, so that no bar gets shorter for it.
+
+    There is room for the terminal's echo of Ctrl-C: on a line that is full it would go to the next one, and the bars
+    would be wiped away one line too low.
+    """
+
+    trouble = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bars and the line."""
+        yield _Narrower(Group(*super().get_renderables(), *([Text(self.trouble)] if self.trouble else [])))
+
+
 def bars(counters: DownloadProgress, over: threading.Event) -> None:
     """One bar for the whole, one for each large file that is being worked on."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        _Speed(),
+        _Left(),
     )
     while not (counters.files or counters.trouble):
         # Nothing to show yet; what is said meanwhile has the screen to itself.
         if over.wait(LOOK_S):
             return
     console = _Console(stderr=True, force_terminal=True)
-    with Progress(*columns, console=console, expand=True, transient=True, auto_refresh=False) as screen:
+    with _Screen(*columns, console=console, expand=True, transient=True, auto_refresh=False) as screen:
         shown = _Shown(screen)
         looked = time.monotonic()
         while not over.wait(LOOK_S):
             if time.monotonic() - looked > _AWAY_S:
                 # Stopped by Ctrl-Z, and the shell has written since: the bars are drawn below that, not over it.
-                console.file.write("\n" * len(screen.tasks))
+                console.file.write("\n" * (len(screen.tasks) + bool(screen.trouble)))
             shown.look(counters)
             screen.refresh()
             looked = time.monotonic()
@@ -63,16 +109,19 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
 class _Shown:
     """What is on the screen: a bar for all, and one for each large file at work where that says more."""
 
-    def __init__(self, screen: Progress) -> None:
+    def __init__(self, screen: _Screen) -> None:
         self._screen = screen
         self._whole = screen.add_task("all files", total=None)
         self._tasks: dict[tuple[int, Phase], TaskID] = {}
 
     def look(self, counters: DownloadProgress) -> None:
         """Show the counters as they are now."""
-        what = title(counters) if counters.trouble is None else printable(trouble(counters.trouble, time.monotonic()))
+        why = counters.trouble
+        self._screen.trouble = "" if why is None else printable(trouble(why, time.monotonic()))
         total, present = counters.size_bytes, counters.present_bytes
-        self._screen.update(self._whole, total=total, completed=present, description=what)
+        self._screen.update(
+            self._whole, total=total, completed=present, description=title(counters), is_stalled=why is not None
+        )
         busy = [(at, file) for at, file in enumerate(counters.files) if _is_busy(file)]
         if len(busy) == 1 and busy[0][1].phase != "verifying":
             busy = []  # its bar would be the one for all, twice

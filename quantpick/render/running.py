@@ -69,12 +69,14 @@ def _lines(counters: DownloadProgress, over: threading.Event) -> None:
     """A line every so often, for a log."""
     began: tuple[float, int] | None = None
     said = time.monotonic()
-    known: tuple[str, int] | None = None
+    known: tuple[str, float] | None = None
     while not over.wait(LOOK_S):
-        why = counters.trouble
-        if why is not None and (why.problem, why.retries) != known:
-            say(trouble(why, time.monotonic()))
-        known = None if why is None else (why.problem, why.retries)
+        why, now = counters.trouble, time.monotonic()
+        if why is None:
+            known = None
+        elif known is None or why.problem != known[0] or now - known[1] >= _LINE_EVERY_S:
+            known = why.problem, now
+            say(trouble(why, now))
         if not counters.fetched_bytes:
             continue
         if began is None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantpick.core.branches.table import BranchTable, SkippedBranch
-from quantpick.core.progress import DownloadProgress, FileProgress, Phase
+from quantpick.core.progress import DownloadProgress, FileProgress, Phase, Trouble
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec
 from quantpick.render import bars, phrases, terminal
 from quantpick.render.screens.branches import branches_page
@@ -89,12 +89,24 @@ def test_one_large_file_shows_one_bar_while_it_is_fetched_and_another_while_it_i
     assert "verifying model" in _bars_of(["model"], monkeypatch, phase="verifying")
 
 
-def _bars_of(names: list[str], monkeypatch: pytest.MonkeyPatch, phase: Phase = "fetching") -> str:
+def test_trouble_stands_below_the_bar_and_takes_the_rate_and_the_time_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = Trouble("the connection was lost", 2)
+    shown = plain(_bars_of(["model"], monkeypatch, trouble=why))
+    assert "the connection was lost, retry 2" in shown
+    assert all("lost" not in line for line in shown.splitlines() if "all files" in line)
+    assert "-:--:--" in plain(_bars_of(["model"], monkeypatch))
+    assert "-:--:--" not in shown
+
+
+def _bars_of(
+    names: list[str], monkeypatch: pytest.MonkeyPatch, phase: Phase = "fetching", trouble: Trouble | None = None
+) -> str:
     """What a terminal gets of large files of these names."""
     shown = io.StringIO()
     monkeypatch.setattr("sys.stderr", shown)
     over = threading.Event()
     counters = DownloadProgress([FileProgress(name, 10**9, fetched_bytes=10**8, phase=phase) for name in names])
+    counters.trouble = trouble
     thread = threading.Thread(target=bars.bars, args=(counters, over))
     thread.start()
     time.sleep(0.3)

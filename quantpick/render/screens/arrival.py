@@ -10,12 +10,13 @@ _NAMES_SHOWN = 4
 def arrival_page(result: DownloadResult) -> Page:
     """What a download came to."""
     fetched, reused = format_gb(result.fetched_bytes), format_gb(result.reused_bytes)
+    again = f", {reused} reused" if result.reused_bytes else ""
     what = f"{result.branch} of {result.repo_id}"
     page: list[Block] = []
     if result.planned:
         page.append(Line(f"{what} would take {fetched} to fetch; {reused} are there. Path: {result.path}"))
     else:
-        page.append(Line(f"{what}: {len(result.files)} files, all verified; {fetched} fetched, {reused} reused"))
+        page.append(Line(f"{what}: {len(result.files)} files, all verified; {fetched} fetched{again}"))
     if result.left_out:
         size = format_gb(sum(file.size_bytes for file in result.left_out))
         page.append(

@@ -21,6 +21,8 @@ _TRIES: Final = 8
 _SHORTEST_LOOK_S: Final = 3.0
 """Chosen: however short the patience, an answer may take this long."""
 _LOOK_S: Final = 0.1
+_WORTH_SAYING_S: Final = 2.0
+"""Chosen: a shorter pause is over before it is read."""
 _SLEPT_S: Final = 5.0
 """Chosen: nobody looked for so long, so that the machine or the process was asleep, and the server is not to blame."""
 
@@ -130,7 +132,11 @@ class Patience:
         if self.silence_s + wait > self.retry_for_s:
             raise self._given_up(problem if pause_s is None else f"{problem}; the server asks to wait {pause_s:.0f} s")
         self._progress.retries += 1
-        self._progress.trouble = Trouble(problem, attempt, self.gives_up_at_s)
+        before = self._progress.trouble
+        # Each connection counts its own; what is shown does not go back.
+        often = max(attempt, before.retries if before else 0)
+        asked = f"; the server asks to wait {pause_s:.0f} s" if pause_s and pause_s >= _WORTH_SAYING_S else ""
+        self._progress.trouble = Trouble(f"{problem}{asked}", often, self.gives_up_at_s)
         self._wait_until(time.monotonic() + wait, is_over)
 
     def _wait_until(self, when: float, is_over: Callable[[], bool]) -> None:

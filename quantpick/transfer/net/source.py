@@ -162,6 +162,10 @@ def check_answer(answer: Answer, size_bytes: int) -> None:
     stated = response.headers.get("X-Linked-Size") or (
         response.headers.get("Content-Length") if status == 200 else None
     )
+    is_page = status == 200 and (response.headers.get("Content-Type") or "").startswith("text/html")
+    if is_page and stated != str(size_bytes) and "ETag" not in response.headers:
+        # A network that lets nobody through who has not logged in; the download goes on when somebody has.
+        raise NotNow("a web page comes instead of the file: a login page of this network?", None)
     if stated is not None and stated != str(size_bytes):
         raise HubError(f"the Hub states {stated} bytes where it listed {size_bytes}")
 

@@ -44,6 +44,22 @@ def test_retry_is_said_and_counted() -> None:
     assert (progress.trouble.problem, progress.trouble.retries) == ("the connection broke", 2)
 
 
+def test_connections_that_count_their_own_retries_do_not_turn_the_count_back() -> None:
+    progress = DownloadProgress()
+    patience = Patience(300, progress=progress)
+    for attempt in (3, 1, 2):
+        patience.failed("the connection broke", attempt, is_over=lambda: True)
+        assert progress.trouble is not None
+        assert progress.trouble.retries == 3
+
+
+def test_pause_that_a_server_asks_for_is_said() -> None:
+    progress = DownloadProgress()
+    Patience(300, progress=progress).failed("the server answers 429", 1, pause_s=30, is_over=lambda: True)
+    assert progress.trouble is not None
+    assert progress.trouble.problem == "the server answers 429; the server asks to wait 30 s"
+
+
 def test_patience_ends_with_the_last_problem() -> None:
     patience = aged(Patience(10), 11)
     with pytest.raises(TransferError, match="the server does not answer"):

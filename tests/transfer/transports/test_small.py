@@ -85,6 +85,14 @@ def test_answer_that_broke_is_asked_for_again(tmp_path: Path, answer: bytes) -> 
         assert fetch(tmp_path, hub.url) == BODY
 
 
+def test_login_page_of_a_network_is_waited_out(tmp_path: Path) -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlogin"
+    with answering(page, page, RIGHT) as hub:
+        assert fetch(tmp_path, hub.url, Patience(5)) == BODY
+    with answering(page) as hub, pytest.raises(TransferError, match="a login page of this network"):
+        fetch(tmp_path / "other", hub.url)
+
+
 def test_wrong_bytes_of_the_right_length_are_damage(tmp_path: Path) -> None:
     with answering(RIGHT.replace(b"small", b"SMALL")) as hub, pytest.raises(DamagedError):
         fetch(tmp_path, hub.url)
