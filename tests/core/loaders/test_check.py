@@ -224,7 +224,7 @@ def test_vllm_since_0_30_rejects_act_order_with_groups_and_takes_it_without() ->
         ("vllm", gptq(4, 128, False, False), ADA, None, "sym", ("symmetric GPTQ only", "is asymmetric")),
         ("vllm==0.13.0", gptq(), 5.2, None, "compute-capability", ("6.0 or newer", "this GPU has 5.2")),
         ("sglang", gptq(3), ADA, None, "bits", ("4- or 8-bit", "3-bit", "kernel has been removed")),
-        ("autoawq", gptq(), ADA, None, "format", ("AutoAWQ does not read GPTQ", "it reads AWQ")),
+        ("autoawq", gptq(), ADA, None, "format", ("AutoAWQ 0.2.9 does not read GPTQ", "it reads AWQ")),
         ("tabbyapi", gptq(), ADA, None, "format", ("TabbyAPI 2026.08.13", "GPTQ", "exl2-checkpoint")),
         ("vllm", QuantSpec("gguf", 4), ADA, None, "format", ("vLLM 0.33.0", "GGUF", "vllm-gguf-plugin")),
         ("mlc-llm", gptq(), ADA, None, "format", ("MLC-LLM does not read GPTQ", "converted")),
