@@ -84,6 +84,7 @@ class RepoFacts:
         names: all branches, read or not.
         conversions: refs that the Hub itself manages (``refs/convert/...``, ``refs/pr/...``), which are not branches.
         card: the model card of ``main``, or None if there is none.
+        refused_card: whether there is one, and something else was sent for it.
         unread: branches that could not be read, each with the reason.
     """
 
@@ -93,6 +94,7 @@ class RepoFacts:
     names: tuple[str, ...]
     conversions: tuple[str, ...] = ()
     card: str | None = None
+    refused_card: bool = False
     unread: Mapping[str, str] = field(default_factory=dict)
 
 

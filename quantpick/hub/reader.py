@@ -20,6 +20,8 @@ _CARD: Final = "README.md"
 _CONNECTIONS: Final = 16
 """Requests at once; half of what a browser opens to two hosts, and far below any of the Hub's limits."""
 _MAX_SHOWN: Final = 5
+_TRIES: Final = 3
+"""Chosen: of so many branches a file that they share is asked for, before it is taken for wrong in all of them."""
 
 Job = Callable[[], None]
 _worth_reading = partial(configs_worth_reading, most_bytes=MAX_TEXT_BYTES)
@@ -35,14 +37,15 @@ class Reader:
         self._trees: dict[str, tuple[RepoFile, ...]] = {}
         self.refused: dict[str, str] = {}
         self._texts: dict[str, str] = {}
-        self._false: set[str] = set()
-        """The small files, by git's hash, in whose place the Hub sends something else."""
+        self._false: dict[str, str] = {}
+        """The commits with a small file that the Hub sends otherwise than it lists it, and that file's path."""
         self._heads: dict[str, bytes] = {}
-        self._card: str | None = None
+        self._card: tuple[str, bytes] | None = None
+        """The commit that the card is of, and what was sent for it."""
 
     def read(self, target: Target, refs: Refs, wanted: Mapping[str, str], *, only_files: bool = False) -> RepoFacts:
         """Everything of the wanted branches, and the card of the main one; or only what files the branches have."""
-        commits = set(wanted.values())
+        commits = list(dict.fromkeys(wanted.values()))
         at_once(self.lists(None if only_files else refs.branches.get("main"), commits))
         unread, wanted = self._sorted_out(wanted)
         self._require("file list", [name for name, commit in wanted.items() if commit not in self._trees])
@@ -68,8 +71,7 @@ class Reader:
         return unread, {name: commit for name, commit in wanted.items() if name not in unread}
 
     def _why_refused(self, commit: str) -> str | None:
-        small = _worth_reading(self._trees.get(commit, ())) if self._false else ()
-        false = next((file.path for file in small if file.blob_sha1 in self._false), None)
+        false = self._false.get(commit)
         return self.refused.get(commit) or (
             None if false is None else f"is sent with a `{false}` that is not the one in its file list"
         )
@@ -83,11 +85,14 @@ class Reader:
     def contents(self, commits: Iterable[str]) -> list[Job]:
         """What reads the configs and headers in the file lists that were read."""
         trees = {commit: self._trees[commit] for commit in commits if commit in self._trees}
-        small = {file.blob_sha1: (commit, file) for commit, files in trees.items() for file in _worth_reading(files)}
+        small: dict[str, list[tuple[str, RepoFile]]] = {}
+        for commit, files in trees.items():
+            for file in _worth_reading(files):
+                small.setdefault(file.blob_sha1, []).append((commit, file))
         large = {
             file.identity: (commit, file) for commit, files in trees.items() for file in headers_worth_reading(files)
         }
-        jobs: list[Job] = [partial(self._read_file, commit, file) for commit, file in small.values()]
+        jobs: list[Job] = [partial(self._read_file, ones) for ones in small.values()]
         jobs += [partial(self._read_head, commit, file) for commit, file in large.values()]
         return jobs
 
@@ -108,13 +113,15 @@ class Reader:
         self, target: Target, refs: Refs, wanted: Mapping[str, str], unread: Mapping[str, str] = MappingProxyType({})
     ) -> RepoFacts:
         """What was read of the wanted branches; those whose files are not known are left out."""
+        card, is_refused = self._sound_card()
         return RepoFacts(
             repo_id=self._repo_id,
             asked_for=target.repo_id,
             branches=tuple(self._branch(name, commit) for name, commit in wanted.items() if commit in self._trees),
             names=(*refs.branches, *wanted),
             conversions=() if target.revision else tuple(refs.others),
-            card=self._card,
+            card=card,
+            refused_card=is_refused,
             unread={} if target.revision else {**refs.refused, **unread},
         )
 
@@ -164,21 +171,37 @@ class Reader:
         if commit is None:
             return
         files = self._cache.tree(commit)
-        if files is None:
-            content = self._fetched(commit, _CARD)
-            self._card = None if content is None else _decoded(content)
-        for file in files or ():
-            if file.path == _CARD:
-                self._read_file(commit, file)
-                self._card = self._texts.get(file.blob_sha1)
+        listed = next((file for file in files or () if file.path == _CARD), None)
+        if files is None or listed is not None:
+            kept = None if listed is None else self._cache.file(listed.blob_sha1)
+            content = self._fetched(commit, _CARD) if kept is None else kept
+            self._card = None if content is None else (commit, content)
 
-    def _read_file(self, commit: str, file: RepoFile) -> None:
-        kept = self._cache.file(file.blob_sha1)
-        content = self._fetched(commit, file.path) if kept is None else kept
-        if content is not None and not _is(content, file):
-            self._false.add(file.blob_sha1)
-        elif content is not None or self._client is not None:
-            self._texts[file.blob_sha1] = _decoded(content or b"")
+    def _sound_card(self) -> tuple[str | None, bool]:
+        """The card, and whether one was sent that is not the one in its commit's file list, where that is known."""
+        if self._card is None:
+            return None, False
+        commit, content = self._card
+        files = self._trees.get(commit) or self._cache.tree(commit)
+        if files is not None and not any(file.path == _CARD and _is(content, file) for file in files):
+            return None, True
+        return _decoded(content), False
+
+    def _read_file(self, ones: Sequence[tuple[str, RepoFile]]) -> None:
+        """A small file that several commits may have: what one sends with the right hash is that of all.
+
+        Args:
+            ones: the commits, and the file as each lists it.
+        """
+        kept = self._cache.file(ones[0][1].blob_sha1)
+        for commit, file in ones[:_TRIES]:
+            content = self._fetched(commit, file.path) if kept is None else kept
+            if content is None and self._client is None:
+                return
+            if content is None or _is(content, file):
+                self._texts[file.blob_sha1] = _decoded(content or b"")
+                return
+        self._false.update({commit: file.path for commit, file in ones})
 
     def _read_head(self, commit: str, file: RepoFile) -> None:
         """The first bytes of a large file. Without them it is listed all the same, so offline they may be missing."""

@@ -306,6 +306,45 @@ def test_config_that_is_not_the_listed_one_leaves_its_branch_out(serve: Serve) -
         list_branches(f"{REPO}:3.5bpw")
 
 
+@pytest.mark.parametrize("wrong", [["4.0bpw"], ["4.5bpw"], ["4.0bpw", "4.1bpw"]])
+def test_config_that_one_branch_sends_rightly_is_that_of_all_that_list_it(serve: Serve, wrong: list[str]) -> None:
+    shared = config(quant_method="exl2", bits=4, head_bits=6)
+    names = [f"4.{n}bpw" for n in range(6)]
+    repo = HubRepo({name: [shared, weights("output.safetensors", 4 * 10**9 + n)] for n, name in enumerate(names)})
+    hub = serve({REPO: repo})
+    lie = Response(200, b'{"model_type": "llama"}')
+    hub.faults += [Fault(f"{repo.commit(name)}/config.json", lie) for name in wrong]
+    table = list_branches(REPO)
+    assert [(branch.name, branch.quant.head_bits) for branch in table.branches] == [(name, 6) for name in names]
+    assert "refused-branch" not in [warning.code for warning in table.warnings]
+
+
+def test_config_that_all_are_sent_wrong_is_asked_for_a_few_times(serve: Serve) -> None:
+    shared = config(quant_method="exl2", bits=4, head_bits=6)
+    other = {"3.0bpw": exl2_branch(3, 3 * 10**9)}
+    repo = HubRepo({**{f"4.{n}bpw": [shared, weights("x.safetensors", 10**9 + n)] for n in range(9)}, **other})
+    hub = serve({REPO: repo})
+    wrong = Response(200, b"<html>please log in</html>")
+    hub.faults += [Fault(f"{repo.commit(name)}/config.json", wrong) for name in repo.branches if name != "3.0bpw"]
+    table = list_branches(REPO)
+    assert [branch.name for branch in table.branches] == ["3.0bpw"]
+    assert len([one for one in table.warnings if one.code == "refused-branch"]) == 9
+    assert len(hub.paths("config.json")) == 4
+
+
+@pytest.mark.parametrize("sent", ["# Another card\n- [4.0 bpw](https://huggingface.co/a/b/tree/4.0bpw)\n", ""])
+def test_card_that_is_not_the_listed_one_is_not_believed(serve: Serve, sent: str) -> None:
+    hub = serve({REPO: exl2_repo()})
+    hub.faults.append(Fault("/README.md", Response(200, sent.encode())))
+    for _ in range(2):
+        table = list_branches(REPO)
+        assert [branch.name for branch in table.branches] == ["3.5bpw", "4.25bpw", "exp/6.0bpw"]
+        codes = [warning.code for warning in table.warnings]
+        assert ("refused-card" in codes, "missing-branch" in codes) == (True, False)
+    hub.faults.clear()
+    assert "refused-card" not in [warning.code for warning in list_branches(REPO).warnings], "kept nowhere"
+
+
 def test_card_that_is_not_utf8_is_read(serve: Serve) -> None:
     card = HubFile.small("README.md", "# Modèle\n".encode("latin-1"))
     serve({REPO: HubRepo({"main": [card], "4.0bpw": exl2_branch(4, 4 * 10**9)})})

@@ -109,8 +109,8 @@ def table_from_repo(repo: RepoFacts) -> BranchTable:
 
     Warnings besides those of `merge_branch`: ``missing-branch`` (the card has it, the repo does not),
     ``unlisted-branch`` (the other way round), ``pickle-weights``, ``several-weights``, ``unread-config``,
-    ``refused-branch`` (the Hub says something impossible), ``renamed-repo``, and for GGUF files those of
-    `read_variants`.
+    ``refused-branch`` (the Hub says something impossible), ``refused-card`` (it sends another card than it lists),
+    ``renamed-repo``, and for GGUF files those of `read_variants`.
     """
     card = read_card(repo.card or "", repo_id=repo.repo_id)
     rows = _rows_by_branch(card)
@@ -159,6 +159,8 @@ def _rows_by_branch(card: Card) -> dict[str, list[CardRow]]:
 def _about_the_whole(repo: RepoFacts, rows: Mapping[str, Sequence[CardRow]]) -> Iterator[BranchWarning]:
     if repo.repo_id.lower() != repo.asked_for.lower():
         yield BranchWarning("renamed-repo", None, f"{repo.asked_for} is called {repo.repo_id} now")
+    if repo.refused_card:
+        yield BranchWarning("refused-card", None, "not read: the card is sent otherwise than the file list has it")
     for name in rows:
         if name not in repo.names:
             yield BranchWarning("missing-branch", name, "the card lists it, the repo has no such branch")
