@@ -34,6 +34,7 @@ from quantpick.render.running import ProgressStyle
 
 if TYPE_CHECKING:
     from quantpick.core.choose.recommend import Recommendation
+    from quantpick.core.outcome import DownloadResult
     from quantpick.core.quant import BranchWarning
 
 
@@ -88,9 +89,7 @@ def download(
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
     from quantpick.cli.timer import within
-    from quantpick.render import running, show, terminal
-    from quantpick.render.screens.arrival import arrival_page
-    from quantpick.workflow.choice import make_wish
+    from quantpick.render import running
     from quantpick.workflow.download import download as download_
 
     options = TransferOptions(
@@ -103,16 +102,7 @@ def download(
         force=force,
         dry_run=dry_run,
     )
-    wish = make_wish(
-        loader=loader,
-        context_tokens=words.context(context),
-        kv_dtype=kv_dtype,
-        batch=batch,
-        prefer=prefer,
-        vram_basis=vram_basis,
-        headroom=words.headroom(headroom),
-        allow_tight=allow_tight,
-    )
+    wish = words.wish(typed.params)
     silent = quiet or as_json
     try:
         with within(timeout) as stop, running.shown("none" if silent and progress == "auto" else progress) as counters:
@@ -133,14 +123,16 @@ def download(
                 warn=None if silent else _warn,
             )
     except NothingFitsError as error:
-        if as_json:
-            from quantpick.render import documents
-
-            terminal.write_answer(documents.document("download", documents.no_download_data(error.answer)))
-            raise typer.Exit(error.exit_code) from error
-        if not quiet:
-            _show_why_none(typed, error)
+        _show_why_none(typed, error, as_json=as_json, quiet=quiet)
         raise
+    _show(result, as_json=as_json, quiet=quiet)
+
+
+def _show(result: "DownloadResult", *, as_json: bool, quiet: bool) -> None:
+    """Print what is on the disk now, or what a dry run found."""
+    from quantpick.render import show, terminal
+    from quantpick.render.screens.arrival import arrival_page
+
     if as_json:
         from quantpick.render import documents
 
@@ -169,12 +161,17 @@ def _warn(warning: "BranchWarning") -> None:
     tell_warnings([warning], whole=True)
 
 
-def _show_why_none(typed: typer.Context, error: NothingFitsError) -> None:
-    """What `recommend` would say: why no branch fits and what would help."""
+def _show_why_none(typed: typer.Context, error: NothingFitsError, *, as_json: bool, quiet: bool) -> None:
+    """Print what `recommend` would say: why no branch fits, and what would help."""
     from quantpick.core.choose.recommend import Recommendation
     from quantpick.render.screens.recommendation import recommendation_page
     from quantpick.render.show import tell
 
-    if isinstance(error.answer, Recommendation):
+    if as_json:
+        from quantpick.render import documents, terminal
+
+        terminal.write_answer(documents.document("download", documents.no_download_data(error.answer)))
+        raise typer.Exit(error.exit_code) from error
+    if isinstance(error.answer, Recommendation) and not quiet:
         asked = ["quantpick", "download", *retyped(typed)]
         tell(recommendation_page(error.answer, asked=asked, next_steps=(), why_all=False, brief=True))

@@ -69,21 +69,11 @@ def recommend(
     """Which branch to run on this GPU, and why not the others."""
     from quantpick.core.choose.advice import nothing_fits
     from quantpick.render import show, terminal
-    from quantpick.workflow.choice import make_wish
     from quantpick.workflow.recommend import recommend as recommend_
 
     answer = recommend_(
         repo,
-        wish=make_wish(
-            loader=loader,
-            context_tokens=words.context(context),
-            kv_dtype=kv_dtype,
-            batch=batch,
-            prefer=prefer,
-            vram_basis=vram_basis,
-            headroom=words.headroom(headroom),
-            allow_tight=allow_tight,
-        ),
+        wish=words.wish(typed.params),
         gpus=words.gpus(vram, gpu, gpu_capability, gpu_index),
         offline=offline,
         timeout_s=timeout,

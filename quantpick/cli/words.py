@@ -1,18 +1,35 @@
 """What options say, as the nouns they mean."""
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from quantpick.core.units import is_bare, parse_bytes, parse_tokens, parse_vram
 from quantpick.errors import UsageError
 
 if TYPE_CHECKING:
-    from quantpick.core.choose.wish import Headroom
+    from quantpick.core.choose.wish import Headroom, Wish
     from quantpick.core.gpu import Gpu
     from quantpick.core.quant import BranchWarning
 
 _SHOWN: Final = 60
 """Characters of a wrong value in an error."""
+
+
+def wish(options: Mapping[str, Any]) -> "Wish":
+    """What to run, by the values of a command's options.
+
+    Raises:
+        UsageError: a value is unknown or out of bounds.
+    """
+    from quantpick.workflow.choice import make_wish
+
+    as_they_are = ("loader", "kv_dtype", "batch", "prefer", "vram_basis", "allow_tight")
+    return make_wish(
+        context_tokens=context(options["context"]),
+        headroom=headroom(options["headroom"]),
+        **{name: options[name] for name in as_they_are},
+    )
 
 
 def context(text: str) -> int | None:

@@ -96,8 +96,6 @@ def download(
         DiskError: not enough disk, or the target cannot be written.
         DamagedError: a file differs from the Hub's hash.
     """
-    from quantpick.transfer.disk.places import CacheLayout, FolderLayout
-
     options, asked = _judged(options, wish, words)
     asked = replace(asked, mmproj=mmproj)
     gpus = None if gpus is None else check_gpus(gpus)
@@ -112,11 +110,7 @@ def download(
     many = _many_sets(picked, chosen.files)
     if many is not None and warn is not None:
         warn(many)
-    layout: Layout = (
-        CacheLayout(picked.repo_id, picked.branch, None if cache_dir is None else Path(cache_dir))
-        if local_dir is None
-        else FolderLayout(picked.repo_id, picked.branch, Path(local_dir), force=options.force)
-    )
+    layout = _layout(picked, local_dir, cache_dir, force=options.force)
     result = DownloadResult(
         repo_id=picked.repo_id,
         branch=picked.branch.name,
@@ -130,6 +124,15 @@ def download(
     if options.dry_run:
         return _planned(result, layout)
     return _fetch(result, layout, options, progress or DownloadProgress(), token=token, stop=stop)
+
+
+def _layout(picked: Pick, local_dir: StrPath | None, cache_dir: StrPath | None, *, force: bool) -> "Layout":
+    """Where the branch's files go: into a folder, or into the Hub's cache."""
+    from quantpick.transfer.disk.places import CacheLayout, FolderLayout
+
+    if local_dir is not None:
+        return FolderLayout(picked.repo_id, picked.branch, Path(local_dir), force=force)
+    return CacheLayout(picked.repo_id, picked.branch, None if cache_dir is None else Path(cache_dir))
 
 
 def _many_sets(picked: Pick, files: Sequence[RepoFile]) -> "BranchWarning | None":

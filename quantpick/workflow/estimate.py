@@ -55,15 +55,16 @@ def estimate_vram(
         UsageError: an unknown loader, version or KV type, a number out of its bounds, or a quantization without
             bits and size.
     """
-    check_count("context_tokens", context_tokens, defaults.MAX_CONTEXT_TOKENS)
-    check_count("batch", batch, defaults.MAX_BATCH)
-    if prompt_tokens is not None:
-        check_count("prompt_tokens", prompt_tokens, defaults.MAX_CONTEXT_TOKENS)
-    if weights_file_bytes is not None:
-        check_count("weights_file_bytes", weights_file_bytes, _MAX_FILE_BYTES, least=0)
-    check_count("gpus", gpus, _MAX_GPUS)
-    check_count("max_num_batched_tokens", settings.max_num_batched_tokens, defaults.MAX_CONTEXT_TOKENS)
-    check_count("max_num_seqs", settings.max_num_seqs, defaults.MAX_BATCH)
+    for name, value, most, least in (
+        ("context_tokens", context_tokens, defaults.MAX_CONTEXT_TOKENS, 1),
+        ("batch", batch, defaults.MAX_BATCH, 1),
+        ("prompt_tokens", 1 if prompt_tokens is None else prompt_tokens, defaults.MAX_CONTEXT_TOKENS, 1),
+        ("weights_file_bytes", 0 if weights_file_bytes is None else weights_file_bytes, _MAX_FILE_BYTES, 0),
+        ("gpus", gpus, _MAX_GPUS, 1),
+        ("max_num_batched_tokens", settings.max_num_batched_tokens, defaults.MAX_CONTEXT_TOKENS, 1),
+        ("max_num_seqs", settings.max_num_seqs, defaults.MAX_BATCH, 1),
+    ):
+        check_count(name, value, most, least)
     problem = quant.problem or shape.problem
     if problem is not None:
         raise UsageError(problem)

@@ -8,13 +8,14 @@ from functools import partial
 from typing import Unpack
 
 from quantpick.core import defaults
+from quantpick.core.branches.table import BranchTable
 from quantpick.core.choose.advice import advise
 from quantpick.core.choose.occupied import foreign_process_warnings
 from quantpick.core.choose.recommend import Recommendation
 from quantpick.core.choose.recommend import recommend as judge
 from quantpick.core.choose.wish import Wish
 from quantpick.core.gpu import Gpu
-from quantpick.core.quant import Branch
+from quantpick.core.quant import Branch, BranchWarning
 from quantpick.errors import QuantpickError, UsageError
 from quantpick.hardware.ram import ram
 from quantpick.workflow.arguments import StrPath, checked
@@ -83,20 +84,24 @@ def recommend(
     ask = partial(with_family, read, wish, token=token, offline=offline)
     if family:
         read = ask(timeout_s=seconds_left(timeout_s, began))
-    table = shaped(with_rows(read))
+    answer = _judged(shaped(with_rows(read)), machine, wish, doubts)
+    if gpus is None:
+        answer = replace(answer, ram_free_bytes=ram().available_bytes)
+    relatives: tuple[Branch, ...] = ()
+    if answer.recommended is None and card is None and not family:
+        with suppress(QuantpickError):
+            relatives = shaped(ask(timeout_s=seconds_left(timeout_s, began))).branches
+    return with_launch(replace(answer, advice=advise(answer, loader_table(), relatives)))
+
+
+def _judged(table: BranchTable, machine: Sequence[Gpu], wish: Wish, doubts: Sequence[BranchWarning]) -> Recommendation:
+    """The answer for a table's branches, with all warnings."""
     answer = judge(table.branches, machine, wish, loader_table())
     held = foreign_process_warnings(answer, table.branches, loader_table())
-    warnings = (*doubts, *table.warnings, *answer.warnings, *held)
-    named = replace(
+    return replace(
         answer,
         repo_id=table.repo_id,
         siblings=table.siblings,
         family=table.family,
-        warnings=warnings,
-        ram_free_bytes=ram().available_bytes if gpus is None else None,
+        warnings=(*doubts, *table.warnings, *answer.warnings, *held),
     )
-    relatives: tuple[Branch, ...] = ()
-    if named.recommended is None and card is None and not family:
-        with suppress(QuantpickError):
-            relatives = shaped(ask(timeout_s=seconds_left(timeout_s, began))).branches
-    return with_launch(replace(named, advice=advise(named, loader_table(), relatives)))
