@@ -229,7 +229,7 @@ def test_download_says_what_it_picked_and_why_before_it_starts(world: World) -> 
 
 def run_shell(command: str, **more: str) -> "subprocess.CompletedProcess[str]":
     # The command, not a folder of that name in a path: the tests also run in an unpacked `quantpick-0.1.0`.
-    line = re.sub(r"(?<![\w/.-])quantpick(?= )", f"{shlex.quote(sys.executable)} -m quantpick", command)
+    line = re.sub(r"(?<![\w/.-])quantpick(?=\s|$)", f"{shlex.quote(sys.executable)} -m quantpick", command)
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False, env={**os.environ, **more}
     )
