@@ -130,7 +130,7 @@ class Client:
     """
 
     def __init__(self, token: str | bool | None = None, *, timeout_s: float = defaults.TIMEOUT_S) -> None:
-        if not constants.ENDPOINT.startswith(("https://", "http://")) or not host(constants.ENDPOINT).isprintable():
+        if not _is_address(constants.ENDPOINT):
             raise UsageError(f"`{constants.ENDPOINT}` is not the address of a Hub", hint="check HF_ENDPOINT")
         self._deadline = Deadline(timeout_s)
         self._teller = Teller()
@@ -318,6 +318,16 @@ def _name_today(repo_id: str, reply: Reply) -> str:
     moved_to = re.search(r"/api/models/([^/]+/[^/]+)/refs$", urlsplit(reply.url).path)
     name = repo.repo_id(moved_to[1]) if moved_to and _is_hub(reply.url) else repo_id
     return repo_id if isinstance(name, Refused) else name
+
+
+def _is_address(endpoint: str) -> bool:
+    """Whether a Hub can have this address; huggingface_hub 2.0 looks at it only when it asks."""
+    try:
+        address = urlsplit(endpoint)
+        named = bool(address.hostname) and address.netloc.isprintable()
+        return named and address.scheme in ("https", "http") and address.port != 0
+    except ValueError:  # no port has this name
+        return False
 
 
 def _is_hub(url: str) -> bool:
