@@ -18,9 +18,11 @@ class Found:
 
     Args:
         connections: how many it was worth.
+        collapsed_at: so many broke it down; None where none did.
     """
 
     connections: int = FIRST
+    collapsed_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

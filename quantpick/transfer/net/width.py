@@ -32,12 +32,15 @@ class Width:
         ceiling: the most there may be.
         first: how many to begin with.
         leaps: whether all are tried at once, or twice as many at a time: where each costs the server much.
+        collapsed_at: so many broke the line down before: there are fewer now, and not the most below it at once.
     """
 
-    def __init__(self, ceiling: int, first: int = FIRST, *, leaps: bool = True) -> None:
+    def __init__(
+        self, ceiling: int, first: int = FIRST, *, leaps: bool = True, collapsed_at: int | None = None
+    ) -> None:
         self.ceiling = ceiling
         self._leaps = leaps
-        self.count = min(first, ceiling)
+        self.count = min(first, ceiling, ceiling if collapsed_at is None else max(1, collapsed_at - 1))
         self.rate = 0.0
         """Bytes a second in all, as last measured."""
         self.per_connection = 0.0
@@ -46,8 +49,8 @@ class Width:
         """Seconds to the first byte of an answer, as last seen."""
         self._proven: tuple[int, float] | None = None
         """The last number that was worth its connections, with its rate."""
-        self._collapsed_at = ceiling + 1
-        """So many broke the line down."""
+        self.collapsed_at = collapsed_at
+        """So many broke the line down; None where none did."""
         self._useless_at = ceiling + 1
         """So many brought no more than fewer, of late."""
         self._hold_until = 0.0
@@ -100,7 +103,8 @@ class Width:
     @property
     def _goal(self) -> int:
         """The most that is worth trying."""
-        return min(self.ceiling, self._collapsed_at - 1, self._useless_at - 1)
+        collapsed_at = self.ceiling + 1 if self.collapsed_at is None else max(2, self.collapsed_at)
+        return min(self.ceiling, collapsed_at - 1, self._useless_at - 1)
 
     def _judge(self, now_s: float) -> None:
         proven, rate = self._proven, self.rate
@@ -110,7 +114,7 @@ class Width:
         elif self.count > proven[0]:
             between = (proven[0] + self.count) // 2
             if rate < proven[1] * _LOSS:
-                self._collapsed_at = self.count
+                self.collapsed_at = self.count
                 self._shrink(now_s, proven[0])
             elif between < proven[0] * _FINEST_STEP:
                 self._shrink(now_s, proven[0])

@@ -78,6 +78,7 @@ def fetch_until(job: Job, is_enough: Callable[[Width], bool], *, most_bytes: int
         work.stretches.close()
     if work.width.rate:
         job.line.found.connections = work.width.count
+        job.line.found.collapsed_at = work.width.collapsed_at
     return work.width
 
 
@@ -93,7 +94,10 @@ class _Ranges:
         self._crew = Crew(self._patience, is_limited=is_limited)
         missing = list(_first_bytes(job.partial.journal.missing(), most_bytes))
         self._is_mirror = bool(missing) and self._first_link().is_the_hubs
-        self.width = Width(job.line.connections, job.line.found.connections, leaps=not self._is_mirror)
+        found = job.line.found
+        self.width = Width(
+            job.line.connections, found.connections, leaps=not self._is_mirror, collapsed_at=found.collapsed_at
+        )
         self.stretches = Stretches(
             missing,
             job.line.connections,
@@ -133,6 +137,8 @@ class _Ranges:
         now = time.monotonic()
         before = self.width.count
         self.width.look(now, self._received)
+        if self.width.count < before:
+            self._job.source.renew_when_old()
         if self.width.count != before:
             with self._turn:
                 self._turn.notify_all()

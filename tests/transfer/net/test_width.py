@@ -84,3 +84,20 @@ def test_line_that_was_shared_gets_all_its_connections_when_it_is_free_again() -
         received += width.count * 10 * MB / 20
         width.look(5 + look / 20, int(received))
     assert width.count == 16
+
+
+def test_line_that_broke_down_is_not_broken_down_by_the_next_files() -> None:
+    """Each file measures anew and remembers where the line broke down: it is found in three files, and kept to."""
+    collapses, width = [], Width(16)
+    for _ in range(8):
+        width = Width(16, width.count, collapsed_at=width.collapsed_at)
+        asked: list[int] = []
+
+        def rate(count: int, asked: list[int] = asked) -> float:
+            asked.append(count)
+            return count * MB if count <= 6 else 0.2 * MB
+
+        after(3, 16, rate, width)
+        collapses.append(sum(count > 6 for count in asked) > 0)
+    assert collapses[3:] == [False] * 5
+    assert width.count == 6

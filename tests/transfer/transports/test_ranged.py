@@ -7,6 +7,7 @@ import pytest
 
 from quantpick.core.units import MIB
 from quantpick.errors import DamagedError, TransferError
+from quantpick.transfer.net import source
 from tests.fakes.cdn import (
     Interference,
     answers,
@@ -128,3 +129,14 @@ def test_patience_does_not_run_while_others_bring_bytes(line: Open) -> None:
     one = line(interference=answers(503, 0.5), bytes_per_s=15e6)
     one.fetch(retry_for_s=5, connections=4)
     assert one.final.read_bytes() == one.content.read_bytes()
+
+
+def test_host_on_which_many_connections_break_down_is_asked_for_again(
+    line: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_WORTH_ANOTHER_S", 0.0)
+    one = line()
+    monkeypatch.setattr(one.cdn, "rate", lambda: 10e6 if one.cdn.busy <= 4 else 0.5e6 / one.cdn.busy)
+    one.fetch(connections=8)
+    assert one.final.read_bytes() == one.content.read_bytes()
+    assert len(one.hub.paths("resolve")) > 1
