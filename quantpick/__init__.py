@@ -1,7 +1,7 @@
 """Pick the quantization branch of a Hugging Face repo that fits a GPU and a loader.
 
-This is the Python API; everything else is an implementation detail. The names are loaded when they are first used, so
-that the command line starts without those it does not need.
+This is the Python API; everything else is an implementation detail. Names are loaded on first use: the command line
+starts without those it does not need.
 
 >>> from quantpick import ModelShape, QuantSpec, estimate_vram
 >>> spec = QuantSpec("gptq", 4, 128)

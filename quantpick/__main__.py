@@ -9,25 +9,25 @@ try:
     from quantpick._program import leave
     from quantpick.errors import DiskError, QuantpickError
 except KeyboardInterrupt:
-    # Before there is anything to end: the shell is told, and no traceback shown.
+    # Nothing has started yet: report the signal to the shell, without a traceback.
     raise SystemExit(130) from None
 
 _READER_LEFT = 141
-"""As a shell reports a program that SIGPIPE ended."""
+"""The exit code that a shell gives a program ended by SIGPIPE."""
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 _OBJECTS_PER_COLLECTION = 100_000
-"""Chosen: no command that only answers makes so many, and a long download still has its cycles collected. The default
-of 700 costs 10 ms of a start."""
+"""Chosen: no command short of a download makes so many, and a long download still gets its cycles collected. The
+default of 700 costs 10 ms of start-up."""
 
 
 class Terminated(BaseException):
-    """SIGTERM came. Not an Exception, so that nobody takes it for a failure of their own."""
+    """SIGTERM came. Not an Exception: no handler of ordinary failures should catch it."""
 
 
 class _Ended(QuantpickError):
-    """Somebody ended it; what arrived is kept."""
+    """The command was interrupted; what arrived is kept."""
 
     def __init__(self, code: str, exit_code: int) -> None:
         super().__init__(code)
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:
-        # The reader went away (`quantpick list ... | head`): nothing is wrong, and nothing more can be written.
+        # The reader is gone (`quantpick list ... | head`): nothing is wrong, and nothing more can be written.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return _READER_LEFT
     except BaseException as error:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(error: BaseException, line: Sequence[str]) -> int:
-    """Say what went wrong, in the form that was asked for."""
+    """Report what went wrong, as text or JSON."""
     from quantpick.cli.asked import asked_for_json, command_of
     from quantpick.render import terminal
 
@@ -78,7 +78,7 @@ def _report(error: BaseException, line: Sequence[str]) -> int:
 
 
 def _as_failure(error: BaseException) -> QuantpickError:
-    """Any exception as one that has an exit code."""
+    """The exception as one with an exit code."""
     if isinstance(error, QuantpickError):
         return error
     if isinstance(error, KeyboardInterrupt):
@@ -88,7 +88,7 @@ def _as_failure(error: BaseException) -> QuantpickError:
     if isinstance(error, MemoryError):
         return DiskError("there is not enough memory")
     if isinstance(error, OSError) and error.strerror:
-        # Those of the disk and the net died in their adapters; this one is still no bug.
+        # The adapters of disk and net catch their own; one from elsewhere is still not a bug.
         where = f": `{os.fsdecode(error.filename)}`" if isinstance(error.filename, (str, bytes)) else ""
         return DiskError(f"{error.strerror}{where}")
     return QuantpickError(
@@ -106,7 +106,7 @@ def run() -> None:
 
         gc.set_threshold(_OBJECTS_PER_COLLECTION)
         code = _flushed(main())
-        # What comes from here on could only end in a traceback of the interpreter's own end.
+        # From here on a signal could only cause a traceback from the interpreter's shutdown.
         for number in _ENDING:
             signal.signal(number, signal.SIG_IGN)
     except KeyboardInterrupt:
@@ -117,7 +117,7 @@ def run() -> None:
 
 
 def _catch_signals() -> None:
-    """Have the first signal end the command in good order, and a second one at once."""
+    """Make the first signal end the command cleanly, and a second one at once."""
     sys.unraisablehook = _unraisable
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -131,7 +131,7 @@ def _end(number: int, _: object) -> None:
 
 
 def _unraisable(what: "sys.UnraisableHookArgs") -> None:
-    """A signal that came where Python lets no exception out (a finalizer) would be shown and forgotten: it ends us."""
+    """End the process on a signal that arrives in a finalizer, where Python would print its exception and go on."""
     for kind, number in ((KeyboardInterrupt, signal.SIGINT), (Terminated, signal.SIGTERM)):
         if isinstance(what.exc_value, kind):
             leave(number, None)
@@ -139,9 +139,9 @@ def _unraisable(what: "sys.UnraisableHookArgs") -> None:
 
 
 def _leave_folder_to_data() -> None:
-    """Take the current folder off the import path: an empty entry of PYTHONPATH puts it there, and repos lie in it.
+    """Take the current folder off the import path, where an empty entry of PYTHONPATH puts it: it may hold a repo.
 
-    What is imported before this can only be kept from it by ``python -I`` or by a PYTHONPATH without empty entries.
+    Earlier imports are only safe with ``python -I`` or a PYTHONPATH without empty entries.
     """
     try:
         here = os.path.realpath(os.getcwd())
@@ -152,7 +152,7 @@ def _leave_folder_to_data() -> None:
 
 
 def _flushed(code: int) -> int:
-    """The exit code, when what was printed is really out; what cannot be written is let go."""
+    """The exit code once stdout is flushed; a failure to write changes it only if it was 0."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -163,12 +163,12 @@ def _flushed(code: int) -> int:
 
 
 def _hold_streams() -> None:
-    """See that no file takes the number of a standard stream that is closed, and that any text can be written."""
+    """Keep files from taking the number of a closed standard stream, and make every text writable."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            # Opened for reading only: what is written to a closed stdout fails as it should.
+            # Read-only: writing to a closed stdout must fail.
             os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY)
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Every error quantpick raises on purpose, each with the exit code a script acts on.
+"""Every error quantpick raises on purpose, each with its exit code.
 
-The table of exit codes is interface (docs/scripts.md). Foreign exceptions die in the adapter that met them, as one
-of these ``from`` the original.
+The exit codes are interface (docs/scripts.md). The adapter that meets a foreign exception raises one of these ``from``
+it.
 """
 
 
@@ -39,7 +39,7 @@ class NothingFitsError(QuantpickError):
     def __init__(self, message: str, *, hint: str | None = None, answer: object = None) -> None:
         super().__init__(message, hint=hint)
         self.answer = answer
-        """The `Recommendation` in which none fits: every branch with its reasons, and what would help."""
+        """The `Recommendation` in which nothing fits: every branch with its reasons, and advice."""
 
 
 class NotFoundError(QuantpickError):
@@ -57,7 +57,7 @@ class AccessError(QuantpickError):
 
 
 class HubError(QuantpickError):
-    """The Hub cannot be reached, refuses for now or answers nonsense; or offline and not cached: try later (exit 6)."""
+    """The Hub cannot be reached, is busy or answers nonsense; or offline and not cached: try later (exit 6)."""
 
     code = "hub"
     exit_code = 6

@@ -1,7 +1,7 @@
-"""Files of our own, opened, read and written so that neither a crash nor a planted file does harm.
+"""quantpick's own files, opened, read and written safely despite crashes and planted files.
 
-A record is whole or absent: it is written beside its name, put on the disk, and renamed. What is read is a regular file
-of bounded size, whatever lies there: no link is followed, no pipe or device waited for.
+A record is whole or absent: it is written under another name, synced and renamed. Only regular files of bounded size
+are read: no link is followed, no pipe or device waited for.
 """
 
 import contextlib
@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Final
 
 TEMPORARY: Final = ".quantpick.tmp"
-"""The ending of what is being written; one that is left belongs to a process that was killed."""
+"""The ending of a file being written. One that is left behind is from a killed process."""
 
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class NoRegularFileError(OSError):
-    """A pipe, a device, a folder or a link lies where a file should."""
+    """A pipe, a device, a folder or a link is in the place of a file."""
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
-    """A descriptor of a regular file, without waiting for whatever else lies there.
+    """A descriptor of a regular file; it never waits for a pipe or device in its place.
 
     Args:
         path: the file.
@@ -43,13 +43,13 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
 
 
 def open_own(path: Path) -> tuple[int, bool]:
-    """A descriptor to read and write a file that nobody else writes through another name, and whether it was there.
+    """A descriptor to read and write a file that nobody else can write, and whether it was there before.
 
-    What is not so (a link, a pipe, a second name of another file, a file of another user, who may still write it) is
-    taken away, and a new file made.
+    Anything else in its place (a link, a pipe, a hard link, a file of another user, who could still write it) is
+    removed and a new file made.
 
     Raises:
-        OSError: it cannot be had.
+        OSError: it cannot be opened or made.
     """
     with contextlib.suppress(FileNotFoundError):
         try:
@@ -70,7 +70,7 @@ def open_own(path: Path) -> tuple[int, bool]:
 
 
 def read_small(path: Path, limit_bytes: int) -> bytes | None:
-    """The content of a regular file; None where there is none, it is larger than the limit, or it cannot be read."""
+    """The content of a regular file; None if there is none, it exceeds the limit, or cannot be read."""
     try:
         with open(open_regular(path), "rb") as file:
             content = file.read(limit_bytes + 1)
@@ -80,12 +80,12 @@ def read_small(path: Path, limit_bytes: int) -> bytes | None:
 
 
 def write_atomically(path: Path, content: bytes, *, synced: bool = True) -> None:
-    """Give a file this content, so that a crash or a power loss leaves the old one or the new one.
+    """Replace a file's content; a crash or power loss leaves either the old or the new one.
 
     Args:
-        path: its name; its folder is made where there is none.
+        path: the file; its folder is made if missing.
         content: all of it.
-        synced: without it a power loss may leave an empty file: for what can be told from a whole one, and spared.
+        synced: if False, a power loss may leave an empty file: for content that is recognizably whole, and dispensable.
 
     Raises:
         OSError: it cannot be written; nothing is left behind.
@@ -108,7 +108,7 @@ def write_atomically(path: Path, content: bytes, *, synced: bool = True) -> None
 
 
 def odd_folder(base: Path, paths: Iterable[str | Path]) -> Path | None:
-    """The first folder between a folder and what lies in it that is none: a link, a file, a pipe; None where none is.
+    """The first path component below a folder that is not itself a folder (but a link, file or pipe); None if all are.
 
     Args:
         base: the folder, which may be a link itself.
@@ -122,16 +122,16 @@ def _is_odd(folder: Path) -> bool:
     try:
         return not stat.S_ISDIR(folder.lstat().st_mode)
     except OSError:
-        return False  # it is not there, or something above it is odd
+        return False  # it does not exist, or something above it is odd
 
 
 def scratch_name(path: Path) -> Path:
-    """A name beside a path that nothing else has, and that says who writes it."""
+    """An unused name beside a path, which tells the process that writes it."""
     return path.with_name(f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY}")
 
 
 def writer_of(name: str) -> int | None:
-    """The process that made such a name, or None.
+    """The process id in such a name, or None.
 
     >>> writer_of(scratch_name(Path("x")).name) == os.getpid(), writer_of("x")
     (True, None)
@@ -141,7 +141,7 @@ def writer_of(name: str) -> int | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, with those above it, so that a power loss does not take one of them.
+    """Make a folder and those above it, each synced against power loss.
 
     Raises:
         OSError: it cannot be made.
@@ -158,7 +158,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_files(paths: Iterable[Path]) -> None:
-    """Put files and the folders they are in on the disk: after many at once it costs little more than after one.
+    """Sync files and their folders; many at once cost little more than one.
 
     Raises:
         OSError: a file cannot be synced.
@@ -176,7 +176,7 @@ def sync_files(paths: Iterable[Path]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on the disk, where the system can."""
+    """Sync a folder's entries, if the system can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -186,6 +186,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether a pipe, a socket or a device lies there."""
+    """Whether it is a pipe, a socket or a device."""
     mode = path.lstat().st_mode
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))

@@ -1,4 +1,4 @@
-"""A few threads that a program which is interrupted need not wait for."""
+"""Threads that an interrupted program need not wait for."""
 
 import errno
 import threading
@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 
 def start_daemons(works: Sequence[Callable[[], None]], *, name: str) -> list[threading.Thread]:
-    """Start a thread for each work.
+    """Start a daemon thread for each piece of work.
 
-    Daemon threads, not an executor, whose threads an interrupted program would wait for at its exit.
+    Not an executor: an interrupted program would wait for its threads at exit.
 
     Raises:
         OSError: the system has no room for another (``ulimit -u``, ``ulimit -v``).

@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _usage_error(error: TyperException, argv: Sequence[str]) -> UsageError:
-    """Click's words for a wrong line as ours."""
+    """Click's error about a wrong command line as one of ours."""
     context: Any = getattr(error, "ctx", None)
     line = "quantpick" if context is None else str(context.command_path)
     option = getattr(error, "option_name", None)
@@ -58,7 +58,7 @@ def _usage_error(error: TyperException, argv: Sequence[str]) -> UsageError:
 
 
 def _complete(command: Any) -> None:  # noqa: ANN401 - Typer's command
-    """Answer the shell's question and end."""
+    """Answer the shell's completion request and exit."""
     from typer.completion import completion_init
 
     completion_init()

@@ -1,4 +1,4 @@
-"""What a line asks for as a whole, told before or without parsing it: an error needs it too."""
+"""What a command line asks for, told without parsing it: an error before or in parsing needs it too."""
 
 import os
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from quantpick.cli.command import COMMANDS, YES, environment_name
 
 
 def asked_for_json(line: Sequence[str]) -> bool:
-    """Whether errors are to be JSON too.
+    """Whether errors are printed as JSON too.
 
     >>> asked_for_json(["list", "--json", "a/b"]), asked_for_json(["list", "--", "--json"])
     (True, False)
@@ -17,7 +17,7 @@ def asked_for_json(line: Sequence[str]) -> bool:
 
 
 def command_of(line: Sequence[str]) -> str:
-    """The command that a line names, or ``quantpick`` where it names none.
+    """The command that a line names, or ``quantpick`` if none.
 
     >>> command_of(["list", "a/b"]), command_of(["a/b", "--json"]), command_of([])
     ('list', 'recommend', 'quantpick')

@@ -1,8 +1,7 @@
-"""Typer as quantpick uses it: light values, every option from the environment too, and wrong words answered.
+"""Typer as quantpick uses it: without Pydantic, every option from the environment too, and help with wrong words.
 
-Typer turns values into types by Pydantic, which takes longer to import than quantpick needs for an answer (56 ms of
-200, Typer 0.29.2). The few types used here are read below instead; where another Typer does it another way, all still
-works, only slower.
+Typer converts values with Pydantic, whose import is a large part of a whole command (56 of 200 ms, Typer 0.29.2). The
+few types used here are converted below instead. With a Typer that works otherwise, everything still works, but slower.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ from quantpick.render import terminal
 from quantpick.waits import told_to
 
 PREFIX: Final = "QUANTPICK_"
-"""What the environment variables of the options begin with."""
+"""The prefix of the options' environment variables."""
 
 COMMANDS: Final = {
     "recommend": (
@@ -65,7 +64,7 @@ _EXCLUSIVE: Final = (
     ("card", "repo"),
     *(("family", other) for other in ("card", "revision", "file")),
 )
-"""Options that answer the same question: one that was typed drops those that the environment sets."""
+"""Options that answer the same question: a typed one overrides those set by the environment."""
 
 YES: Final = ("1", "true", "yes", "on")
 NO: Final = ("0", "false", "no", "off")
@@ -105,10 +104,10 @@ def _processed(parameter: TyperArgument | TyperOption, ctx: Any, value: Any) -> 
 
 
 def _read(parameter: TyperArgument | TyperOption, text: str) -> Any:
-    """A value as its parameter's type.
+    """A value converted to its parameter's type.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not of that type.
     """
     kind = parameter.type_descriptor.annotation
     kind = get_args(kind)[0] if parameter.multiple else kind
@@ -132,7 +131,7 @@ def _read(parameter: TyperArgument | TyperOption, text: str) -> Any:
 
 
 def _lightened(parameters: list[Any]) -> list[Any]:
-    """The same, whose values are read here, and the options among them set by the environment too."""
+    """The parameters, with values converted here, and options also read from the environment."""
     for parameter in parameters:
         if isinstance(parameter, TyperOption):
             parameter.__class__ = _Option
@@ -153,7 +152,7 @@ class Command(TyperCommand):
         return _lightened(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As Click does it, and then: what was typed wins over what the environment says, across options too."""
+        """Parse as Click does. Typed options also override other, exclusive ones from the environment."""
         rest = super().parse_args(ctx, args)
         for names in _EXCLUSIVE:
             typed = [name for name in names if _source(ctx, name) == "COMMANDLINE" and ctx.params.get(name) is not None]
@@ -186,7 +185,7 @@ def _source(ctx: Any, name: str | None) -> str | None:
 class Group(TyperGroup):
     """``quantpick`` itself: ``quantpick OWNER/NAME`` is short for ``recommend --brief``, ``help`` for ``--help``.
 
-    A command is built when it is asked for, so that each starts without the others.
+    Commands are built on demand: each starts without the others.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -194,11 +193,11 @@ class Group(TyperGroup):
         return _lightened(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """All that there are, in the order of the help."""
+        """All commands, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """One of them."""
+        """The command of this name, or None."""
         if cmd_name not in COMMANDS:
             return None
         module, function, help_ = COMMANDS[cmd_name]
@@ -212,7 +211,7 @@ class Group(TyperGroup):
             formatter.write_dl([(name, help_) for name, (_, _, help_) in COMMANDS.items()])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The short forms written out."""
+        """Expand the short forms, then parse."""
         own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
         if args and args[0] == "help":
             args = [*args[1:2], "--help"]
@@ -221,7 +220,7 @@ class Group(TyperGroup):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command, or the right line to type."""
+        """The command; for an unknown one, an error with the line to type instead."""
         if args[0] not in COMMANDS:
             raise wrong_words.no_such_command(args, COMMANDS)
         return args[0], self.get_command(ctx, args[0]), args[1:]

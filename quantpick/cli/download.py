@@ -147,7 +147,7 @@ def _show(result: "DownloadResult", *, as_json: bool, quiet: bool) -> None:
 
 
 def _announce(assumed: "Sequence[BranchWarning]", answer: "Recommendation") -> None:
-    """Say which branch comes, and why, before it comes."""
+    """Say which branch will be fetched, and why."""
     from quantpick.render.screens.announcement import announcement_page
     from quantpick.render.show import tell
 
@@ -155,7 +155,7 @@ def _announce(assumed: "Sequence[BranchWarning]", answer: "Recommendation") -> N
 
 
 def _warn(warning: "BranchWarning") -> None:
-    """Say what may not be meant, before it is done."""
+    """Warn about what may not be intended, before it is done."""
     from quantpick.render.show import tell_warnings
 
     tell_warnings([warning], whole=True)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from quantpick.core.choose.recommend import Recommendation
 
 _ERROR_LINES: Final = 5
-"""Of a terminal: the error and the hint of nothing that fits, and the prompt."""
+"""Terminal lines for the error and hint if nothing fits, and for the prompt."""
 _DESKTOP: Final = "all of its memory counts as free; if a desktop runs on it, leave room with --headroom 1GiB"
 
 
@@ -104,7 +104,7 @@ def _show(typed: typer.Context, answer: "Recommendation", *, why_all: bool, brie
     from quantpick.render import show
     from quantpick.render.screens.recommendation import recommendation_page
 
-    # The warnings come first: on a screen that is too low for all, the verdict is what stays.
+    # Warnings first: if the screen is too low for everything, the verdict stays visible.
     show.tell_warnings(answer.warnings, whole=why_all)
     asked = [
         "quantpick",

@@ -1,4 +1,4 @@
-"""A command line, typed again: what was said, to build the next command on."""
+"""The command line as arguments again, to build the next command from."""
 
 from collections.abc import Collection
 
@@ -18,14 +18,14 @@ WISH = (
     "allow_tight",
     "mmproj",
 )
-"""The parameters that say what is to be run, and where."""
+"""The parameters that say what to run, and where."""
 
 
 def retyped(context: typer.Context, names: Collection[str] | None = None) -> list[str]:
-    """The arguments and options that were said, on the line or by the environment, as arguments.
+    """The arguments and options given on the command line or by the environment, as arguments.
 
     Args:
-        context: of the command.
+        context: the command's.
         names: the parameters to keep; None keeps all.
     """
     words: list[str] = []

@@ -1,4 +1,4 @@
-"""A time for a whole command."""
+"""A time limit for a whole command."""
 
 import threading
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from quantpick.errors import TransferError, UsageError
 
 MAX_SECONDS = 10**8
-"""Three years: more is a typing error, and more than a timer can count."""
+"""Three years: more is a typo, and more than a timer can count."""
 
 
 @contextmanager
 def within(seconds: float | None) -> Iterator[threading.Event]:
-    """An event that ends a download, set when the time is over; None is all the time there is.
+    """An event that ends a download, set when the time is up; None sets no limit.
 
     Raises:
-        UsageError: the time is none.
-        TransferError: it was over first.
+        UsageError: the time is out of bounds.
+        TransferError: the time was up first.
     """
     stop = threading.Event()
     if seconds is None:

@@ -1,4 +1,4 @@
-"""What options say, as the nouns they mean."""
+"""Option values, turned into nouns."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quantpick.core.quant import BranchWarning
 
 _SHOWN: Final = 60
-"""Characters of a wrong value in an error."""
+"""The most characters of a wrong value in an error."""
 
 
 def wish(options: Mapping[str, Any]) -> "Wish":
@@ -33,7 +33,7 @@ def wish(options: Mapping[str, Any]) -> "Wish":
 
 
 def context(text: str) -> int | None:
-    """Tokens of context; None is the model's own maximum."""
+    """Tokens of context; None means the model's own maximum."""
     if text.lower() == "max":
         return None
     tokens = parse_tokens(text)
@@ -58,7 +58,7 @@ def headroom(text: str) -> "Headroom":
 
 
 def rate(text: str | None) -> int | None:
-    """Bytes a second; None is as fast as it goes. A bare number is bytes, as curl reads it."""
+    """Bytes per second; None for no limit. A bare number is bytes, as in curl."""
     if text is None:
         return None
     speed = re.sub(r"\s*(/s|ps)$", "", text.strip(), flags=re.IGNORECASE)
@@ -69,7 +69,7 @@ def rate(text: str | None) -> int | None:
 
 
 def gpus(vram: str | None, gpu: str | None, capability: float | None, index: str | None) -> "tuple[Gpu, ...] | None":
-    """The GPUs the options name; None when they are to be detected."""
+    """The GPUs that the options name; None to detect them."""
     if vram is not None and gpu is not None:
         raise UsageError("`--vram` and `--gpu` both name the GPUs: give one of them")
     if index is not None and (vram is not None or gpu is not None):
@@ -86,7 +86,7 @@ def gpus(vram: str | None, gpu: str | None, capability: float | None, index: str
 
 
 def assumed(gpu: str | None) -> "tuple[BranchWarning, ...]":
-    """What was taken for granted about the GPUs named; said even where warnings are not asked for."""
+    """Assumptions about the named GPUs, shown even with ``--quiet``."""
     if gpu is None:
         return ()
     from quantpick.core.quant import BranchWarning
@@ -107,7 +107,7 @@ def _sizes(text: str) -> list[str]:
 
 
 def _short(text: str) -> str:
-    """A value for an error line, cut where nobody would read on."""
+    """A value for an error line, cut to a readable length."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -1,4 +1,4 @@
-"""What was probably meant by a command or an option that does not exist, as a line to paste."""
+"""What an unknown command or option probably meant, as a line to paste."""
 
 import shlex
 from collections.abc import Collection, Sequence
@@ -15,7 +15,7 @@ _COMMANDS: Final = {
     "gpus": ("gpu", "devices", "nvidia-smi", "detect", "vram", "hardware"),
     "loaders": ("loader", "backends", "engines", "rules"),
 }
-"""What people call the commands elsewhere."""
+"""Other names people use for the commands."""
 
 _OPTIONS: Final = {
     "--context": (
@@ -40,11 +40,11 @@ _OPTIONS: Final = {
     "--gpu-index": ("--gpu-id", "--gpu-ids", "--device-id"),
     "--retry-for": ("--retries", "--retry"),
 }
-"""What people call the options elsewhere: in llama.cpp, vLLM, curl, aria2, git and hf."""
+"""Other names for the options: from llama.cpp, vLLM, curl, aria2, git and hf."""
 
 
 def no_such_command(args: Sequence[str], commands: Collection[str]) -> UsageError:
-    """The error for a line that begins with no command.
+    """The error for a line that does not begin with a command.
 
     >>> print(no_such_command(["lst", "a/b"], ["list", "download"]).hint)
     quantpick list a/b
@@ -65,7 +65,7 @@ def no_such_option(option: str, argv: Sequence[str], command: str, possible: Col
         option: as typed.
         argv: the whole line, without ``quantpick``.
         command: as typed, for example ``quantpick list``.
-        possible: the options that the command has.
+        possible: the command's options.
 
     >>> print(no_such_option("--ctx", ["recommend", "a/b", "--ctx", "8192"], "quantpick recommend", ["--context"]).hint)
     quantpick recommend a/b --context 8192

@@ -1,1 +1,1 @@
-"""The use cases, one per file. Facts are fetched here for core to decide on; its decision may become an error."""
+"""The use cases, one per file: fetch facts, let core decide, and turn its decision into a result or an error."""

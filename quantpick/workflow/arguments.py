@@ -1,4 +1,4 @@
-"""What a caller of the Python API passes, seen to be of the right kind before anything is done with it."""
+"""The types of the Python API's arguments, checked before anything is done with them."""
 
 import os
 import threading
@@ -25,7 +25,7 @@ def _is_path(value: object) -> bool:
 
 
 def _is_texts(value: object) -> bool:
-    """Whether a value holds texts; one text alone would be taken for its letters."""
+    """Whether a value is a collection of texts. A single text would be read letter by letter."""
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(one, str) for one in value)
 
 
@@ -34,7 +34,7 @@ def _is_a(*kinds: type) -> Callable[[object], bool]:
 
 
 def _is_ours(module: str, name: str) -> Callable[[object], bool]:
-    """As `_is_a`, of a class of ours that is imported when there is something to hold against it."""
+    """Like `_is_a`, for a class of quantpick that is imported only if there is a value to check."""
     return lambda value: isinstance(value, getattr(import_module(f"quantpick.core.{module}"), name))
 
 
@@ -55,12 +55,12 @@ _KINDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "settings": (_is_ours("memory.engine", "ServerSettings"), "a ServerSettings"),
     **dict.fromkeys(("announce", "warn"), (callable, "a function")),
 }
-"""What an argument of this name is, wherever it is one. Numbers are checked where their bounds stand."""
+"""The type of each argument, by name, in all functions. Numbers are checked with their bounds, elsewhere."""
 _NEVER_NONE: Final = ("place", "include", "exclude", "kv_dtype", "quant", "shape", "settings")
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, whose arguments are seen to be of their kinds: a wrong one is a `UsageError` that names it."""
+    """The function with its argument types checked: a wrong one is a `UsageError` that names it."""
     names = cast("Any", function).__code__.co_varnames
 
     @wraps(function)

@@ -1,4 +1,4 @@
-"""What the user named, judged once: the repo, the GPUs, the wish."""
+"""What the user named, checked in one place: the repo, the GPUs, the wish."""
 
 import os
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from quantpick.core.quant import BranchWarning
 
 _MAX_GPU_BYTES: Final = 2**60
-"""More than any GPU has: what is larger is a mistake."""
+"""More than any GPU has: a larger value is a mistake."""
 _MAX_CAPABILITY: Final = 100
-"""The same: the newest is 12.1."""
+"""Likewise; the newest is 12.1."""
 
 
 def target(text: str) -> Target:
@@ -46,7 +46,7 @@ def detect_gpus() -> tuple[Gpu, ...]:
 
 
 def _detected() -> "tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]":
-    """The GPUs of `detect_gpus`, and a warning where they are not all there is to say."""
+    """The GPUs of `detect_gpus`, and a warning if NVML reports a problem."""
     from quantpick.core.quant import BranchWarning
     from quantpick.hardware.nvml import detect
 
@@ -57,7 +57,7 @@ def _detected() -> "tuple[tuple[Gpu, ...], tuple[BranchWarning, ...]]":
 
 
 class WishWords(TypedDict, total=False):
-    """The fields of `Wish`, the loader by its name."""
+    """The fields of `Wish`, with the loader by name."""
 
     loader: str | None
     context_tokens: int | None
@@ -70,10 +70,10 @@ class WishWords(TypedDict, total=False):
 
 
 def make_wish(**words: Unpack[WishWords]) -> Wish:
-    """What is to be run, checked: what reaches core can be reckoned with.
+    """What to run, checked before it reaches core.
 
     Args:
-        words: the fields of `Wish` that are said; `loader` is ``NAME``, ``NAME==VERSION``, ``NAME[EXTRA]`` or ``auto``.
+        words: the fields of `Wish` to set; `loader` is ``NAME``, ``NAME==VERSION``, ``NAME[EXTRA]`` or ``auto``.
 
     Raises:
         UsageError: an unknown loader, version, KV type or preference; a number that cannot be read or is out of bounds.
@@ -111,7 +111,7 @@ def _check_words(words: WishWords) -> None:
 
 
 def check_count(name: str, value: object, most: int, least: int = 1) -> None:
-    """See that a value is a whole number from `least` to `most`.
+    """Check that a value is a whole number from `least` to `most`.
 
     Raises:
         UsageError: it is not.
@@ -121,7 +121,7 @@ def check_count(name: str, value: object, most: int, least: int = 1) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: what was passed, shortened.
+    """A value for a message, shortened.
 
     >>> shown("max"), shown(10**5000)
     ("'max'", 'a number of more than 30 digits')
@@ -132,7 +132,7 @@ def shown(value: object) -> str:
 
 
 def check_gpus(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:
-    """The GPUs to ask about, where they can be reckoned with.
+    """The GPUs to ask about, checked.
 
     Raises:
         UsageError: the list is empty, or an entry is not a GPU with its memory in bytes.

@@ -1,4 +1,4 @@
-"""What earlier downloads left and nobody uses: listed, and removed."""
+"""List and remove what earlier downloads left and nobody uses."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ from quantpick.workflow.arguments import StrPath
 
 
 def clean(place: StrPath | None = None, *, cache_dir: StrPath | None = None, dry_run: bool = False) -> CleanReport:
-    """Remove partial files, scratch files, lock files and records that are good for nothing any more.
+    """Remove partial files, scratch files, lock files and records that are no longer needed.
 
-    A partial file is what the next run would go on from: after this it begins anew. What another process uses stays.
+    Without its partial files, an unfinished download starts over. Files in use by another process stay.
 
     Args:
-        place: a folder that was downloaded to; None is the Hub's cache, with the files that huggingface_hub left there
-            of downloads that were killed.
+        place: a folder that was downloaded to; None means the Hub's cache, where files that huggingface_hub left of
+            killed downloads are removed too.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
         dry_run: only list them.
 

@@ -1,4 +1,4 @@
-"""A branch on disk: the one that was named, or the recommended one."""
+"""Fetch a branch: the named one, or the recommended one."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class DownloadWords(WishWords, total=False):
-    """The fields of `TransferOptions` and the words of a wish, one by one."""
+    """The fields of `TransferOptions` and of a wish, one by one."""
 
     include: Sequence[str]
     exclude: Sequence[str]
@@ -63,36 +63,36 @@ def download(
     warn: "Callable[[BranchWarning], None] | None" = None,
     **words: Unpack[DownloadWords],
 ) -> DownloadResult:
-    """Bring a branch to disk, complete and verified; an interruption costs nothing, the next call goes on.
+    """Fetch a branch, complete and verified. After an interruption, the next call resumes it.
 
     Args:
         repo: as in `list_branches`; a branch may be in it.
-        revision: the branch, tag or commit; None is the one that `recommend` names, asked with what follows. Where the
-            repo has none of that name, a set of GGUF files in ``main`` may be called so.
-        file: the set of GGUF files to take of the branch (``main`` where none is named): its name (``Q4_K_M``), or one
-            of its files. Nothing but the set is fetched.
-        mmproj: whether the mmproj file beside the set is fetched too.
-        family: whether to choose among the quantizations of the same model in other repos too, as `recommend` does.
-        local_dir: a folder for the files; None is the Hub's cache.
+        revision: the branch, tag or commit. None takes the one that `recommend` names for the arguments below. If the
+            repo has no such revision, it may name a set of GGUF files in ``main``.
+        file: the set of GGUF files to fetch from the branch (by default ``main``), by its name (``Q4_K_M``) or one of
+            its files. Only the set is fetched.
+        mmproj: whether to fetch the mmproj file beside the set too.
+        family: whether to choose among the model's quantizations in other repos too, as `recommend` does.
+        local_dir: a folder for the files; None means the Hub's cache.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
-        options: which files, by which transport, how long to try; None makes them of `words`.
-        progress: filled and kept up to date while it runs.
-        stop: set from another thread to end it; what arrived is kept.
+        options: which files, by which transport, how long to try; None makes them from `words`.
+        progress: kept up to date while it runs.
+        stop: set it from another thread to end the download; what arrived is kept.
         token: as in `list_branches`.
-        wish: what to run, made by `make_wish`; None makes it of `words`. Its loader is whose launch command the result
-            holds.
+        wish: what to run, made by `make_wish`; None makes it from `words`. The result holds the launch command of its
+            loader.
         gpus: as in `recommend`.
-        announce: called before anything is fetched with the verdict on the branch: that of `recommend` with all the
-            others, or on the named branch alone where a loader is wished.
-        warn: called before anything is fetched where the named branch holds several sets of GGUF files, which are all
-            fetched then: ``many-sets``.
+        announce: called with the verdict before anything is fetched: the answer of `recommend`, or if a loader is
+            wished, the verdict on the named branch alone.
+        warn: called before anything is fetched if the named branch holds several sets of GGUF files, all of which
+            will be fetched: ``many-sets``.
         words: as in `recommend`.
 
     Raises:
         UsageError: an argument is out of bounds, or the folder holds another branch.
         NothingFitsError: no revision was named and no branch fits.
         NotFoundError, AccessError, HubError: as in `list_branches`.
-        TransferError: it gave up; what arrived is kept.
+        TransferError: the transfer gave up; what arrived is kept.
         DiskError: not enough disk, or the target cannot be written.
         DamagedError: a file differs from the Hub's hash.
     """
@@ -136,7 +136,7 @@ def _layout(picked: Pick, local_dir: StrPath | None, cache_dir: StrPath | None, 
 
 
 def _many_sets(picked: Pick, files: Sequence[RepoFile]) -> "BranchWarning | None":
-    """The doubt whether somebody wants all GGUF quantizations of a branch, as ``hf download`` gives them."""
+    """A warning if all of several GGUF quantizations in a branch will be fetched, as ``hf download`` does."""
     sets = find_sets(files)
     if len(sets) < 2 or picked.is_set:
         return None
@@ -148,7 +148,7 @@ def _many_sets(picked: Pick, files: Sequence[RepoFile]) -> "BranchWarning | None
 
 
 def _planned(result: DownloadResult, layout: "Layout") -> DownloadResult:
-    """The result of a dry run: what would be fetched, and what is there."""
+    """The result of a dry run: what would be fetched, and what is already there."""
     from quantpick.transfer.download import needed_bytes
 
     needed = needed_bytes([layout.place(file) for file in result.files])
@@ -164,7 +164,7 @@ def _fetch(
     token: str | bool | None,
     stop: threading.Event | None,
 ) -> DownloadResult:
-    """Bring the files to their places; the result, with what it cost.
+    """Fetch the files to their places; the result with its costs.
 
     Raises:
         KeyboardInterrupt: it was told to stop.
@@ -202,7 +202,7 @@ def _fetch(
 
 
 def _with_costs(result: DownloadResult, fetched: "Sequence[Fetched]", seconds: float) -> DownloadResult:
-    """The result, with what each file cost; the transport is the one that brought the most."""
+    """The result with its bytes and seconds; the transport is the one that fetched the largest file."""
     brought = sorted((one for one in fetched if one.fetched_bytes), key=lambda one: one.fetched_bytes)
     return replace(
         result,
@@ -214,7 +214,7 @@ def _with_costs(result: DownloadResult, fetched: "Sequence[Fetched]", seconds: f
 
 
 def _judged(options: TransferOptions | None, wish: Wish | None, words: DownloadWords) -> tuple[TransferOptions, Wish]:
-    """The options and the wish, made of the words where they were not given."""
+    """The options and the wish, made from the words if not given."""
     said: dict[str, Any] = dict(words)
     own = {field.name: said.pop(field.name) for field in fields(TransferOptions) if field.name in said}
     own |= {name: tuple(own[name]) for name in ("include", "exclude") if name in own}
@@ -225,11 +225,11 @@ def _judged(options: TransferOptions | None, wish: Wish | None, words: DownloadW
 
 
 def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
-    """See that every file can be given its name here.
+    """Check that every file's name is safe on this disk.
 
     Raises:
-        NotFoundError: there is none to fetch.
-        HubError: a name is not one to make a path of.
+        NotFoundError: there is no file to fetch.
+        HubError: a name must not become a path.
     """
     if not files:
         raise NotFoundError(f"no file of `{repo_id}` is left to fetch", hint="--include and --exclude leave none")
@@ -243,7 +243,7 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
 
 
 def _launch(picked: Pick, path: Path, *, in_hub_cache: bool) -> tuple[str, ...] | None:
-    """The command for the loader that the branch fits; None where it does not, or nobody said which."""
+    """The command that starts the loader; None if the branch does not fit, or no loader was judged."""
     answer = picked.answer
     choice = answer.recommended if answer else None
     if answer is None or choice is None or answer.repo_id is None:

@@ -1,4 +1,4 @@
-"""The VRAM that one quantization needs, asked without a repo."""
+"""The VRAM that one quantization needs, without a repo."""
 
 from typing import Final
 
@@ -35,21 +35,20 @@ def estimate_vram(
     gpus: int = 1,
     settings: ServerSettings = DEFAULT_SETTINGS,
 ) -> VramEstimate:
-    """VRAM that one quantization needs, in bytes.
+    """The VRAM that one quantization needs, in bytes.
 
     Args:
         quant: the quantization.
         shape: the model's dimensions.
-        loader: loader name.
+        loader: the loader's name.
         context_tokens: tokens the cache is made for, at least 1.
-        prompt_tokens: the longest prompt, at least 1; None is the whole context.
+        prompt_tokens: the longest prompt, at least 1; None means the whole context.
         kv_dtype: as in `recommend`.
         batch: sequences at once, at least 1.
-        weights_file_bytes: bytes of the weight files; None has them computed from the shape.
-        version: loader version; None is the newest known.
-        gpus: GPUs that it is spread over as the loader does it, 1 to 64; each has buffers and a CUDA context, and the
-            sum is returned.
-        settings: what a server that has such settings is started with (vLLM); unsaid, as on a GPU below 70 GiB.
+        weights_file_bytes: bytes of the weight files; None computes them from the shape.
+        version: the loader's version; None means the newest known.
+        gpus: GPUs that the loader spreads it over, 1 to 64. Each has buffers and a CUDA context; the result is the sum.
+        settings: those of a server with such settings (vLLM); by default, vLLM's on a GPU below 70 GiB.
 
     Raises:
         UsageError: an unknown loader, version or KV type, a number out of its bounds, or a quantization without

@@ -20,7 +20,7 @@ def find_facts(
     timeout_s: float = defaults.TIMEOUT_S,
     only_files: bool = False,
 ) -> tuple[RepoFacts, str | None]:
-    """What the Hub says about a target, as `hub.survey.survey` does; where no branch has its name, a set of files may.
+    """What the Hub says about a target, by `hub.survey.survey`. If no branch has its name, a set of files may.
 
     Args:
         named: the repo, and perhaps a branch, or a set of GGUF files in main.
@@ -31,7 +31,7 @@ def find_facts(
         only_files: see there.
 
     Returns:
-        The facts, and the name of the set where that is what the target names: the facts are those of main then.
+        The facts, and the name of the set if the target names one; the facts are then those of main.
     """
     from quantpick.hub.survey import survey
 

@@ -1,4 +1,4 @@
-"""The quantizations of one model in whichever repo they lie, as one table."""
+"""The quantizations of one model in all repos, as one table."""
 
 import time
 from dataclasses import replace
@@ -15,14 +15,14 @@ from quantpick.workflow.loader import loader_table
 def with_family(
     table: BranchTable, wish: Wish, *, token: str | bool | None, offline: bool, timeout_s: float
 ) -> BranchTable:
-    """The table of a repo with the quantizations of the same model in other repos that the wished loader may read.
+    """A repo's table, joined with quantizations of the same model in other repos that the wished loader may read.
 
     Args:
-        table: what the repo holds.
-        wish: whose loader says which methods are worth a look; without one those of all maintained loaders are.
+        table: the repo's.
+        wish: its loader decides which methods are worth a look; without a loader, all maintained ones do.
         token: as in `list_branches`.
         offline: as in `list_branches`.
-        timeout_s: seconds that the Hub may take for it.
+        timeout_s: seconds that the Hub may take.
 
     Raises:
         HubError, AccessError: as in `list_branches`.
@@ -50,12 +50,12 @@ def with_family(
 
 
 def seconds_left(timeout_s: float, began: float) -> float:
-    """What is left of a time that began at a moment of `time.monotonic`; never nothing."""
+    """Seconds left of a time limit that began at a value of `time.monotonic`; at least 0.1."""
     return max(0.1, timeout_s - (time.monotonic() - began))
 
 
 def _wanted(wish: Wish) -> frozenset[Method]:
-    """The methods that a loader in question reads."""
+    """The methods read by at least one loader in question."""
     maintained = (LoaderAt(loader=loader) for loader in loader_table().maintained())
     loaders = (wish.loader,) if wish.loader is not None else wish.candidates or maintained
     return frozenset(

@@ -1,4 +1,4 @@
-"""The command that starts a loader on a branch, once the branch is where `download` puts it."""
+"""The command that starts a loader on a branch where `download` puts it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,14 +11,14 @@ from quantpick.core.quant import Branch
 
 
 def with_launch(answer: Recommendation) -> Recommendation:
-    """The answer, each branch that fits with the command that starts it."""
+    """The answer, with the launch command of each branch that fits."""
     return replace(answer, choices=tuple(replace(choice, launch=_launch(answer, choice)) for choice in answer.choices))
 
 
 def local_dir(answer: Recommendation, choice: Choice) -> str | None:
-    """The folder to download to where only a card was read, so that nobody knows the commit and its place in the cache.
+    """The folder to download to if only a card was read: without a commit, the place in the cache is unknown.
 
-    The name is that of the repo and the branch, as text-generation-webui makes it.
+    It is named after repo and branch, as in text-generation-webui.
     """
     if answer.repo_id is None or choice.branch.commit is not None:
         return None
@@ -26,7 +26,7 @@ def local_dir(answer: Recommendation, choice: Choice) -> str | None:
 
 
 def fetch_options(branch: Branch) -> list[str]:
-    """What tells ``quantpick download`` to fetch this branch, or this set of files, as arguments.
+    """The arguments that make ``quantpick download`` fetch this branch, or this set of files.
 
     >>> from quantpick.core.quant import FileSet, QuantSpec
     >>> fetch_options(Branch(name="Q4_K_M", quant=QuantSpec("gguf", 4), files=FileSet("main", "Q4_K_M", ("a.gguf",))))
@@ -39,7 +39,7 @@ def fetch_options(branch: Branch) -> list[str]:
 
 
 def launch_on_disk(choice: Choice, placed: OnDisk, wish: Wish) -> tuple[str, ...] | None:
-    """The command for a branch that was judged by a wish, at a place."""
+    """The launch command for a judged branch at a place on disk."""
     return launch_argv(
         choice.loader,
         choice.branch.quant,
@@ -75,7 +75,7 @@ def _launch(answer: Recommendation, choice: Choice) -> tuple[str, ...] | None:
 
 
 def _in_cache(repo_id: str, commit: str) -> Sequence[str]:
-    """The folder that a branch has in the Hub's cache, and the cache."""
+    """A branch's folder in the Hub's cache, and the cache."""
     from quantpick.transfer.disk.places import cache_folder, snapshot_path
 
     return str(snapshot_path(repo_id, commit)), str(cache_folder())

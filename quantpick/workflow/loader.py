@@ -1,4 +1,4 @@
-"""The loader that the user named, at its version, or those that are installed."""
+"""The loader that the user named, at its version, or the installed ones."""
 
 from dataclasses import replace
 from functools import cache
@@ -13,7 +13,7 @@ from quantpick.errors import UsageError
 from quantpick.workflow.data import core_data
 
 _AUTO: Final = "auto"
-"""The name that means whichever loader is installed."""
+"""The name that stands for whichever loader is installed."""
 
 
 @cache
@@ -23,7 +23,7 @@ def loader_table() -> LoaderTable:
 
 
 def named_loaders(name: str | None, kv_dtype: str) -> tuple[LoaderAt | None, tuple[LoaderAt, ...]]:
-    """The loader of that name, or where it is ``auto`` those to choose among; neither where no name is given.
+    """The loader of that name, or for ``auto`` those to choose from; neither without a name.
 
     Raises:
         UsageError: as `choose_loader` and `installed_loaders`; without a name, a KV type that no loader has.
@@ -38,11 +38,11 @@ def named_loaders(name: str | None, kv_dtype: str) -> tuple[LoaderAt | None, tup
 
 
 def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
-    """The loader a user named, checked to be able to do what is asked of it.
+    """The loader that a user named, if it has the KV type.
 
     Args:
         text: ``NAME``, ``NAME==VERSION`` or ``NAME[EXTRA]==VERSION``.
-        kv_dtype: the KV type it has to offer.
+        kv_dtype: the type of KV cache it must have.
 
     Raises:
         UsageError: unknown loader, version or KV type.
@@ -67,9 +67,9 @@ def choose_loader(text: str, kv_dtype: str = "fp16") -> LoaderAt:
 
 
 def installed_loaders() -> tuple[LoaderAt, ...]:
-    """The loaders installed here, each at its version and with its plugins; among its doubts is where it was found.
+    """The loaders installed in this Python environment or on PATH, each at its version and with its plugins.
 
-    Looked for in this Python environment and on PATH.
+    Each has a doubt that tells where it was found.
 
     Raises:
         UsageError: there is none.

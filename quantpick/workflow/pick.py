@@ -1,4 +1,4 @@
-"""Which files are meant: those of the branch that was named, or of the recommended one, at one commit."""
+"""The files to fetch, at one commit: of the named branch, or of the recommended one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """What is to be fetched, found at one commit.
+    """What to fetch, at one commit.
 
     Args:
         repo_id: as the Hub writes it today.
-        branch: the branch that it lies in.
-        parts: its files: those of the branch, or of one set of GGUF files.
+        branch: the branch.
+        parts: the files: all of the branch, or one set of GGUF files.
         projector: the mmproj among them, or None.
-        answer: the verdict on it, or None where no loader was wished.
-        is_set: whether it is one set of GGUF files, and not the whole branch.
+        answer: the verdict on it, or None if no loader was wished.
+        is_set: whether it is one set of GGUF files, not the whole branch.
     """
 
     repo_id: str
@@ -42,7 +42,7 @@ class Pick:
     is_set: bool = False
 
     def on_disk(self, path: Path, *, in_hub_cache: bool) -> "OnDisk":
-        """What a launch command has to know of it when it is there."""
+        """What a launch command needs to know about it."""
         from quantpick.core.loaders.launch import OnDisk
 
         return OnDisk(
@@ -56,7 +56,7 @@ class Pick:
 
 
 def named_target(repo: str, revision: str | None, file: str | None) -> Target:
-    """The repo and the branch that the words name; a set of files without a branch is one of ``main``.
+    """The repo and branch that the arguments name; a set of files without a branch is in ``main``.
 
     Raises:
         UsageError: they name two different branches.
@@ -79,11 +79,11 @@ def pick(
     gpus: Sequence[Gpu] | None,
     token: str | bool | None,
 ) -> Pick:
-    """The branch that was named, or the recommended one, and of it the files that are meant.
+    """The named branch or the recommended one, and the files of it to fetch.
 
     Raises:
         NothingFitsError: none was named and none fits.
-        NotFoundError, AccessError, HubError: it is not to be had.
+        NotFoundError, AccessError, HubError: as in `list_branches`.
     """
     answer, commit = None, None
     if named.revision is None:
@@ -132,7 +132,7 @@ def set_in(repo_id: str, branch: BranchFiles, file: str) -> GgufSet:
     """The set of files of a branch that a user named.
 
     Raises:
-        NotFoundError: there is none, or it is not whole.
+        NotFoundError: there is none, or it is incomplete.
     """
     sets = find_sets(branch.files)
     found = find_set(sets, file)
@@ -149,9 +149,9 @@ def set_in(repo_id: str, branch: BranchFiles, file: str) -> GgufSet:
 def _verdict_on(
     facts: RepoFacts, asked: Wish, gpus: Sequence[Gpu] | None, wanted: GgufSet | None
 ) -> "Recommendation | None":
-    """What the wished loader makes of a branch that was named; None where it holds no quantization.
+    """The wished loader's verdict on the named branch; None if it holds no quantization.
 
-    A machine without a GPU may download too: then memory is not judged.
+    A machine without a GPU may download too: memory is not judged then.
     """
     from quantpick.core.branches import table as branch_table
     from quantpick.core.choose.recommend import recommend as judge

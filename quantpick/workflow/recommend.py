@@ -1,4 +1,4 @@
-"""Which branch, for this machine and this wish."""
+"""Which branch to run, for this machine and this wish."""
 
 import time
 from collections.abc import Sequence
@@ -41,29 +41,28 @@ def recommend(
     mmproj: bool = False,
     **words: Unpack[WishWords],
 ) -> Recommendation:
-    """Which branch to run, and why not the others. A repo where nothing fits is an answer, not an error.
+    """Which branch to run, and why not the others. It is an answer, not an error, if nothing fits.
 
-    Where nothing fits, the advice says whether a quantization of the same model in another repo does.
+    The advice then says whether a quantization of the same model in another repo does.
 
     Args:
         repo: as in `list_branches`, and so are `token`, `offline`, `timeout_s`, `card` and `config`.
-        wish: what to run, made by `make_wish`; None makes it of `words`.
-        gpus: the machine to ask about; None detects this one's.
+        wish: what to run, made by `make_wish`; None makes it from `words`.
+        gpus: the GPUs to run on; None detects this machine's.
         token: see there.
         offline: see there.
         timeout_s: see there.
         card: see there.
         config: see there.
-        family: whether to choose among the quantizations of the same model in other repos too: those that the card
-            names and those that the Hub lists, twelve repos at most. Each row is called ``owner/name:NAME`` then.
-        mmproj: whether the mmproj file beside a set of GGUF files is to be loaded too, which takes memory.
-        words: what to run, where no wish is given. `loader`: ``NAME`` or ``NAME==VERSION``; unsaid or None, the
-            maintained loaders judge. `context_tokens`: at least 1, 4096 unsaid; None is the model's own maximum.
+        family: whether to choose among the model's quantizations in other repos too: those that the card names and
+            those that the Hub lists, at most twelve repos. Rows are then called ``owner/name:NAME``.
+        mmproj: whether the mmproj file beside a set of GGUF files will be loaded too, which takes memory.
+        words: what to run, if no wish is given. `loader`: ``NAME`` or ``NAME==VERSION``; by default or if None, the
+            maintained loaders judge. `context_tokens`: at least 1, by default 4096; None is the model's own maximum.
             `kv_dtype`: ``fp16``, ``fp8``, ``q8``, ``q6``, ``q4``, or the loader's own spelling. `batch`: sequences at
             once, at least 1. `prefer`: ``quality``, ``speed`` (the smallest of at least 4 bits) or ``context`` (what
-            leaves the most room). `vram_basis`: count what is ``free`` now, or the ``total``. `headroom`: VRAM to
-            leave alone on each GPU. `allow_tight`: rank branches that fit by less than the estimate may be wrong like
-            any other.
+            leaves the most room). `vram_basis`: count the ``free`` memory, or the ``total``. `headroom`: VRAM to leave
+            alone on each GPU. `allow_tight`: rank branches that fit only tightly like any other.
 
     Raises:
         UsageError: an unknown loader, version or KV type; a number out of bounds; no GPU found and none named.

@@ -1,4 +1,4 @@
-"""What a repo, or a saved card, holds: the branch table."""
+"""The branch table of a repo, or of a saved card."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ from quantpick.workflow.data import core_data
 from quantpick.workflow.facts import find_facts
 
 STDIN: Final = "-"
-"""The name of a card or config that comes from stdin."""
+"""The file name that means stdin."""
 
 MAX_FILE_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
@@ -43,13 +43,13 @@ def list_branches(
     """The branches of a repo and what each holds.
 
     Args:
-        repo: ``owner/name``, ``owner/name:branch``, or an address of the Hub; with a card it says whose card it is.
+        repo: ``owner/name``, ``owner/name:branch``, or an address of the Hub; with a card, the repo it belongs to.
         token: a token for the Hub instead of the stored login; False sends none.
         offline: answer from what earlier calls cached.
         timeout_s: seconds that the Hub may take for the whole answer, above 0.
         card: a saved model card (the path of a file, ``-`` for stdin), read instead of asking the Hub.
-        config: a saved ``config.json`` to go with the card, which gives the model's shape. Without it the shape is
-            assumed from the model's name and sizes, and a warning says so.
+        config: a saved ``config.json`` that gives the model's shape, with a card. Without it the shape is assumed from
+            the model's name and sizes, and a warning says so.
 
     Raises:
         UsageError: neither repo nor card, or a bad time limit.
@@ -70,14 +70,14 @@ def read_table(
     card: StrPath | None,
     config: StrPath | None,
 ) -> BranchTable:
-    """The table of `list_branches` as it was read: without a shape that is only assumed, perhaps without a row."""
+    """The table as it was read: without assumed shapes, and perhaps without rows."""
     if not is_number(timeout_s, defaults.LONGEST_S):
         raise UsageError(f"a time of {shown(timeout_s)} s: it must be above 0")
     return _table_of_repo(repo, token, offline, timeout_s) if card is None else _table_of_card(repo, Path(card), config)
 
 
 def with_rows(table: BranchTable) -> BranchTable:
-    """The table, where it has a row.
+    """The table, if it has rows.
 
     Raises:
         NotFoundError: it has none.
@@ -91,7 +91,7 @@ def with_rows(table: BranchTable) -> BranchTable:
 
 
 def shaped(table: BranchTable) -> BranchTable:
-    """The table, with a shape assumed for the branches whose config gave none, and the losses of GGUF types."""
+    """The table, with assumed shapes for branches without one, and the losses of GGUF types."""
     if any(row.files is not None for row in table.branches):
         table = with_losses(table, parse_losses(core_data("gguf/losses.toml")))
     return with_shapes(table, parse_shapes(core_data("memory/known_shapes.toml")))

@@ -1,4 +1,4 @@
-"""What is on disk against the Hub's hashes, and on request what is wrong of it fetched again."""
+"""Compare what is on disk with the Hub's hashes, and on request fetch again what is wrong."""
 
 import os
 import threading
@@ -26,7 +26,7 @@ from quantpick.workflow.facts import find_facts
 from quantpick.workflow.pick import set_in
 
 _MANY: Final = 2
-"""Sets of GGUF files in a branch, from which on nobody is expected to have all."""
+"""A branch with at least this many sets of GGUF files is not expected to be complete."""
 
 
 @checked
@@ -44,23 +44,23 @@ def verify(
     """Hash what is on disk against the Hub's hashes.
 
     Args:
-        place: a folder that was downloaded to (a snapshot in the Hub's cache is one), or a repo (and branch, or set of
-            GGUF files) whose place is that cache. A branch that quantpick did not fetch is compared with its file list
-            on the Hub; of several sets of GGUF files, those of which a part is there.
+        place: a folder that was downloaded to, such as a snapshot in the Hub's cache, or a repo (and branch, or set of
+            GGUF files) in that cache. A branch that quantpick did not fetch is compared with its file list on the Hub;
+            of several sets of GGUF files, those that are at least partly there.
         cache_dir: a cache instead of ``HF_HUB_CACHE``.
-        repair: fetch again what is damaged or missing; what is sound is not touched.
-        progress: filled and kept up to date while it runs.
-        stop: set from another thread to end a repair.
+        repair: fetch again what is damaged or missing, and nothing else.
+        progress: kept up to date while it runs.
+        stop: set it from another thread to end a repair.
         token: as in `list_branches`.
         offline: as in `list_branches`.
         retry_for_s: for a repair, seconds without a byte after which it gives up.
 
     Returns:
-        A report per branch that is there.
+        A report per branch found.
 
     Raises:
         NotFoundError: nothing of it is there.
-        UsageError: a repair where nobody noted what the folder is of; and as in `list_branches`.
+        UsageError: a repair of a folder without a record of its repo; and as in `list_branches`.
         AccessError, HubError: as in `list_branches`.
         TransferError, DiskError, DamagedError: as in `download`, of a repair.
     """
@@ -86,7 +86,7 @@ def verify(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A folder that holds a branch, what should be in it, and the paths of what else may be."""
+    """A folder with a branch, the files that should be in it, and the paths of others that may be."""
 
     path: Path
     holding: "Holding | None"
@@ -155,7 +155,7 @@ def _on_the_hub(named: Target, cache_dir: Path | None, *, token: str | bool | No
 
 
 def _begun(folder: Path, files: tuple[RepoFile, ...]) -> tuple[RepoFile, ...]:
-    """The files of a branch that should be in a folder: all, or of many GGUF quantizations those of which a part is."""
+    """The files that should be in a folder: the whole branch, or of many GGUF sets, those at least partly there."""
     sets = find_sets(files)
     if len(sets) < _MANY:
         return files
@@ -173,7 +173,7 @@ def _repair(
     token: str | bool | None,
     retry_for_s: float,
 ) -> None:
-    """Fetch the broken files again, at the commit that is noted."""
+    """Fetch the broken files again, at the recorded commit."""
     from quantpick.hub import client
     from quantpick.transfer.disk.locks import Interrupted, Waiting
     from quantpick.transfer.disk.places import CacheLayout, FolderLayout
