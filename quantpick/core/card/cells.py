@@ -13,27 +13,12 @@ from quantpick.core.units import UNIT_BYTES
 
 _NUMBER: Final = re.compile(r"\d{1,9}(?:[._,]\d{1,6})?")
 _YES: Final = (
-    "yes",
-    "true",
-    "y",
-    "ja",
-    "oui",
-    "sí",
-    "да",
-    "✓",
-    "✔",
-    "✅",
-    "☑",
-    "是",
-    "有",
-    "はい",
-    "あり",
-    "예",
-    "있음",
+    *("yes", "true", "y", "on", "enabled", "ja", "oui", "sí", "да", "✓", "✔", "✅", "☑"),
+    *("是", "有", "はい", "あり", "예", "있음"),
 )
 _NO: Final = (
-    *("no", "false", "n", "nein", "non", "нет", "✗", "✘", "❌", "✖", "否", "无", "無", "いいえ", "なし"),
-    *("아니요", "아니오", "없음"),
+    *("no", "false", "n", "off", "disabled", "nein", "non", "нет", "✗", "✘", "❌", "✖"),
+    *("否", "无", "無", "いいえ", "なし", "아니요", "아니오", "없음"),
 )
 _NO_GROUP: Final = ("keine", "aucun", "aucune", "ninguno", "nenhum", "нет", "无", "無", "なし", "없음")
 _THOUSANDS: Final = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f](?=\d{3}\b)")
@@ -59,10 +44,10 @@ def read_bits(cell: Inline, header: str) -> float | None:
 
 def read_group(cell: Inline, header: str) -> int | None:
     """Weights per scale; `NO_GROUP` where the cell says that there is none."""
-    text = cell.plain.casefold()
+    text = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", cell.plain.casefold())
     if text.startswith(("none", "-1", "no group", "per channel", "channel")) or text in _NO_GROUP:
         return NO_GROUP
-    number = re.match(r"(\d{1,5}) ?g?\b", text)
+    number = re.match(r"(?:gs?)?(\d{1,5}) ?g?\b", text)
     return int(number[1]) if number and int(number[1]) > 8 else None
 
 
@@ -88,7 +73,11 @@ def read_method(cell: Inline, header: str) -> Method | None:
 def read_name(cell: Inline, header: str) -> str | None:
     """A name: of a data set or a tool. Not a number, a size, a yes or no, or a sentence."""
     text = cell.links[0].label.strip() if cell.links and cell.links[0].label else cell.plain
-    if text.casefold() in _NOTHING + _YES + _NO or len(text) > 80 or re.fullmatch(r"[\d.,\s]+([kmgt]i?b)?", text, re.I):
+    if (
+        text.casefold() in {*_NOTHING, *_YES, *_NO}
+        or len(text) > 80
+        or re.fullmatch(r"[\d.,\s]+([kmgt]i?b)?", text, re.I)
+    ):
         return None
     return text
 

@@ -79,13 +79,22 @@ COLUMNS: Final = (
         "上下文, 词表, 批大小, メモリ, コンテキスト, 메모리, 컨텍스트",
         read_words,
     ),
-    Column("branch", "branch, revision, zweig, branche, rama, ramo, ветка, 分支, ブランチ, 브랜치", read_branch),
+    Column(
+        "branch",
+        "branch, branches, revision, revisions, zweig, branche, rama, ramo, ветка, 分支, ブランチ, 브랜치",
+        read_branch,
+    ),
     Column(
         "desc_act", "act order, desc act, actorder, 激活排序, 激活顺序, 活性化順, 액트 오더, 활성화 순서", read_yes_no
     ),
     Column("sym", "sym, symmetric, symmetry", read_yes_no),
     Column("damp_percent", "damp", read_fraction),
-    Column("dataset", "dataset, calibration, datensatz, 数据集, 校准, データセット, 較正, 데이터셋, 보정", read_name),
+    Column(
+        "dataset",
+        "dataset, calibration, datensatz, kalibrierung, calibrazione, calibración, étalonnage, 数据集, 校准, "
+        "データセット, 較正, 데이터셋, 보정",
+        read_name,
+    ),
     Column(
         "seq_len",
         "seq len, sequence length, seqlen, seq length, sequenzlänge, 序列长度, 系列長, シーケンス長, 시퀀스 길이",

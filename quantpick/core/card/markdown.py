@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from quantpick.core.card.front_matter import read_front_matter
+from quantpick.core.card.limits import MAX_LINES
 
 Cells = tuple[str, ...]
 
@@ -84,6 +85,10 @@ _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _TABLE_TAG: Final = re.compile(r"(?=<table\b)|(?<=</table>)", re.IGNORECASE)
 _HTML_BLOCK: Final = re.compile(r"<(table\b|h[1-6]\b|summary\b|/details\b)[^<>]*>", re.IGNORECASE)
 _CELL_TAG: Final = re.compile(r"<(/?)(tr|td|th)\b[^<>]*>|</?(?:thead|tbody|table)\b[^<>]*>", re.IGNORECASE)
+_SPAN: Final = re.compile(r"\b(row|col)span\s*+=\s*+[\"']?(\d{1,3})", re.IGNORECASE)
+_MAX_SPAN: Final = 40
+_REFERENCE: Final = re.compile(r"\[([^\[\]]{1,100})\]:\s*+<?([^\s<>]{1,500})")
+_REFERRED: Final = re.compile(r"\[([^\[\]]{1,300})\]\[([^\[\]]{0,100})\]")
 _ITEM: Final = re.compile(r"(?:[-*+•]|\d{1,9}[.)])\s+(?=\S)")
 
 
@@ -96,7 +101,7 @@ def read_document(text: str) -> Document:
     >>> document.blocks[1].header, document.blocks[1].rows(9)
     (('Branch',), [('main',)])
     """
-    lines = _drop_scraped_pipes(_split_lines(text))
+    lines = _with_references(_drop_scraped_pipes(_split_lines(text)))
     front_matter, body = read_front_matter(lines)
     return Document(front_matter, _Scanner([_strip(line) for line in lines[body:]]).run())
 
@@ -146,6 +151,21 @@ def _drop_scraped_pipes(lines: list[str]) -> list[str]:
     if len(prose) < 3 or sum(line[-1] == "|" for line in prose) < 0.9 * len(prose):
         return lines
     return [line[:-1].rstrip() if line.endswith("|") else line for line in lines]
+
+
+def _with_references(lines: list[str]) -> list[str]:
+    """The lines with each ``[label][name]`` as ``[label](address)``, where some line says ``[name]: address``."""
+    known = {found[1].casefold(): found[2] for line in lines if line[:1] == "[" and (found := _REFERENCE.match(line))}
+    if not known:
+        return lines
+
+    turns = iter(range(MAX_LINES))
+
+    def resolved(found: re.Match[str]) -> str:
+        url = known.get((found[2] or found[1]).casefold())
+        return found[0] if url is None or next(turns, None) is None else f"[{found[1]}]({url})"
+
+    return [_REFERRED.sub(resolved, line) if "][" in line else line for line in lines]
 
 
 def _strip(line: str) -> str:
@@ -270,6 +290,8 @@ class _Scanner:
         while "</table" not in self.lines[self.at].lower():
             self.at += 1
         rows = _read_html_rows(" ".join(self.lines[start : self.at + 1]))
+        while len(rows) > 1 and len(set(rows[0])) == 1 < len(set(rows[1])) and "href" not in rows[0][0]:
+            del rows[0]  # the table's title
         if rows and "href" in "".join(rows[0]):
             rows.insert(0, ("",) * len(rows[0]))  # no header: its first row shows something already
         return self._add(Table(rows[0], split=rows[1:])) if rows else True
@@ -312,17 +334,39 @@ def _find_close(marks: list[tuple[int, str]], lengths: list[int], closes: list[b
 
 
 def _read_html_rows(markup: str) -> list[Cells]:
-    """The raw cells of each ``<tr>``; a cell ends where the next tag of the table begins."""
+    """The raw cells of each ``<tr>``; a cell ends where the next tag of the table begins, and spans as it says."""
     rows: list[list[str]] = []
-    begun = -1
+    hanging: dict[int, tuple[int, str]] = {}  # by column: rows that a cell above still reaches into, and the cell
+    begun: re.Match[str] | None = None
     for tag in _CELL_TAG.finditer(markup):
-        if begun >= 0:
-            rows[-1].append(markup[begun : tag.start()].strip())
-            begun = -1
+        if begun is not None:
+            _add_cell(rows[-1], hanging, begun[0], markup[begun.end() : tag.start()].strip())
+            begun = None
         name = (tag[2] or "").lower()
         if name == "tr" and not tag[1]:
+            if rows:
+                _add_hanging(rows[-1], hanging)
             rows.append([])
         elif name in ("td", "th") and not tag[1]:
             rows = rows or [[]]
-            begun = tag.end()
+            begun = tag
     return [tuple(row) for row in rows if row]
+
+
+def _add_hanging(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
+    """Add the cells that come next and hang down from rows above."""
+    while len(row) in hanging:
+        left, cell = hanging.pop(len(row))
+        if left > 1:
+            hanging[len(row)] = (left - 1, cell)
+        row.append(cell)
+
+
+def _add_cell(row: list[str], hanging: dict[int, tuple[int, str]], tag: str, cell: str) -> None:
+    """Add a cell to a row, as many times as it spans columns, and note how far it hangs down."""
+    _add_hanging(row, hanging)
+    spans = {kind.lower(): min(int(count), _MAX_SPAN) for kind, count in _SPAN.findall(tag)} if "span" in tag else {}
+    for _ in range(max(1, min(spans.get("col", 1), _MAX_SPAN - len(row)))):
+        if spans.get("row", 1) > 1:
+            hanging[len(row)] = (spans["row"] - 1, cell)
+        row.append(cell)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, Final
 
 from quantpick.core.branch_name import UnknownName, read_branch_name
@@ -20,7 +21,7 @@ from quantpick.core.card.columns import (
 )
 from quantpick.core.card.figures import bits_in, head_bits_in
 from quantpick.core.card.inline import Inline, read_inline
-from quantpick.core.card.limits import MAX_COLUMNS, MAX_ROWS, MAX_TABLES
+from quantpick.core.card.limits import MAX_COLUMNS, MAX_LINES, MAX_ROWS, MAX_TABLES
 from quantpick.core.card.markdown import Block, Cells, Heading, Table, Text, split_item, split_row
 from quantpick.core.card.quality import row_quality
 from quantpick.core.card.rows import CardRow, Found
@@ -40,7 +41,7 @@ def branch_tables(blocks: Sequence[Block]) -> Iterator[Found]:
         if "branch" in fields:
             for cells in table.rows(MAX_ROWS):
                 one = read_row(cells, heads, prose)
-                if one and (fields & QUANT_FIELDS or _says_bits(one)):
+                if one and not _is_caption(one, cells) and (fields & QUANT_FIELDS or _says_quantization(one)):
                     one.group, one.near = number, near
                     yield one
 
@@ -60,8 +61,8 @@ def named_tables(blocks: Sequence[Block]) -> Iterator[Found]:
             continue
         heads[0] = heads[0]._replace(column=BRANCH)
         for cells in block.rows(MAX_ROWS) if isinstance(block, Table) else ():
-            one = read_row(cells, heads, "")
-            if one and one.repo is None and _EXPLICIT.search(one.row.branch) and _says_bits(one):
+            one = None if "://" in "".join(cells) else read_row(cells, heads, "")
+            if one and _EXPLICIT.search(one.row.branch) and _says_quantization(one):
                 one.group, one.near = number, near
                 yield one
 
@@ -70,16 +71,25 @@ _EXPLICIT: Final = re.compile(r"bpw|actorder|^gptq-\d", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\d+\.\d+")
 
 
-def _says_bits(one: Found) -> bool:
-    """Whether a row has bits that are not the version that it is about: ``1.1`` without a link."""
-    return bool(one.row.facts.bits) and not (one.repo is None and _VERSION.fullmatch(one.row.branch))
+def _says_quantization(one: Found) -> bool:
+    """Whether a row says a quantization where no column is about one: not the version ``1.1`` without a link."""
+    if one.repo is None and _VERSION.fullmatch(one.row.branch):
+        return False
+    named = read_branch_name(one.row.branch)
+    return bool(one.row.facts.bits) or (not isinstance(named, UnknownName) and named.method in IN_BRANCHES)
+
+
+def _is_caption(one: Found, cells: Cells) -> bool:
+    """Whether a row is a title within the table: ``| **4-bit** | | |``."""
+    return one.repo is None and not any(cells[1:]) and len(cells) > 2 and not _EXPLICIT.search(one.row.branch)
 
 
 def nearest_methods(blocks: Sequence[Block]) -> Iterator[Method | None]:
     """For each block the method that the nearest heading above it names, or one that this stands under."""
     named: dict[int, Method | None] = {}
+    turns = iter(range(MAX_LINES))
     for block in blocks:
-        if isinstance(block, Heading):
+        if isinstance(block, Heading) and next(turns, None) is not None:
             named = {level: method for level, method in named.items() if level < block.level}
             named[block.level] = only_method_in(block.text)
         yield next((method for method in reversed(named.values()) if method), None)
@@ -101,13 +111,26 @@ def _tables(blocks: Sequence[Block]) -> Iterator[tuple[Table, str, Method | None
     for index, (block, near) in enumerate(zip(blocks, nearest_methods(blocks), strict=True)):
         found: list[tuple[Table, str, Method | None]] = []
         if isinstance(block, Table) and _may_list_branches(block.header):
-            found = [(block, _prose_near(blocks, index), near)]
+            found = [(_upright(block), _prose_near(blocks, index), near)]
         elif isinstance(block, Text):
             found = [(table, "", near) for table in _unruled_tables(block.lines)]
         yield from found[:budget]
         budget -= len(found)
         if budget <= 0:
             return
+
+
+def _upright(table: Table) -> Table:
+    """A table whose first row are branches and whose first column are headers, turned; any other as it is."""
+    first, *others = read_heads(table.header) or (Head(None, "", ""),)
+    if first.field != "branch" or not others or any(head.column for head in others):
+        return table
+    rows = [row for row in table.rows(MAX_COLUMNS) if row]
+    if sum(head.field in QUANT_FIELDS for head in read_heads(tuple(row[0] for row in rows))) < 2:
+        return table
+    turned = zip_longest(table.header, *rows, fillvalue="")
+    header, *lines = (tuple(cells) for cells in turned)
+    return Table(header, split=lines)
 
 
 def _may_list_branches(header: Cells) -> bool:
@@ -124,16 +147,22 @@ def _prose_near(blocks: Sequence[Block], index: int) -> str:
 
 
 def _unruled_tables(lines: Sequence[str]) -> Iterator[Table]:
-    """Tables that lost the row of dashes below their header: a rendered card, copied as text."""
+    """Tables that lost the row of dashes below their header: a rendered card, copied as text, perhaps with tabs."""
     end = 0
-    heads = [i for i, line in enumerate(lines) if "|" in line and _may_list_branches((line,))]
+    heads = [i for i, line in enumerate(lines) if ("|" in line or "\t" in line) and _may_list_branches((line,))]
     for index in heads[:MAX_TABLES]:
-        fields = [head.field for head in read_heads(split_row(lines[index][:5000])) if head.field != "unused"]
+        mark = "|" if "|" in lines[index] else "\t"
+        header = _split_unruled(lines[index][:5000], mark)
+        fields = [head.field for head in read_heads(header) if head.field != "unused"]
         if index >= end and "branch" in fields and len(fields) > 2:
             below = lines[index + 1 : index + 1 + MAX_ROWS]
-            below = below[: next((i for i, row in enumerate(below) if "|" not in row), len(below))]
+            below = below[: next((i for i, row in enumerate(below) if mark not in row), len(below))]
             end = index + 1 + len(below)
-            yield Table(split_row(lines[index]), below)
+            yield Table(header, split=[_split_unruled(row, mark) for row in below])
+
+
+def _split_unruled(line: str, mark: str) -> Cells:
+    return split_row(line) if mark == "|" else tuple(cell.strip() for cell in line.split(mark))
 
 
 _VRAM_PROSE: Final = re.compile(r"\bvram\b.{0,80}\b(\d{1,4} ?k)\b|\b(\d{1,4} ?k)\b.{0,80}\bvram\b", re.IGNORECASE)

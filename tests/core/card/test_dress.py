@@ -103,3 +103,66 @@ def test_row_with_links_to_several_branches_gives_each() -> None:
     row = f"| [2.0bpw]({tree}2.0bpw) | [files]({tree}2.0bpw) | 2 GB |"
     (one,) = read_card(f"# Finch exl3\n| Quant | Link | Size |\n|---|---|---|\n{row}").rows
     assert (one.branch, one.size_bytes) == ("2.0bpw", 2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        # Copied from a rendered page: tabs for pipes.
+        ("Branch\tBits\tGS\tSize\nmain\t4\t128\t3.9 GB\neight\t8\tNone\t7.0 GB\n\nAbout", "both"),
+        # Spanning cells, and a title over all columns.
+        (
+            '<table><tr><th colspan="3">Files</th></tr><tr><th>GS</th><th>Branch</th><th>Bits</th><th>Size</th></tr>'
+            '<tr><td rowspan=2>128</td><td>main</td><td rowspan="2">4</td><td>3.9 GB</td></tr>'
+            "<tr><td>second</td><td>3.9 GB</td></tr>"
+            "<tr><td>None</td><td>eight</td><td>8</td><td>7.0 GB</td></tr></table>",
+            "three",
+        ),
+        # Branches side by side.
+        (
+            "| Branch | main | eight |\n|---|---|---|\n"
+            "| Bits | 4 | 8 |\n| GS | 128 | None |\n| Size | 3.9 GB | 7.0 GB |",
+            "both",
+        ),
+        # Addresses at the end, titles within.
+        (
+            "| Branches | Bits | Group size | Size |\n|---|---|---|---|\n| **Four bits** | | | |\n"
+            "| [x][m] | 4 | g128 | 3.9 GB |\n| **8-bit** | | | |\n| [eight][] | 8 | Per-channel | 7.0 GB |\n\n"
+            "[M]: https://huggingface.co/w/Finch-GPTQ/tree/main 'title'\n"
+            "[eight]: <https://huggingface.co/w/Finch-GPTQ/tree/eight>\n",
+            "both",
+        ),
+    ],
+    ids=["tabs", "spans", "turned", "references"],
+)
+def test_table_in_another_form_has_the_same_rows(text: str, rows: str) -> None:
+    main, second, eight = (
+        ("main", 4, 128, 3_900_000_000),
+        ("second", 4, 128, 3_900_000_000),
+        ("eight", 8, -1, 7 * 10**9),
+    )
+    got = [
+        (row.branch, row.facts.bits, row.facts.group_size, row.size_bytes)
+        for row in read_card(f"# Finch - GPTQ\n{text}", repo_id="w/Finch-GPTQ").rows
+    ]
+    assert got == ([main, eight] if rows == "both" else [main, second, eight])
+
+
+@pytest.mark.parametrize("cells", ["On | 128 (default)", "Enabled | 128g", "✅ v2 | gs128"])
+def test_marks_and_groups_are_read_as_people_write_them(cells: str) -> None:
+    (row,) = read_card(f"# Finch GPTQ\n| Branch | Act order | Group size |\n|---|---|---|\n| main | {cells} |").rows
+    assert (row.facts.desc_act, row.facts.group_size) == (True, 128)
+
+
+def test_linked_branch_named_after_its_method_is_a_row_and_the_16_bit_one_beside_it_is_not() -> None:
+    tree = "https://huggingface.co/w/Finch-quants/tree/"
+    lines = [f"| [{name}]({tree}{name}) | {name} |" for name in ("main", "awq", "gptq-4bit")]
+    card = read_card("\n".join(["# Finch", "| Branch | Description |", "|---|---|", *lines]))
+    assert [(row.branch, row.facts.method) for row in card.rows] == [("awq", "awq"), ("gptq-4bit", "gptq")]
+
+
+def test_table_that_links_to_a_repo_a_quantization_lists_no_branches() -> None:
+    link = "[here](https://huggingface.co/z/Finch-{0}-exl2)"
+    rows = [f"| {name} | {link.format(name)} | 4 GB |" for name in ("4.0bpw", "5.0bpw")]
+    text = "\n".join(["# Finch", "| Quant | Link | Size |", "|---|---|---|", *rows])
+    assert read_card(text, repo_id="z/Finch-4.0bpw-exl2").rows == ()
