@@ -28,6 +28,7 @@ from quantpick.core.memory.sglang import flashinfer_workspace
 from quantpick.core.units import GIB, MIB
 
 HERE = Path(__file__).resolve().parent
+VLLM_PARTS = ("weights_gib", "peak_gib", "non_torch_gib")
 LOADERS = (
     ("ExLlama v1", "exllama"),
     ("ExLlamaV2", "exllamav2"),
@@ -111,28 +112,46 @@ def transformers_points() -> Iterator[Point]:
         yield Point(("transformers, peak allocated", "none"), label, point["peak_alloc"], allocated(need))
 
 
-def vllm_points() -> Iterator[Point]:
-    for point in json.loads((HERE / "vram" / "vllm_h100.json").read_text())["points"]:
+def transformers_families() -> Iterator[Point]:
+    document = json.loads((HERE / "vram" / "transformers_h200.json").read_text())
+    for point in document["points"]:
+        need = estimate_vram(
+            QuantSpec("none", 16),
+            ModelShape.from_config({"max_position_embeddings": 131072} | document["configs"][point["config"]]),
+            loader="transformers",
+            version="5.17.0",
+            context_tokens=point["prompt"] + point["new"],
+            prompt_tokens=point["prompt"],
+            batch=point["batch"],
+            weights_file_bytes=point["weights"],
+        )
+        label = f"{point['config']} {point['prompt']} x {point['batch']}"
+        yield Point(("transformers, families, peak allocated", "none"), label, point["peak_alloc"], allocated(need))
+
+
+def vllm_points(gpu: str) -> Iterator[Point]:
+    for point in json.loads((HERE / "vram" / f"vllm_{gpu}.json").read_text())["points"]:
         need = estimate_vram(
             QuantSpec(point["method"], point["bits"], point["group_size"], point["desc_act"]),
             ModelShape.from_config(point["config"]),
             loader="vllm",
             version="0.26.0",
             context_tokens=point["max_model_len"],
+            kv_dtype="fp16" if point["kv_cache_dtype"] == "auto" else point["kv_cache_dtype"],
             settings=ServerSettings(
                 max_num_batched_tokens=point["max_num_batched_tokens"],
                 max_num_seqs=point["max_num_seqs"],
                 enforce_eager=point["enforce_eager"],
             ),
         )
-        budget = sum(point[name] for name in ("weights_gib", "peak_gib", "non_torch_gib", "kv_gib")) * GIB
+        held = [point.get("non_kv_gib")] if point.get("non_kv_gib") else [point[name] for name in VLLM_PARTS]
+        budget = (sum(held) + point["kv_gib"]) * GIB
         inside = need.total_bytes - need.cuda_context_bytes
-        yield Point(
-            ("vllm, held against its budget", point["method"]), point["name"], budget, inside - need.graph_bytes
-        )
-        yield Point(("vllm, its cache", point["method"]), point["name"], point["kv_gib"] * GIB, need.kv_cache_bytes)
+        name = f"vllm, {gpu}"
+        yield Point((f"{name}, budget", point["method"]), point["name"], budget, inside - need.graph_bytes)
+        yield Point((f"{name}, cache", point["method"]), point["name"], point["kv_gib"] * GIB, need.kv_cache_bytes)
         graphs = point["graphs_gib"] * GIB
-        yield Point(("vllm, with its CUDA graphs", point["method"]), point["name"], budget + graphs, inside)
+        yield Point((f"{name}, with CUDA graphs", point["method"]), point["name"], budget + graphs, inside)
 
 
 def gguf_quant(file_type: str) -> QuantSpec:
@@ -234,7 +253,9 @@ def sglang_points() -> Iterator[Point]:
 def own_points() -> list[Point]:
     """What was measured for quantpick."""
     exllama = (*exllama_points("exllamav2"), *exllama_points("exllamav3"))
-    return [*exllama, *vllm_points(), *transformers_points(), *llama_cpp_points(), *sglang_points()]
+    vllm = (*vllm_points("h100"), *vllm_points("h200"))
+    transformers = (*transformers_points(), *transformers_families())
+    return [*exllama, *vllm, *transformers, *llama_cpp_points(), *sglang_points()]
 
 
 def public_points(*, plenty: bool) -> Iterator[Point]:

@@ -66,6 +66,7 @@ def read_dimensions(config: Mapping[str, Any]) -> dict[str, Any]:
         "num_bare_layers": bare,
         "num_mlp_layers": with_mlp,
         "recurrent_weights": recurrent.weights,
+        "scan_elements": recurrent.scan_elements,
         "per_layer_embedding": _per_layer_embedding(config, layers),
         "doubts": (*doubts, *recurrent.doubts),
         **_attention(config, hidden, heads, kinds),
@@ -93,6 +94,7 @@ def _attention(config: Mapping[str, Any], hidden: int, heads: int, kinds: Sequen
         "v_head_dim": value_dim if latent or value_dim != head_dim else 0,
         "full_kv_elements": _kv_elements(config, "global_head_dim", "num_global_key_value_heads", head_dim),
         "sliding_kv_elements": _kv_elements(config, "swa_head_dim", "swa_num_key_value_heads", head_dim),
+        "full_head_dim": number(config, "global_head_dim") or 0,
         "query_matrices": 2 if _has_output_gate(config) else 1,
     }
 

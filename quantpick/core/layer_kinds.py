@@ -136,11 +136,13 @@ class Recurrent:
     Args:
         state_elements: elements of their states, per sequence.
         weights: elements of their matrices; 0 if they count as attention.
+        scan_elements: elements per token of one block's largest states, without kernels made for it.
         doubts: what the config does not say, in sentences.
     """
 
     state_elements: int = 0
     weights: int = 0
+    scan_elements: int = 0
     doubts: tuple[str, ...] = ()
 
 
@@ -153,7 +155,23 @@ def recurrent_blocks(config: Mapping[str, Any], count: int, hidden: int) -> Recu
         return Recurrent()
     state, weights = _recurrent_block(config, hidden)
     doubt = "it does not say how large the states of its recurrent layers are: 0 is assumed"
-    return Recurrent(state * count, weights * count, () if state else (doubt,))
+    return Recurrent(state * count, weights * count, _scan_elements(config), () if state else (doubt,))
+
+
+_VALUES: Final = 16
+"""Copies of its values that a delta net holds: keys, queries, decays and products of each chunk."""
+
+
+def _scan_elements(config: Mapping[str, Any]) -> int:
+    """Elements per token of the largest states of one recurrent layer: of a delta net, or of Mamba 2's chunks."""
+    values = (number(config, "linear_num_value_heads") or 0) * (number(config, "linear_value_head_dim") or 0)
+    heads = number(config, "mamba_n_heads", "mamba_num_heads") or 0
+    chunk = number(config, "mamba_chunk_size", "chunk_size") or _CHUNK
+    return max(_VALUES * values, heads * chunk * (number(config, "mamba_d_state", "ssm_state_size") or 0))
+
+
+_CHUNK: Final = 256
+"""Mamba 2's tokens per chunk where the config does not say it, the default of most families in Transformers."""
 
 
 def _recurrent_block(config: Mapping[str, Any], hidden: int) -> tuple[int, int]:

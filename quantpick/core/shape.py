@@ -10,7 +10,7 @@ from quantpick.core.units import is_whole
 
 _COUNTS: Final = frozenset(
     {"state_elements", "recurrent_weights", "per_layer_embedding", "full_kv_elements", "sliding_kv_elements"}
-    | {"image_patches"}
+    | {"image_patches", "scan_elements"}
 )
 """Fields that are a product of dimensions, with a higher bound."""
 
@@ -47,6 +47,9 @@ class ModelShape:
         full_kv_elements: elements that a layer which sees the whole context caches per token; 0 computes them from the
             heads.
         sliding_kv_elements: the same for a layer that sees only the window.
+        full_head_dim: elements per query head of a layer that sees the whole context, if not `head_dim`, else 0.
+        scan_elements: 32-bit elements per token that a recurrent layer holds while it reads a prompt without kernels of
+            its own.
         num_bare_layers: blocks without attention or a state.
         num_mlp_layers: blocks with an MLP; 0 means all.
         recurrent_weights: weights of all recurrent blocks' matrices; 0 counts those blocks as attention.
@@ -86,6 +89,8 @@ class ModelShape:
     v_head_dim: int = 0
     full_kv_elements: int = 0
     sliding_kv_elements: int = 0
+    full_head_dim: int = 0
+    scan_elements: int = 0
     num_bare_layers: int = 0
     num_mlp_layers: int = 0
     recurrent_weights: int = 0

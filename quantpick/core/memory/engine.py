@@ -93,6 +93,7 @@ class Engine:
         batches_in_flight: steps whose tokens a sliding layer holds beyond its window.
         step_tokens: tokens in one step; None takes them from the settings.
         latent: whether MLA's cache stays compressed, not unpacked to keys and values.
+        unpacked: families whose cache is unpacked nevertheless.
         cuda_context_bytes: CUDA context and kernels on one H100, the largest GPU measured.
         slack: memory its allocator cannot use, as a share of what it allocates.
         band: how much more than the estimate it may need, as a share: measured, or wide.
@@ -114,12 +115,13 @@ class Engine:
     batches_in_flight: int = 1
     step_tokens: int | None = None
     latent: bool = False
+    unpacked: frozenset[str] = frozenset()
     cuda_context_bytes: int = CUDA_CONTEXT_BYTES
     slack: float = ALLOCATOR_SLACK
     band: float = UNMEASURED_BAND
     mixtures_measured: bool = False
     has_settings: bool = False
-    graphs_budgeted: Literal["none", "mixtures", "all"] = "none"
+    graphs_budgeted: Literal["none", "first-runner", "all"] = "none"
     large_defaults: bool = False
     state_per_sequence: bool = False
     own_defaults: Callable[[int, str], ServerSettings] | None = None
@@ -135,5 +137,15 @@ class Engine:
 
     def budgets_graphs(self, shape: ModelShape) -> bool:
         """Whether a model's CUDA graphs are part of the budget."""
-        mixture = shape.num_local_experts > 1
-        return self.graphs_budgeted == "all" or (self.graphs_budgeted == "mixtures" and mixture)
+        first = self.graphs_budgeted == "first-runner" and by_first_runner(shape)
+        return self.graphs_budgeted == "all" or first
+
+
+_SECOND_RUNNER: Final = frozenset({"deepseek_v2", "granitemoe", "inkling", "longcat_flash_ngram", "qwen2_moe"})
+"""Mixtures that vLLM's second runner takes (vllm ``config/vllm.py``, ``DEFAULT_V2_MODEL_RUNNER_ARCHITECTURES``)."""
+
+
+def by_first_runner(shape: ModelShape) -> bool:
+    """Whether vLLM since 0.22 still runs a model by its first runner: most mixtures of experts, and every hybrid."""
+    mixture = shape.num_local_experts > 1 and shape.model_type not in _SECOND_RUNNER
+    return mixture or shape.state_elements > 0

@@ -17,7 +17,7 @@ from quantpick.core.memory.engine import (
     Engine,
     Load,
 )
-from quantpick.core.memory.kv_cache import CHUNK_TOKENS
+from quantpick.core.memory.kv_cache import CHUNK_TOKENS, UNPACKED
 from quantpick.core.memory.llama_cpp import (
     CELLS,
     LLAMA_CPP_CONTEXT_BYTES,
@@ -41,6 +41,7 @@ from quantpick.core.memory.transformers import (
     autoawq_scratch,
     autogptq_scratch,
     copied_cache_scratch,
+    grouped_experts_scratch,
     old_autogptq_scratch,
     or_own_code,
     transformers_scratch,
@@ -129,6 +130,7 @@ class _Vllm(TypedDict):
     cuda_context_bytes: int
     slack: float
     has_settings: bool
+    unpacked: frozenset[str]
 
 
 _VLLM: Final[_Vllm] = {
@@ -136,6 +138,7 @@ _VLLM: Final[_Vllm] = {
     "cuda_context_bytes": VLLM_CONTEXT_BYTES,
     "slack": 0.0,
     "has_settings": True,
+    "unpacked": UNPACKED,
 }
 """True of every vLLM. Its budget counts what torch allocates, not what torch reserves."""
 
@@ -143,7 +146,7 @@ _VLLM: Final[_Vllm] = {
 def _vllm_with_windows(
     scratch: Callable[[Load], int],
     graphs: Callable[[Load], int],
-    budgeted: Literal["none", "mixtures", "all"] = "none",
+    budgeted: Literal["none", "first-runner", "all"] = "none",
     *,
     state_per_sequence: bool = True,
 ) -> Engine:
@@ -164,16 +167,17 @@ _VLLM_0_26: Final = Engine(
     state_per_sequence=True,
     scratch=vllm_scratch,
     graphs=vllm_graphs,
-    graphs_budgeted="mixtures",
+    graphs_budgeted="first-runner",
     batches_in_flight=2,
     band=MEASURED_BAND,
+    mixtures_measured=True,
     windowed=True,
     latent=True,
     large_defaults=True,
     **_VLLM,
 )
 _TRANSFORMERS_5_17: Final = Engine(
-    scratch=or_own_code(transformers_scratch), windowed=True, band=MEASURED_BAND, mixtures_measured=True
+    scratch=or_own_code(grouped_experts_scratch), latent=True, band=MEASURED_BAND, mixtures_measured=True
 )
 _EXLLAMAV2: Final = Engine(scratch=_exllamav2, embedding_in_ram=True, cache_block_tokens=256, band=MEASURED_BAND)
 _EXLLAMAV3: Final = Engine(
@@ -208,11 +212,11 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "exllama": Engine(scratch=_exllama, embedding_in_ram=True, band=PUBLISHED_BAND),
     "exllamav2": _EXLLAMAV2,
     "exllamav3": _EXLLAMAV3,
-    "transformers": Engine(scratch=or_own_code(transformers_scratch), windowed=True, band=PUBLISHED_BAND),
+    "transformers": replace(_TRANSFORMERS_5_17, band=PUBLISHED_BAND, mixtures_measured=False),
     "autogptq": Engine(scratch=autogptq_scratch, band=PUBLISHED_BAND),
     "autoawq": Engine(scratch=autoawq_scratch, cache_least_tokens=2048, band=PUBLISHED_BAND),
     "gptq-for-llama": Engine(scratch=copied_cache_scratch),
-    "vllm": replace(_VLLM_0_26, band=PUBLISHED_BAND),
+    "vllm": replace(_VLLM_0_26, band=PUBLISHED_BAND, mixtures_measured=False),
     "sglang": replace(_SGLANG, band=PUBLISHED_BAND),
     "tgi": Engine(scratch=server_scratch),
     "lmdeploy": Engine(scratch=server_scratch, cache_block_tokens=64),
@@ -243,8 +247,8 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
             Engine(scratch=or_own_code(copied_cache_scratch), cuda_context_bytes=OLD_CUDA_CONTEXT_BYTES),
         ),
         ("4.45", Engine(scratch=or_own_code(all_logits_scratch), band=PUBLISHED_BAND)),
-        ("4.56", Engine(scratch=or_own_code(transformers_scratch), band=PUBLISHED_BAND)),
-        ("5.17", Engine(scratch=or_own_code(transformers_scratch), windowed=True, band=PUBLISHED_BAND)),
+        ("5.0", Engine(scratch=or_own_code(transformers_scratch), band=PUBLISHED_BAND)),
+        ("5.17", Engine(scratch=or_own_code(grouped_experts_scratch), band=PUBLISHED_BAND)),
         ("5.18", _TRANSFORMERS_5_17),
     ),
     "vllm": (
@@ -254,17 +258,18 @@ EARLIER: Final[Mapping[str, tuple[tuple[str, Engine], ...]]] = {
         ("0.11", _vllm_with_windows(vllm_v1_scratch, vllm_v1_graphs, state_per_sequence=False)),
         ("0.20", _vllm_with_windows(vllm_v1_scratch, vllm_graphs, state_per_sequence=False)),
         ("0.22", _vllm_with_windows(vllm_v1_scratch, vllm_graphs, "all")),
-        ("0.26", _vllm_with_windows(vllm_scratch, vllm_graphs, "mixtures")),
+        ("0.26", _vllm_with_windows(vllm_scratch, vllm_graphs, "first-runner")),
         ("0.27", _VLLM_0_26),
     ),
 }
 """Older forms of an engine, each with the version it ends before, the oldest first.
 
-Transformers: cache classes, last-token logits (huggingface/transformers #31292), sliding caches. vLLM: ``use_mla``
+Transformers: cache classes, last-token logits (huggingface/transformers #31292), joined experts (5.0), MLA's compressed
+cache (it may be older than 5.17). vLLM: ``use_mla``
 (docs.vllm.ai/en/v0.9.0, ``kv_cache_interface``; it may be older), windows in the hybrid cache manager (docs.vllm.ai,
 ``design/hybrid_kv_cache_manager``; 0.9.2 may have had it), whole graphs (0.11), the second runner (0.22,
 ``use_v2_model_runner``), graphs counted in the budget (0.20, ``VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS``, which
-the second runner ignores for dense models) and windows that hold two steps (0.26, ``max_in_flight_tokens``).
+the second runner ignores) and windows that hold two steps (0.26, ``max_in_flight_tokens``).
 
 Measured: ExLlamaV2 0.3.2, ExLlamaV3 1.6.5, llama-cpp-python 0.3.36, SGLang 0.5.17, Transformers 5.17.0 and vLLM
 0.26.0. All other versions, later ones too, have a wider band.

@@ -141,6 +141,7 @@ def _cache_bytes(model: Engine, load: Load, kv_copies: float) -> int:
         windowed=model.windowed,
         in_flight=_in_blocks(window + in_flight, block) - window,
         latent=model.latent,
+        unpacked=model.unpacked,
     )
     cache = round(load.batch * each * kv_copies)
     if model.state_per_sequence and not settings.enforce_eager:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from quantpick.core.memory.engine import Load, ServerSettings
+from quantpick.core.memory.engine import Load, ServerSettings, by_first_runner
+from quantpick.core.memory.kv_cache import UNPACKED
 from quantpick.core.memory.weights import rounded_up
 from quantpick.core.units import GIB, MIB
 
@@ -40,12 +41,20 @@ def default_settings(gpu_bytes: int | None, gpu_name: str = "") -> ServerSetting
 def vllm_scratch(load: Load) -> int:
     """The peak of vLLM's profile run since 0.22, and its memory outside torch.
 
-    Compilation copies the embedding once. With two hidden states per token, that is the peak of every compiled job
-    measured on an H100 (0.26.0, vocabularies of 32,000 to 262,208, hidden sizes of 1,536 to 8,192), to 0.01 GiB.
+    Compilation copies the embedding once. With two hidden states per token, that is the peak of every compiled dense
+    job measured on an H100 (0.26.0, vocabularies of 32,000 to 262,208, hidden sizes of 1,536 to 8,192), to 0.01 GiB.
     Without compilation it is the MLP: gate, up and their product, and four hidden states, to 0.02 GiB. The logits of
-    one step are held in 16 and 32 bits (``v1/worker/gpu/sample/sampler.py``).
+    one step are held in 16 and 32 bits (``v1/worker/gpu/sample/sampler.py``). The first runner also holds their
+    probabilities and random numbers, and a row of 32 bits per multiprocessor (``v1/sample/ops/topk_topp_triton.py``):
+    within 0.07 GiB of twelve mixtures and hybrids on an H200.
     """
+    if by_first_runner(load.shape):
+        return _step(load, bytes_per_logit=_FP16 + 3 * _FP32, rows=_MULTIPROCESSORS)
     return _step(load, bytes_per_logit=_FP16 + _FP32)
+
+
+_MULTIPROCESSORS: Final = 132
+"""Of an H100 and an H200; most smaller GPUs have fewer."""
 
 
 def vllm_v1_scratch(load: Load) -> int:
@@ -62,16 +71,24 @@ def vllm_v0_scratch(load: Load) -> int:
     return _step(load, bytes_per_logit=27, compiled=False)
 
 
-def _step(load: Load, *, bytes_per_logit: int, compiled: bool = True) -> int:
+def _step(load: Load, *, bytes_per_logit: int, rows: int = 0, compiled: bool = True) -> int:
+    """The peak of one step, what stays beside the weights, and the memory outside torch.
+
+    A mixture's experts work in buffers that outlast them (``v1/worker/workspace.py``, since 0.13), so that the next
+    layer's attention and the logits come on top: Mixtral at 8,192 tokens 1.88 GiB, measured 1.87.
+    """
     shape, settings = load.shape, load.settings
     tokens = min(settings.max_num_batched_tokens, settings.max_num_seqs * load.context_tokens)
     states = tokens * shape.hidden_size * _FP16
     copied = shape.vocab_size * shape.hidden_size * _FP16 // load.ways + 2 * states
-    logits = min(settings.max_num_seqs, tokens) * shape.vocab_size * bytes_per_logit
+    sampled = min(settings.max_num_seqs, tokens)
+    logits = (sampled * bytes_per_logit + min(rows, sampled) * _FP32) * shape.vocab_size
     compiling = copied if compiled and not settings.enforce_eager else 0
-    step = max(tokens * mlp_bytes(load), _unpacked_bytes(load)) + 4 * states
+    experts = tokens * _experts_bytes(load)
+    step = max(tokens * (mlp_bytes(load) - _experts_bytes(load)), _unpacked_bytes(load)) + 4 * states
     images, outputs = _image_bytes(load)
-    return max(max(compiling, step, logits) + outputs, images) + _beside_weights(load) + _NON_TORCH
+    peak = max(compiling, experts + max(step, logits + 2 * states))
+    return max(peak + outputs, images) + _beside_weights(load) + _NON_TORCH
 
 
 _IMAGE_STATES: Final = 29
@@ -102,10 +119,11 @@ _LATENT_BLOCK: Final = 64
 def _latent_tokens(load: Load) -> int:
     """Tokens of context that MLA unpacks at once: 8 whole contexts or 4 blocks per sequence, at most 65,536.
 
-    vllm ``layers/attention/mla_attention.py``, ``determine_chunked_prefill_workspace_size``; read, not measured.
+    vllm ``layers/attention/mla_attention.py``, ``determine_chunked_prefill_workspace_size``. The peaks of DeepSeek-V2
+    Lite and of a DeepSeek-V3 with five layers are within 0.1 GiB.
     """
     asked = max(8 * load.context_tokens, 4 * load.settings.max_num_seqs * _LATENT_BLOCK)
-    return min(asked, _LATENT_TOKENS) if load.shape.kv_lora_rank else 0
+    return min(asked, _LATENT_TOKENS) if load.shape.kv_lora_rank and load.shape.model_type not in UNPACKED else 0
 
 
 def _value_dims(load: Load) -> int:
@@ -133,8 +151,9 @@ def _beside_weights(load: Load) -> int:
     """What vLLM holds with the weights that is not in the files: rotary tables, AWQ's zeros in 16 bits, rounding.
 
     The tables cover every position the model was made for; windowed layers may have a second one
-    (``rotary_embedding/base.py``). Machete unpacks the zeros (``kernels/linear/mixed_precision/machete.py``). The sum
-    with the weights is 0.02 GiB below to 0.03 above vLLM's log in 13 of 16 runs, 0.2 below for Gemma 3.
+    (``rotary_embedding/base.py``). Machete, which reads no experts, unpacks the zeros
+    (``kernels/linear/mixed_precision/machete.py``). The sum with the weights is 0.02 GiB below to 0.03 above vLLM's log
+    in 13 of 16 runs, 0.2 below for Gemma 3.
     """
     shape, quant = load.shape, load.quant
     positions = max(load.context_tokens, shape.max_position_embeddings or 0)
@@ -142,7 +161,7 @@ def _beside_weights(load: Load) -> int:
     fused = _fused(load)
     zeros = 0
     if quant.method == "awq" and quant.bits and quant.group_size:
-        weights = sum(rows * columns * count for rows, columns, count in fused)
+        weights = sum(rows * columns * count for rows, columns, count in (fused if _is_dense(load) else fused[:2]))
         zeros = round(weights / quant.group_size * (_FP16 - quant.bits / 8))
     return tables + zeros + rounded_up(quant, fused) + (_latent_bytes(load) if shape.kv_lora_rank else 0)
 
@@ -163,13 +182,25 @@ def _fused(load: Load) -> tuple[tuple[int, int, int], ...]:
 def mlp_bytes(load: Load) -> int:
     """Bytes of the MLP's states per token: gate, up and their product, in each expert the token passes.
 
-    A mixture's first and third state share a buffer (vllm ``fused_moe/fused_marlin_moe.py``, ``intermediate_cache13``).
+    A mixture's first and third state share a buffer.
     """
+    shape = load.shape
+    if _is_dense(load):
+        return 3 * (shape.intermediate_size // load.ways) * _FP16
+    return _experts_bytes(load) + 3 * (shape.shared_intermediate_size // load.ways) * _FP16
+
+
+def _is_dense(load: Load) -> bool:
+    return load.shape.num_local_experts == 1
+
+
+def _experts_bytes(load: Load) -> int:
+    """The same of the experts alone: two buffers (``fused_moe/experts/marlin_moe.py``, ``workspace_shapes``)."""
     shape, width = load.shape, load.shape.intermediate_size // load.ways
-    if shape.num_local_experts == 1:
-        return 3 * width * _FP16
-    experts = shape.num_experts_per_tok * (max(2 * width, shape.hidden_size) + width)
-    return (experts + 3 * shape.shared_intermediate_size // load.ways) * _FP16
+    if _is_dense(load):
+        return 0
+    taken = shape.expert_hidden_size or shape.hidden_size
+    return shape.num_experts_per_tok * (max(2 * width, taken) + max(width, taken)) * _FP16
 
 
 _GRAPH_LAYER: Final = 240_000
@@ -180,7 +211,12 @@ _GRAPH_LAYER_MORE: Final = 50_000
 inputs of its matrices (one model)."""
 
 _GRAPH_LAYER_WIDE: Final = 860_000
-"""Bytes per layer of a whole graph of more than 256 sequences: 0.41 GiB more for 16 of them over 32 layers."""
+"""Bytes per layer of the second runner's whole graph of more than 256 sequences, if heads share keys: 0.51 to 0.84 MB
+in seven models, of 512 and of 1,024 sequences."""
+
+_SPLITS: Final = 32
+"""Parts in which FlashAttention reads the latent cache of each sequence (vllm ``flashattn_mla.py``,
+``flash_attn_max_num_splits_for_cuda_graph``)."""
 
 
 def vllm_graphs(load: Load) -> int:
@@ -188,14 +224,34 @@ def vllm_graphs(load: Load) -> int:
 
     Outside the budget since 0.22, as the second runner does not count them (vllm ``v1/worker/gpu_worker.py``).
     """
-    return _graph_bytes(load, *_captured(load.settings))
+    largest = min(2 * load.settings.max_num_seqs, 512)
+    largest = min(_CAPTURED.get(load.shape.model_type or "", largest), load.settings.max_num_batched_tokens)
+    return _graph_bytes(load, *_captured(load.settings.max_num_seqs, largest)) + _latent_graph_bytes(load, largest)
+
+
+_CAPTURED: Final = {"gpt_oss": 1024}
+"""Families whose largest captured batch size is fixed (vllm ``model_executor/models/config.py``)."""
+
+
+def _latent_graph_bytes(load: Load, largest: int) -> int:
+    """What MLA's graphs keep: the context that pieces unpack, and each sequence's partial sums in 32 bits.
+
+    Measured on an H200 beside the graphs themselves: 1.0 GiB for DeepSeek-V2 Lite (estimate 0.75, and 1.0 at 512
+    sequences), 6.1 for a DeepSeek-V3 with four layers (6.0), 2.5 for one of five (2.5) with 64 sequences. A hybrid of
+    twelve layers kept neither.
+    """
+    shape, settings = load.shape, load.settings
+    if not _latent_tokens(load) or settings.enforce_eager or shape.num_state_layers:
+        return 0
+    heads = shape.num_attention_heads // load.ways
+    return _unpacked_bytes(load) + _SPLITS * min(settings.max_num_seqs, largest) * heads * shape.kv_lora_rank * _FP32
 
 
 @cache
-def _captured(settings: ServerSettings) -> tuple[int, int]:
+def _captured(sequences: int, largest: int) -> tuple[int, int]:
     """How many graphs are captured but for whole ones of more than 256 sequences, and how many of those."""
-    pieces = list(_capture_sizes(min(2 * settings.max_num_seqs, 512, settings.max_num_batched_tokens)))
-    whole = [size for size in pieces if size <= settings.max_num_seqs]
+    pieces = list(_capture_sizes(largest))
+    whole = [size for size in pieces if size <= sequences]
     wide = sum(size > 256 for size in whole)
     return len(pieces) + len(whole) - wide, wide
 
@@ -214,9 +270,10 @@ def _graph_bytes(load: Load, graphs: int, wide: int = 0) -> int:
     shape = load.shape
     if load.settings.enforce_eager:
         return 0
-    own_keys = shape.num_key_value_heads == shape.num_attention_heads and not shape.kv_lora_rank
-    layer = _GRAPH_LAYER + _GRAPH_LAYER_MORE * (own_keys + (load.quant.desc_act is True))
-    return shape.num_hidden_layers * (graphs * layer + wide * _GRAPH_LAYER_WIDE)
+    own_keys = shape.num_key_value_heads == shape.num_attention_heads
+    layer = _GRAPH_LAYER + _GRAPH_LAYER_MORE * ((own_keys and not shape.kv_lora_rank) + (load.quant.desc_act is True))
+    wider = layer if own_keys or by_first_runner(shape) else _GRAPH_LAYER_WIDE
+    return shape.num_hidden_layers * (graphs * layer + wide * wider)
 
 
 def _capture_sizes(largest: int) -> Iterator[int]:

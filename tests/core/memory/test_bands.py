@@ -16,7 +16,7 @@ from quantpick.core.shape import ModelShape
 
 TABLE = parse_loaders(Path(loaders_module.__file__).with_name("loaders.toml").read_text(encoding="utf-8"))
 VRAM = Path(__file__).resolve().parents[3] / "benchmarks" / "vram"
-MEASURED = dict(json.loads(file.read_text())["loader"].split() for file in VRAM.glob("*_h100.json"))
+MEASURED = dict(json.loads(file.read_text())["loader"].split() for file in VRAM.glob("*_h?00.json"))
 """Each engine that was measured for quantpick, with its version."""
 
 DENSE = ModelShape(32, 4096, 32, 8, 128, 14336, 32000)
@@ -52,8 +52,9 @@ def test_newest_known_version_has_the_measured_band_only_where_it_was_measured(n
 
 
 def test_mixture_of_experts_is_trusted_less_where_dense_models_were_measured() -> None:
-    assert engine_at("vllm", "0.26.0").band_for(DENSE) == MEASURED_BAND
-    assert engine_at("vllm", "0.26.0").band_for(MIXTURE) == PUBLISHED_BAND
+    assert engine_at("sglang", "0.5.17").band_for(DENSE) == MEASURED_BAND
+    assert engine_at("sglang", "0.5.17").band_for(MIXTURE) == PUBLISHED_BAND
+    assert engine_at("vllm", "0.26.0").band_for(MIXTURE) == MEASURED_BAND
     assert engine_at("transformers", "5.17.0").band_for(MIXTURE) == MEASURED_BAND
     for engine in ENGINES.values():
         assert engine.band_for(MIXTURE) >= engine.band_for(DENSE) == engine.band
@@ -63,3 +64,12 @@ def test_server_that_profiles_with_images_is_trusted_less_where_the_model_has_a_
     seeing = replace(DENSE, has_images=True)
     assert engine_at("vllm", "0.26.0").band_for(seeing) == UNMEASURED_BAND
     assert engine_at("exllamav2", "0.3.2").band_for(seeing) == MEASURED_BAND
+
+
+def test_vllm_budgets_the_graphs_of_what_its_first_runner_runs() -> None:
+    engine = engine_at("vllm", "0.26.0")
+    second = replace(MIXTURE, model_type="deepseek_v2")
+    hybrid = replace(DENSE, num_state_layers=24, state_elements=2**20)
+    assert [engine.budgets_graphs(one) for one in (DENSE, MIXTURE, second, hybrid)] == [False, True, False, True]
+    assert not engine_at("vllm", "0.19.0").budgets_graphs(hybrid)
+    assert engine_at("vllm", "0.21.0").budgets_graphs(DENSE)

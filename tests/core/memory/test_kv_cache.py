@@ -104,3 +104,34 @@ def test_states_take_what_was_left_where_a_server_counted_their_blocks() -> None
     beside = need.weights_bytes + need.scratch_bytes - need.graph_bytes
     left = 0.95 * 79.18 * 2**30 - beside
     assert state_pool_bytes(hybrid, 856, 2.0) == pytest.approx(left, rel=0.03)
+
+
+def test_vllm_unpacks_the_cache_of_a_family_it_does_not_know_as_latent() -> None:
+    # MiniCPM3 4B on an H200: "estimated maximum model length is 5616" in 4.98 GiB, by vLLM 0.26.0.
+    shape = ModelShape(
+        62, 2560, 40, 40, 96, 6400, 73448, model_type="minicpm3", kv_lora_rank=256, qk_rope_head_dim=32, v_head_dim=64
+    )
+
+    def cache(engine: str) -> int:
+        return estimate(QuantSpec("awq", 4, 64), shape, engine=engine, context_tokens=5616).kv_cache_bytes
+
+    assert cache("vllm") == pytest.approx(4.98 * 2**30, rel=0.001)
+    assert cache("sglang") == 5616 * 62 * (256 + 32) * 2
+
+
+@pytest.mark.parametrize(
+    ("family", "layers", "states", "per_layer", "heads", "head_dim", "block_mib"),
+    [
+        # Granite 4 tiny, Falcon-H1 7B and Nemotron Nano 9B v2 on an H200: the cache by vLLM 0.26.0's count of blocks.
+        ("granitemoehybrid", 40, 36, 48 * 64 * 128 + (3072 + 256) * 4, 4, 128, 3.126),
+        ("falcon_h1", 44, 0, 24 * 128 * 256 + (3072 + 1024) * 4, 2, 128, 67.63),
+        ("nemotron_h", 31, 27, 128 * 80 * 128 + (10240 + 2048) * 4, 8, 128, 20.52),
+    ],
+)
+def test_state_has_the_bits_that_vllm_holds_it_in(
+    family: str, layers: int, states: int, per_layer: int, heads: int, head_dim: int, block_mib: float
+) -> None:
+    elements = per_layer * (states or layers)
+    shape = ModelShape(layers, 2048, 16, heads, head_dim, 8192, 100352, num_state_layers=states)
+    shape = replace(shape, model_type=family, state_elements=elements)
+    assert state_pool_bytes(shape, 1, 2.0) == pytest.approx(block_mib * 2**20, rel=0.02)
