@@ -49,7 +49,9 @@ def find_installed(package: str | None, programs: Sequence[str], beside: Sequenc
 def _version(package: str, folders: list[str]) -> str | None:
     """The version of a package in some folders; None where it is in none, or its metadata cannot be read."""
     try:
-        found = metadata.distributions(name=package, path=folders)
-        return next((one.version for one in found if one.version), None)
+        found = (one.metadata for one in metadata.distributions(name=package, path=folders))
+        # Asked first: to read a key that is not there is to become an error (importlib.metadata of Python 3.12).
+        versions = (about["Version"] for about in found if "Version" in about)
+        return next((version for version in versions if version), None)
     except (OSError, ValueError, KeyError):
         return None

@@ -1,5 +1,6 @@
 """What reaches a terminal or a pipe: every text from outside passes `printable`, every answer `write_answer`."""
 
+import contextlib
 import os
 import sys
 
@@ -35,8 +36,10 @@ def write_answer(text: str) -> None:
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
-        # The interpreter would try once more when it ends.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        # The interpreter would try once more when it ends, or when it clears the stream away, and say that it cannot.
+        refused, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115
+        with contextlib.suppress(OSError, ValueError):
+            refused.close()
         reason = getattr(error, "strerror", None) or "it is closed"
         raise DiskError(f"the answer cannot be written to stdout: {reason}") from error
 
