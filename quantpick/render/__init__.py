@@ -1,1 +1,1 @@
-"""What a person or a script sees: tables, JSON documents, one-line errors."""
+"""What people and scripts see: tables, JSON documents, one-line errors."""

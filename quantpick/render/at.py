@@ -1,4 +1,4 @@
-"""What a download is at, in words."""
+"""The state of a download, in words."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ LOOK_S: Final = 0.1
 
 
 def title(counters: DownloadProgress) -> str:
-    """What the whole is at: it resumes only where something has to be fetched and something was there.
+    """The state of the whole. It resumes if part was there and something must still be fetched.
 
     >>> from quantpick.core.progress import FileProgress
     >>> title(DownloadProgress([FileProgress("a", 100, reused_bytes=61, fetched_bytes=1)]))
@@ -24,7 +24,7 @@ def title(counters: DownloadProgress) -> str:
 
 
 def trouble(why: Trouble, now_s: float) -> str:
-    """Why nothing comes, how often it was tried again, and when patience ends.
+    """Why nothing arrives, how often it was retried, and when the download gives up.
 
     >>> trouble(Trouble("the server is slow to answer", 2, 1280.0), 1000.0)
     'the server is slow to answer, retry 2, gives up in 4:40'

@@ -1,4 +1,4 @@
-"""Bars while a download runs, by Rich."""
+"""Progress bars during a download, with Rich."""
 
 import threading
 import time
@@ -23,16 +23,16 @@ from quantpick.render.at import LOOK_S, title, trouble
 from quantpick.render.terminal import MIN_WIDTH, printable
 
 _OWN_BAR_BYTES: Final = 100 * 10**6
-"""Files of at least this size have a bar of their own while they are fetched."""
+"""Files of at least this size get their own bar while they are fetched."""
 _AWAY_S: Final = 1.0
-"""Chosen: ten looks that did not come are a program that was stopped."""
+"""Chosen: after ten missed looks at the counters, the program was stopped."""
 _NAME_CELLS: Final = 40
 _ECHO_CELLS: Final = 3
 """What a terminal writes where the cursor is when Ctrl-C is pressed, ``^C``, and one more."""
 
 
 class _Console(Console):
-    """A console that leaves the cursor alone: hidden, it would stay so after Ctrl-Z or SIGKILL."""
+    """A console that never hides the cursor: it would stay hidden after Ctrl-Z or SIGKILL."""
 
     def show_cursor(self, show: bool = True) -> bool:
         """Nothing."""
@@ -81,7 +81,7 @@ class _Screen(Progress):
 
 
 def bars(counters: DownloadProgress, over: threading.Event) -> None:
-    """One bar for the whole, one for each large file that is being worked on."""
+    """One bar for the whole, and one for each large file in progress."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
@@ -90,7 +90,7 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
         _Left(),
     )
     while not (counters.files or counters.trouble):
-        # Nothing to show yet; what is said meanwhile has the screen to itself.
+        # Nothing to show yet: leave the screen to other output.
         if over.wait(LOOK_S):
             return
     console = _Console(stderr=True, force_terminal=True)
@@ -99,7 +99,7 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
         looked = time.monotonic()
         while not over.wait(LOOK_S):
             if time.monotonic() - looked > _AWAY_S:
-                # Stopped by Ctrl-Z, and the shell has written since: the bars are drawn below that, not over it.
+                # Stopped by Ctrl-Z, and the shell has written since: draw the bars below that.
                 console.file.write("\n" * (len(screen.tasks) + bool(screen.trouble)))
             shown.look(counters)
             screen.refresh()
@@ -107,7 +107,7 @@ def bars(counters: DownloadProgress, over: threading.Event) -> None:
 
 
 class _Shown:
-    """What is on the screen: a bar for all, and one for each large file at work where that says more."""
+    """The bars on the screen: one for all, and one for each large file in progress if there are several."""
 
     def __init__(self, screen: _Screen) -> None:
         self._screen = screen
@@ -124,7 +124,7 @@ class _Shown:
         )
         busy = [(at, file) for at, file in enumerate(counters.files) if _is_busy(file)]
         if len(busy) == 1 and busy[0][1].phase != "verifying":
-            busy = []  # its bar would be the one for all, twice
+            busy = []  # its bar would repeat the one for all
         keys = {(at, file.phase) for at, file in busy}
         for key in [key for key in self._tasks if key not in keys]:
             self._screen.remove_task(self._tasks.pop(key))
@@ -132,7 +132,7 @@ class _Shown:
             self._one_bar(at, file)
 
     def _one_bar(self, at: int, file: FileProgress) -> None:
-        """A bar of one phase of a file; hashing has a rate of its own, so it has a bar of its own."""
+        """The bar of one phase of a file; hashing has its own rate, so its own bar."""
         done = file.hashed_bytes if file.phase == "verifying" else file.present_bytes
         key = at, file.phase
         if key not in self._tasks:

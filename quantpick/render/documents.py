@@ -1,4 +1,4 @@
-"""The JSON documents. Their keys are interface: a contract test holds the sets; unknown is null, sizes are bytes."""
+"""The JSON documents. Their keys are interface, fixed by a contract test. Unknown is null, sizes are bytes."""
 
 import json
 import math
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 def document(command: str, data: Json) -> str:
-    """One document as text, ASCII only so that any pipe carries it."""
+    """One document as ASCII text, safe for any pipe."""
     return _text({"schema_version": SCHEMA_VERSION, "command": command, "data": data})
 
 
@@ -38,7 +38,7 @@ def _text(value: Json) -> str:
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 - any part of a document
-    """A value that JSON can hold: NaN and infinity, which a file may hold, count as unknown."""
+    """A value valid in JSON: NaN and infinity, which a file may contain, become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -107,7 +107,7 @@ def download_data(result: DownloadResult) -> Json:
 
 
 def no_download_data(answer: object) -> Json:
-    """The same where no branch fits: nothing was fetched, and what would help."""
+    """The same if no branch fits: nothing was fetched, with advice."""
     assert isinstance(answer, Recommendation)
     return {
         "repo_id": answer.repo_id,
@@ -178,7 +178,7 @@ def gpus_data(machine: Machine) -> Json:
 
 
 def _detected(gpus: Sequence[Gpu]) -> list[Json]:
-    """The GPU objects, with who holds memory on them."""
+    """The GPU objects, with the processes that hold memory on them."""
     return [
         document
         | {
@@ -296,7 +296,7 @@ def _siblings(siblings: Iterable[Sibling]) -> list[Json]:
 
 
 def _family(family: Family | None) -> Json | None:
-    """The repos of an answer about several; null where it is about one."""
+    """The repos of an answer about several; null in an answer about one."""
     if family is None:
         return None
     left_out = [{"repo_id": repo_id, "reason": reason} for repo_id, reason in family.left_out.items()]

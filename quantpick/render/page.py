@@ -1,4 +1,4 @@
-"""What a screen is made of, before anybody knows whether a person or a script reads it."""
+"""The parts of a page, independent of whether a person or a script reads it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Cell = str | tuple[Segment, ...]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sentence. It is wrapped between words where the screen ends, and never for a script."""
+    """A sentence. It is wrapped between words on a screen, and never for a script."""
 
     text: str
     style: str = ""
@@ -20,7 +20,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Paste:
-    """A command to paste, as its arguments: quoted so that it runs nothing but itself, and never wrapped."""
+    """A command to paste, as arguments: quoted to run nothing but itself, and never wrapped."""
 
     argv: Sequence[str]
 
@@ -30,11 +30,11 @@ class Column:
     """A column of a grid.
 
     Args:
-        header: its head.
-        right: whether its cells end at the same place.
-        goes: when it goes where the screen is too narrow: the highest first, 0 never.
-        picture: whether it only pictures what the others say, so that a script is spared it.
-        unit: of its numbers, which a script is told beside the head and a person in the legend.
+        header: its heading.
+        right: whether its cells are right-aligned.
+        goes: its turn to be dropped if the screen is too narrow: the highest first, 0 never.
+        picture: whether it only illustrates the others; scripts do not get it.
+        unit: the unit of its numbers, in the heading for scripts and in the legend for people.
     """
 
     header: str
@@ -54,16 +54,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Rows under heads. The cells of the last column are wrapped below themselves where that is prose.
+    """Rows under headings. The last column's cells are wrapped within the column if they are prose.
 
     Args:
         columns: from left to right.
-        rows: all of them; a script is given all.
+        rows: all rows; a script gets all of them.
         prose: whether the last column is sentences.
-        least: rows to show on a screen that is too low for all; None shows all.
+        least: rows to show on a screen too low for all; None shows all.
         more: what to say about the others, with ``{count}`` in it.
-        legend: what a person is told below it.
-        picture_legend: the same of the pictures, where they have room.
+        legend: text below it, for people.
+        picture_legend: the legend of the pictures, if shown.
     """
 
     columns: Sequence[Column]

@@ -1,7 +1,7 @@
-"""A page for a person's terminal, by Rich: in colours, as wide as the screen and no wider.
+"""A page for a terminal, with Rich: in colours, and no wider than the screen.
 
-Rich's own tables cut or fold a cell where the screen ends, and its strings are markup; here a name is never cut, other
-columns go first, and every text is only text.
+Rich's own tables cut or fold cells to fit, and its strings are markup. Here a name is never cut, other columns are
+dropped first, and text is only text.
 """
 
 import shlex
@@ -16,11 +16,11 @@ from quantpick.render.terminal import printable
 
 _GAP = 2
 _LEAST_PROSE = 20
-"""Cells that sentences need beside names; with less they stand below them."""
+"""Columns that sentences need beside names; with fewer they go below them."""
 
 
 def painted(page: Page, console: Console, below: int = 1) -> None:
-    """Print the page. A grid that may be cut is cut so that the whole page stays on the screen.
+    """Print the page. A grid that may be shortened is, to keep the whole page on the screen.
 
     Args:
         page: what to show.
@@ -46,8 +46,8 @@ def _lines(block: Block, width: int, room: int | None) -> Iterator[Text]:
 
     Args:
         block: what to show.
-        width: cells a line may have.
-        room: lines that a grid which may be cut can have; None does not cut it.
+        width: columns available.
+        room: lines available to a grid that may be shortened; None for all of it.
     """
     if isinstance(block, Line):
         yield from _wrapped(Text(printable(block.text), block.style), width, block.indent)
@@ -58,7 +58,7 @@ def _lines(block: Block, width: int, room: int | None) -> Iterator[Text]:
 
 
 def _wrapped(text: Text, width: int, indent: int) -> Iterator[Text]:
-    """The text in lines that all begin at the same place; a word that is longer than a line stays whole."""
+    """The text in lines with the same indent; a word longer than a line stays whole."""
     room = max(_LEAST_PROSE, width - indent)
     if text.cell_len <= room:
         yield Text(" " * indent) + text
@@ -99,7 +99,7 @@ def _text(cell: Cell, style: str) -> Text:
 
 
 def _columns_that_fit(grid: Grid, cells: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """The columns that have something to say and room, where those that go first are gone."""
+    """The columns that are not empty and fit, with those that go first dropped."""
     shown = [at for at in range(len(grid.columns)) if any(line[at].plain.strip() for line in cells)]
     fixed = shown[:-1] if grid.prose else shown
     going = sorted((at for at in shown if grid.columns[at].goes), key=lambda at: grid.columns[at].goes)

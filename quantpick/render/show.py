@@ -1,4 +1,4 @@
-"""Where a page goes: to a person's terminal in colours, to a script or a file as plain rows."""
+"""Print a page: in colours on a terminal, as plain rows to a script or a file."""
 
 import os
 import sys
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 _WARNINGS_SHOWN: Final = 4
 _ASCII: Final = str.maketrans({"█": "#", "▓": "=", "▒": "-", "·": ".", "▶": ">", "✗": "x", "…": "..."})
-"""How the few signs that are not ASCII are spelled where a terminal cannot show them."""
+"""ASCII replacements for the few other characters, for terminals that cannot show them."""
 
 
 def show(page: Page, below: int = 1) -> None:
-    """An answer, on stdout; so many lines will follow it."""
+    """Print an answer on stdout; `below` lines will follow it."""
     terminal.write_answer(as_text(page, sys.stdout, below))
 
 
 def tell(page: Page) -> None:
-    """What is said beside an answer, on stderr."""
+    """Print a page on stderr, besides an answer."""
     try:
         sys.stderr.write(as_text(page, sys.stderr))
         sys.stderr.flush()
@@ -32,19 +32,19 @@ def tell(page: Page) -> None:
 
 
 def tell_warnings(about: "Iterable[BranchWarning]", *, whole: bool) -> None:
-    """Warnings, on stderr; a person is shown the first few unless all are asked for."""
+    """Print warnings on stderr; a person sees the first few unless `whole`."""
     tell(phrases.warnings(about, None if whole or not _is_seen(sys.stderr) else _WARNINGS_SHOWN))
 
 
 def as_text(page: Page, stream: object, below: int = 1) -> str:
-    """The page as it is written to a stream."""
+    """The page as written to a stream."""
     text = _painted(page, stream, below) if _is_seen(stream) else _plain(page)
     encoding = (getattr(stream, "encoding", None) or "ascii").lower()
     return text if encoding.startswith("utf") else text.translate(_ASCII)
 
 
 def _is_seen(stream: object) -> bool:
-    """Whether a person looks at it. ``FORCE_COLOR`` says so where a pipe leads to a terminal, as for other programs."""
+    """Whether a person reads the stream. As for other programs, ``FORCE_COLOR`` says so for a pipe."""
     isatty = getattr(stream, "isatty", None)
     return bool(os.environ.get("FORCE_COLOR")) or (isatty is not None and isatty())
 
@@ -68,7 +68,7 @@ def _painted(page: Page, stream: object, below: int) -> str:
 
 
 def _size(stream: object) -> tuple[int, int]:
-    """Columns and lines: as ``COLUMNS`` and ``LINES`` say, else as the terminal does."""
+    """Columns and lines: from ``COLUMNS`` and ``LINES``, else from the terminal."""
     try:
         measured = os.get_terminal_size(stream.fileno())  # type: ignore[attr-defined]
         columns, lines = measured.columns, measured.lines

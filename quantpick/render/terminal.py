@@ -1,4 +1,4 @@
-"""What reaches a terminal or a pipe: every text from outside passes `printable`, every answer `write_answer`."""
+"""Output to a terminal or a pipe: text from outside goes through `printable`, answers through `write_answer`."""
 
 import contextlib
 import os
@@ -7,13 +7,13 @@ import sys
 from quantpick.errors import DiskError
 
 MIN_WIDTH = 20
-"""Cells that a screen is taken to have at least."""
+"""The least width assumed of a screen, in columns."""
 
 
 def printable(text: str) -> str:
-    r"""Text from outside with its control characters shown, so that nobody can write escape codes to a terminal.
+    r"""Text from outside with control characters escaped: nobody can send escape codes to a terminal.
 
-    That includes C1 controls, the characters that turn the direction of writing, and those that are not seen.
+    This includes C1 controls, bidirectional controls and invisible characters.
 
     >>> print(printable("a\x1b[31m\u202e"))
     a\x1b[31m\u202e
@@ -24,7 +24,7 @@ def printable(text: str) -> str:
 
 
 def write_answer(text: str) -> None:
-    """The answer, on stdout and out of our hands.
+    """Write the answer to stdout and flush it.
 
     Raises:
         DiskError: it cannot be written there.
@@ -45,12 +45,12 @@ def write_answer(text: str) -> None:
 
 
 def write_line(text: str) -> None:
-    """One line of an answer, with nothing in it that a terminal obeys."""
+    """Write one line of an answer, without terminal controls."""
     write_answer(printable(text) + "\n")
 
 
 def write_path(path: str) -> None:
-    """The path alone: byte for byte for a script, printable for a person."""
+    """Write only the path: byte for byte for a script, printable for a person."""
     if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
         write_line(path)
         return
@@ -65,7 +65,7 @@ def write_path(path: str) -> None:
 
 
 def say(text: str) -> None:
-    """One line on stderr; where that is closed or full, nobody is there to be told."""
+    """Write one line to stderr; ignored if that is closed or full."""
     try:
         print(printable(text), file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -86,7 +86,7 @@ def say_lines(text: str) -> None:
 
 
 def print_traceback(error: BaseException) -> None:
-    """Where an error came from, for whoever mends it."""
+    """Print the traceback of an error, to help fix it."""
     import traceback
 
     say_lines("".join(traceback.format_exception(error)))

@@ -1,22 +1,22 @@
 """Does this loader, in this version, take this quantization on this GPU? The rules are data: ``loaders.toml``.
 
-To add a loader or a version, edit the TOML file; its header explains every key. What one rule can object to is in
-``trial.py``.
+To add a loader or a version, edit the TOML file; its header explains every key. ``trial.py`` has what one rule
+can object to.
 
 Reason codes of a rejection: ``format``, ``bits``, ``group-size``, ``act-order``, ``sym``, ``scheme``, ``packing``,
 ``checkpoint-format``, ``activations``, ``missing-key``, ``layers``, ``head``, ``writer-version``,
 ``compute-capability``, ``platform``, ``architecture``, ``shape``. Warning codes:
 
-* ``unknown-fact``: nobody says something of the branch on which the verdict depends; ``unknown-capability``: of the GPU
+* ``unknown-fact``: the verdict depends on an unknown fact about the branch; ``unknown-capability``: about the GPU
 * ``unlisted-architecture``: the loader is not known to run the model's architecture, and does not refuse it either
 * ``card-says-no``: the card's ExLlama column contradicts the verdict
 * ``unverified-rule``: the verdict rests on a README or on inference
-* ``unverified-version``: nobody looked at this version, the nearest older rules were used
-* ``unknown-version``: it is newer than those known or not to be compared with them, and the newest known was judged
-* ``needs-package``: something has to be installed beside the loader
+* ``unverified-version``: nobody read this version; the nearest older rules were used
+* ``unknown-version``: it is newer than, or not comparable with, the known ones; the newest known was judged
+* ``needs-package``: the loader needs a further package
 * ``newer-writer``: the files were written by a newer version of the tool than the loader is known to read
 * ``slow-kernel``: it runs, but slowly
-* ``unpacked``: it loads, but as 16-bit weights: nothing is saved
+* ``unpacked``: it loads, but as 16-bit weights, which saves no memory
 """
 
 from collections.abc import Iterator
@@ -37,11 +37,11 @@ class Verdict:
     """Whether a loader takes a quantization.
 
     Args:
-        reasons: why not; empty exactly when it does.
-        warnings: doubts. Those that hold for every branch alike (version, rule, GPU) name no branch.
-        rule: the rule that accepted, or on a rejection the one that came nearest; None when none is about the method.
+        reasons: why not; empty if it does.
+        warnings: doubts. Those that apply to every branch (version, rule, GPU) name no branch.
+        rule: the rule that accepts, or after a rejection the nearest one; None if no rule is about the method.
         slow: whether it runs, but slowly.
-        opened_by: on a rejection, the loader's extra with which it would load; else None.
+        opened_by: after a rejection, the loader's extra with which it would load, or None.
     """
 
     reasons: tuple[Reason, ...]
@@ -60,17 +60,17 @@ _NOTHING: Final = About()
 
 
 def check(chosen: LoaderAt, quant: QuantSpec, about: About = _NOTHING) -> Verdict:
-    """Whether a loader takes a quantization. What nobody knows does not reject, it warns.
+    """Whether a loader takes a quantization. Unknown facts cause warnings, not rejections.
 
-    The first rule for the method and version that has no objection accepts; if there is none, the reasons are the
-    objections of the rule with the fewest, and of the loader's extras the first that would change the answer is named.
-    A fact is missing only if no other rule accepts without it. A method that nobody names is presumed to be the
-    loader's first one that the bits allow, with a warning.
+    The first rule for the method and version without an objection accepts. If there is none, the reasons are those of
+    the rule with the fewest objections, and the first extra of the loader that would change the answer is named. A fact
+    is missing only if no other rule accepts without it. An unknown method is presumed to be the loader's first that the
+    bits allow, with a warning.
 
     Args:
         chosen: the loader at a version.
         quant: the quantization.
-        about: what is known of the branch and the GPU beside it.
+        about: what else is known about the branch and the GPU.
     """
     verdict = _judge(chosen, quant, about)
     if verdict.accepted:
@@ -114,15 +114,15 @@ def _judge(chosen: LoaderAt, quant: QuantSpec, about: About) -> Verdict:
 
 
 def _rules(chosen: LoaderAt, method: Method | None = None) -> list[tuple[Rule, bool]]:
-    """The rules that hold for the version and what the loader is run with; None: for every method."""
+    """The rules that hold for the version and extras; with None, for every method."""
     about = [rule for rule in chosen.loader.rules if method is None or rule.method == method]
     return [(rule, guessed) for rule, guessed in chosen.holding(about) if rule.extra in (None, *chosen.extras)]
 
 
 def _method(chosen: LoaderAt, quant: QuantSpec, branch: str | None) -> tuple[Method | None, tuple[BranchWarning, ...]]:
-    """The quantization's method; where nobody names it, the loader's first that bits and packing allow, with a warning.
+    """The quantization's method; if unknown, the loader's first that bits and packing allow, with a warning.
 
-    Groups and act order speak against the methods that have none. None when the loader has no such method.
+    Groups and act order rule out methods without them. None if the loader has no such method.
     """
     if quant.method is not None:
         return quant.method, ()
@@ -147,7 +147,7 @@ def _format_reason(chosen: LoaderAt, method: Method | None, refusing: Rule | Non
 
 
 def _check_architecture(loader: Loader, facts: Facts) -> tuple[tuple[Reason, ...], tuple[BranchWarning, ...]]:
-    """Objections and doubts about the model, and about what its card says. The card's yes outweighs the list."""
+    """Objections and doubts about the model, and about its card's ExLlama column. A yes there outweighs the list."""
     model_type = facts.about.model_type
     card = facts.about.exllama if loader.card_column else None
     warnings = []
@@ -169,7 +169,7 @@ def _check_architecture(loader: Loader, facts: Facts) -> tuple[tuple[Reason, ...
 
 
 def _caveats(rule: Rule, facts: Facts) -> Iterator[BranchWarning]:
-    """What the reader should know of the rule that accepted."""
+    """What the user should know about the accepting rule."""
     if rule.unverified:
         what = f"{facts.label} takes {METHODS[facts.method].title}" + (f" by {rule.kernel}" if rule.kernel else "")
         yield BranchWarning("unverified-rule", None, f"that {what} is not verified in its code: {rule.source}")

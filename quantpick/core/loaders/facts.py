@@ -1,4 +1,4 @@
-"""What is known of a branch and a GPU when a rule is held against them."""
+"""What is known about a branch and a GPU when a rule is applied."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from quantpick.core.shape import ModelShape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What is known beside the quantization itself.
+    """What is known besides the quantization itself.
 
     Args:
-        unknown: fields of the quantization that nobody named; without "group_size" in it a group size of None is "no
-            group".
+        unknown: fields of the quantization that no source gave; if "group_size" is not among them, a group size of None
+            is "no group".
         capability: CUDA compute capability of the weakest GPU, or None.
-        rocm: name of the weakest AMD GPU's architecture (``gfx1100``); None where the GPU is NVIDIA's.
+        rocm: name of the weakest AMD GPU's architecture (``gfx1100``); None for an NVIDIA GPU.
         model_type: the config's ``model_type``, or None.
-        moe: whether the model is a mixture of experts; None when nobody says.
-        shape: the model's dimensions, where they are known for certain.
-        exllama: what the card's "ExLlama" column says, or None.
-        branch: name of the branch, for the warnings.
+        moe: whether the model is a mixture of experts; None if unknown.
+        shape: the model's dimensions, if known for certain.
+        exllama: the card's "ExLlama" column, or None.
+        branch: the branch's name, for the warnings.
     """
 
     unknown: frozenset[str] = frozenset()
@@ -39,8 +39,8 @@ class Facts:
     """What a rule is checked against.
 
     Args:
-        label: the loader, and its version where that matters.
-        method: what the quantization is, or is presumed to be.
+        label: the loader, with its version if that matters.
+        method: the quantization's method, known or presumed.
         quant, about: what is known.
         peers: the accepting rules for the method and version.
     """
@@ -53,19 +53,19 @@ class Facts:
 
     @property
     def group_size(self) -> int | None:
-        """As the files say it, `NO_GROUP` included; None when nobody says."""
+        """As in the files, including `NO_GROUP`; None if unknown."""
         if not self.quant.group_size or self.quant.group_size < 0:
             return None if "group_size" in self.about.unknown else NO_GROUP
         return self.quant.group_size
 
     @property
     def desc_act(self) -> bool | None:
-        """Act order; a config that has no such key means none."""
+        """Act order; a config without the key has none."""
         return False if "desc_act" in self.quant.absent and self.quant.desc_act is None else self.quant.desc_act
 
     @property
     def sym(self) -> bool | None:
-        """Symmetry; a GPTQ config that has no such key means symmetric (AutoGPTQ's default)."""
+        """Symmetry; a GPTQ config without the key is symmetric (AutoGPTQ's default)."""
         return (
             True if self.method == "gptq" and "sym" in self.quant.absent and self.quant.sym is None else self.quant.sym
         )

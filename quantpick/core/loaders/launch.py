@@ -1,6 +1,6 @@
-"""The command that starts a loader on what was downloaded, as a list of arguments.
+"""The command that starts a loader on a downloaded branch, as a list of arguments.
 
-The table gives it as a list with placeholders, so nothing is ever pasted into the text of a shell line.
+The table has it as a list with placeholders, so values are never pasted into a shell line.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +14,14 @@ from quantpick.core.loaders.versions import LoaderAt
 from quantpick.core.quant import QuantSpec
 
 _ANSWER_TOKENS: Final = 400
-"""Kept for the answer where a loader wants prompt and whole stated: TheBloke's GPTQ cards show 3696 of 4096 tokens."""
+"""Reserved for the answer if a loader wants prompt and total: TheBloke's GPTQ cards show 3696 of 4096 tokens."""
 
 PLACEHOLDERS: Final = frozenset(
     {"path", "parent", "folder", "hub_cache", "gguf", "mmproj", "repo_id", "branch"}
     | {"context", "cells", "batch", "prompt", "gpus", "method", "bits", "group_size", "kv"}
     | {"utilization", "max_num_seqs", "max_num_batched_tokens", "eager"}
 )
-"""What may stand between braces in a command of the table."""
+"""The placeholders allowed in a command of the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +31,10 @@ class OnDisk:
     Args:
         repo_id: ``owner/name``.
         branch: the git branch.
-        path: the folder it lies in.
-        hub_cache: the Hub's cache, where that folder is part of it; else None.
-        files: the names of its files, as far as they are known.
-        projector: the name of its mmproj file, where one is to be used.
+        path: its folder.
+        hub_cache: the Hub's cache, if that folder is in it, else None.
+        files: the names of its files, if known.
+        projector: the name of the mmproj file to use, or None.
     """
 
     repo_id: str
@@ -56,26 +56,26 @@ def launch_argv(
     kv_dtype: str = "fp16",
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...] | None:
-    """The loader's own command for a branch on disk; None where the table has none.
+    """The loader's own command for a branch on disk; None if the table has none.
 
-    A loader that finds the branch in the Hub's cache by itself is given its name there, the others the path.
+    A loader that finds branches in the Hub's cache gets the repo's name; others get the path.
 
     Args:
-        chosen: which, with the options that its extras want.
-        quant: what the branch holds.
-        placed: where it lies.
+        chosen: the loader, with the options of its extras.
+        quant: the branch's quantization.
+        placed: where it is.
         context_tokens: tokens of context, per sequence.
         batch: sequences at once.
         gpus: how many.
         kv_dtype: type of the KV cache, in the common or the loader's own spelling.
-        settings: what the memory was judged with, by placeholder; what is not in it is left out of the command.
+        settings: the judged settings, by placeholder; others are left out of the command.
     """
     loader = chosen.loader
     template = loader.launch_from_cache if placed.hub_cache is not None else ()
     if not (template or loader.launch):
         return None
     gguf = min((name for name in placed.files if name.endswith(".gguf")), default="")
-    # Where a file is the model, a loader that asks for a folder or a model in it is given the file.
+    # If a file is the model, a loader that asks for a folder or a model in it gets the file.
     place = f"{placed.path}/{gguf}" if gguf and quant.method == "gguf" else placed.path
     asks_for_file = any("{gguf}" in part for part in template or loader.launch)
     parent, _, folder = place.rstrip("/").rpartition("/")
@@ -115,7 +115,7 @@ def _kv(loader: Loader, kv_dtype: str, method: str | None) -> str:
 
 
 def _filled(template: Template, values: Mapping[str, str]) -> Iterator[str]:
-    """The arguments with the values in place; a group is left out whole where one of its values is empty."""
+    """The arguments with values filled in; a group is omitted if one of its values is empty."""
     for part in template:
         if isinstance(part, str):
             yield part.format_map(values)

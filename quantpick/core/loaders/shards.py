@@ -1,8 +1,8 @@
-"""Whether a quantized model can be cut into equal shards for several GPUs, as a loader cuts it.
+"""Whether a loader can cut a quantized model into equal shards for several GPUs.
 
-Under tensor parallelism each GPU gets a part of every matrix. Those that take their input in parts (the attention's
+Under tensor parallelism each GPU gets a part of every matrix. Matrices cut along their input (the attention's
 output projection and the MLP's last matrix) must not be cut within a group of weights that share a scale. Some loaders
-want the parts to be multiples of their kernel's tile besides, others pad them.
+also require multiples of their kernel's tile; others pad.
 """
 
 import re
@@ -15,7 +15,7 @@ from quantpick.core.shape import ModelShape
 
 _BLOCK: Final = re.compile(r"block-(\d+)x(\d+)")
 _TILED: Final = frozenset({"gptq", "awq", "auto-round", "compressed-tensors"})
-"""Methods whose kernels work in the tiles that `Sharding` speaks of."""
+"""Methods whose kernels work in the tiles of `Sharding`."""
 
 
 def cuts_evenly(quant: QuantSpec, shape: ModelShape, gpus: int, how: Sharding | None, *, heads_divisible: bool) -> bool:
@@ -25,8 +25,8 @@ def cuts_evenly(quant: QuantSpec, shape: ModelShape, gpus: int, how: Sharding | 
         quant: how its weights are stored.
         shape: its dimensions.
         gpus: how many, at least 1.
-        how: what the loader wants of the parts; None: whole groups and nothing else.
-        heads_divisible: whether each GPU has to get equally many attention heads.
+        how: what the loader requires of the parts; None requires only whole groups.
+        heads_divisible: whether the GPUs must divide the attention heads.
     """
     if heads_divisible and shape.num_attention_heads % gpus:
         return False
@@ -44,7 +44,7 @@ _WHOLE_GROUPS: Final = Sharding(source="", checked="")
 
 
 def _group(quant: QuantSpec) -> tuple[int, int]:
-    """Weights that share a scale, along the input and along the output; 1 where that does not hinder a cut."""
+    """Weights that share a scale, along the input and the output; 1 if that does not restrict a cut."""
     block = _BLOCK.fullmatch(quant.packing or "")
     if block is not None:
         return int(block[2]), int(block[1])
@@ -52,13 +52,13 @@ def _group(quant: QuantSpec) -> tuple[int, int]:
 
 
 def _inputs(shape: ModelShape) -> Iterator[int]:
-    """The widths that are cut where a matrix takes its input in parts, the experts' apart."""
+    """The widths cut along a matrix's input, not counting experts."""
     yield shape.num_attention_heads * (shape.v_head_dim or shape.head_dim)
     yield from _dense_widths(shape)
 
 
 def _outputs(shape: ModelShape) -> Iterator[int]:
-    """The widths that are cut where a matrix gives its output in parts, the experts' apart."""
+    """The widths cut along a matrix's output, not counting experts."""
     yield shape.num_attention_heads * shape.head_dim
     yield from _dense_widths(shape)
 
@@ -74,7 +74,7 @@ def _takes(width: int, gpus: int, group: int, multiple: int) -> bool:
 
 
 def _cuts_experts(shape: ModelShape, gpus: int, group: int, how: Sharding) -> bool:
-    """Experts' matrices; some loaders halve their groups, down to a least one, until the parts hold whole ones."""
+    """Whether the experts' matrices can be cut. Some loaders halve their groups down to a least size to make it so."""
     part, rest = divmod(shape.intermediate_size, gpus)
     if rest:
         return False

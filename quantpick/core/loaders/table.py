@@ -12,60 +12,59 @@ Split = Literal["layers", "tensor", "none"]
 Layers = Literal["same", "any"]
 Status = Literal["active", "maintenance", "dead"]
 Template = tuple[str | tuple[str, ...], ...]
-"""The arguments of a command, with placeholders; a group of them is left out where one of its values is empty."""
+"""The arguments of a command, with placeholders. A group of them is omitted if one of its values is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One acceptance rule of a loader: one method, version range and kernel. A None takes any.
+    """One acceptance rule of a loader: one method, version range and kernel. None accepts any value.
 
     Args:
-        method: what it is about.
-        since: first version, included; None is open.
-        before: first version it does not hold for; None is open.
-        until: last version that was opened, included; None is open.
-        extra: it holds only with this one of the loader's extras (a plugin, an option); None holds without.
+        method: the method it is about.
+        since: the first version it holds for; None leaves the start open.
+        before: the first version it no longer holds for; None leaves the end open.
+        until: the last version that was read, inclusive; None leaves the end open.
+        extra: the extra of the loader that it needs (a plugin, an option); None if it needs none.
         bits: bits per weight it takes.
         bits_range: lowest and highest bits per weight, both included.
-        whole_bits: whether each layer's bits have to be whole numbers.
+        whole_bits: whether each layer's bits must be whole numbers.
         group_sizes: group sizes it takes, `NO_GROUP` among them.
         act_order_with_group: whether act order together with groups is loaded.
         act_order_without_group: whether act order with one group per column is loaded.
         sym: True takes symmetric quantizations only, False asymmetric ones only.
-        schemes: what a stored weight may be, as in `QuantSpec`.
-        packings: layouts it reads; None for AWQ is ``gemm`` alone, for GGUF llama.cpp's types alone.
-        checkpoint_formats: layouts of GPTQ files it reads; None is ``gptq`` alone.
-        activation_bits: what activations may be rounded to, 16 for those that stay as they are.
-        layers: how layers that are stored differently from the rest are taken: each by this rule, or each by any rule
-            of the method; None: for GPTQ, AWQ and AutoRound not at all, since nobody looked, for the others by any.
-        quantized_head: whether GPTQ, AWQ and AutoRound may hold the output head quantized too.
-        requires: fields that the config has to state.
-        model_types: the config's ``model_type`` of what it is for.
-        not_model_types: of what it is not for.
-        moe: True is for mixtures of experts only, False for dense models only.
-        in_multiple: every matrix's input width has to be a multiple of this.
-        out_multiple: every matrix's output width has to be a multiple of this.
-        writer_before: it is known to read what versions of the writing program before this one wrote; of newer files it
-            is doubted, and where `whole_bits` are wanted, those of fractional bits are refused.
+        schemes: the kinds of stored weight it reads, as in `QuantSpec`.
+        packings: layouts it reads; None means only ``gemm`` for AWQ, only llama.cpp's types for GGUF.
+        checkpoint_formats: layouts of GPTQ files it reads; None means only ``gptq``.
+        activation_bits: bits that activations may be rounded to; 16 if they are not rounded.
+        layers: how it takes layers stored differently from the rest: each by this rule, or each by any rule of the
+            method. None takes none for GPTQ, AWQ and AutoRound, as nobody looked, and any rule for others.
+        quantized_head: whether the output head of GPTQ, AWQ and AutoRound may be quantized too.
+        requires: fields that the config must state.
+        model_types: the config's ``model_type`` values it is for.
+        not_model_types: those it is not for.
+        moe: True for mixtures of experts only, False for dense models only.
+        in_multiple: every matrix's input width must be a multiple of this.
+        out_multiple: every matrix's output width must be a multiple of this.
+        writer_before: it is known to read files by versions of the writing program before this one. Newer files are
+            doubted, and if `whole_bits` is set, refused if their bits are fractional.
         min_capability: lowest CUDA compute capability.
         max_capability: highest CUDA compute capability.
-        capabilities: these compute capabilities alone.
+        capabilities: only these compute capabilities.
         floor_inferred: whether `min_capability` comes from issues or a README, not from a check in the loader's code.
         slow_capabilities: compute capabilities on which it is too slow to use.
-        rocm: beginnings of the names of AMD's architectures on which it runs; None: nobody looked, so it is not judged
-            to run there.
-        rocm_only: whether it runs on no other.
-        kernel: the kernel that runs it, as the loader names it.
-        engine: memory model, where it is not the loader's.
-        split: how several GPUs are used, where it is not the loader's way.
-        kv_dtypes: the types of the loader's KV cache, by their common names, that it has with these; None is all.
-        needs: packages to be installed beside the loader.
-        unpacks: whether the weights are turned into 16-bit ones on loading, so that they need the memory of those.
-        why: reason code (or ``slow``) to what the source says about it.
-        rejects: why nothing of this method is taken; None for a rule that accepts.
+        rocm: prefixes of the AMD architectures it runs on; None means that nobody looked, and counts as none.
+        rocm_only: whether it runs only there.
+        kernel: the loader's name of the kernel.
+        engine: its memory model, if not the loader's.
+        split: how it uses several GPUs, if not like the loader.
+        kv_dtypes: the common names of the KV cache types it works with; None for all of the loader's.
+        needs: further packages to install.
+        unpacks: whether the weights are converted to 16 bits on loading, and need as much memory.
+        why: by reason code (or ``slow``), what the source says about it.
+        rejects: why nothing of this method is taken; None if the rule accepts.
         note: what else is worth knowing.
         source: where it was read.
-        checked: when, ``YYYY-MM-DD``.
+        checked: when it was read, ``YYYY-MM-DD``.
         unverified: whether the source is not the loader's own code.
     """
 
@@ -128,11 +127,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryFraction:
-    """The part of a GPU's memory that a pre-allocating server takes, whatever the model.
+    """The share of a GPU's memory that a server allocates at start-up, whatever the model.
 
     Args:
-        value: the part, above 0 and at most 1.
-        of: ``total`` memory, or what the weights leave ``free``; of the latter it becomes the KV pool.
+        value: the share, above 0 and at most 1.
+        of: of the ``total`` memory, or of what the weights leave ``free``; the latter share is the KV pool.
         since, before, until, source, checked, unverified: as in `Rule`.
     """
 
@@ -148,13 +147,13 @@ class MemoryFraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharding:
-    """What tensor parallelism wants of the part of a quantized matrix that a GPU gets, besides whole groups.
+    """What tensor parallelism requires of a GPU's part of a quantized matrix, besides whole groups.
 
     Args:
-        in_multiple: the part of the input is a multiple of this many weights; 1 where the loader pads.
-        out_multiple: the same of the output.
-        least_expert_group: where groups are halved until the parts of an expert hold whole ones, the least they become;
-            None where they are not.
+        in_multiple: the part's inputs must be a multiple of this; 1 if the loader pads.
+        out_multiple: the same for its outputs.
+        least_expert_group: if groups are halved until an expert's parts hold whole ones, the smallest size they get;
+            None if they are not.
         since, before, until, source, checked, unverified: as in `Rule`.
     """
 
@@ -171,11 +170,11 @@ class Sharding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """Something that a loader can be run with and that opens further rules.
+    """A plugin or option of a loader that enables further rules.
 
     Args:
         flags: the options that turn it on.
-        package: the Python package that brings it; None needs no other.
+        package: the Python package that contains it; None if it needs none.
     """
 
     flags: tuple[str, ...] = ()
@@ -190,28 +189,28 @@ class Loader:
         id: its name on command lines and in JSON.
         name: its name for people.
         newest: the newest version known; a date (``2026.08.13``) where commits or documentation were read.
-        releases: versions to the dates of their release, where its rules go by the one and people name the other.
-        package: the Python package it comes as; None for none.
+        releases: the release date of each version, if its rules go by one and people name the other.
+        package: its Python package; None if it has none.
         programs: the names of its programs.
-        extras: what it can be run with, by name.
+        extras: its plugins and options, by name.
         engine: its memory model; a rule may name another.
-        engine_stands_in: whether that is another engine's, for want of one.
+        engine_stands_in: whether that is borrowed from another engine.
         split: how it uses several GPUs.
-        unequal_gpus: whether they may differ in size.
+        unequal_gpus: whether the GPUs may differ in size.
         heads_divisible: whether the attention heads must divide by the number of GPUs.
         kv_dtypes: KV cache type to bytes per element, K and V averaged.
         kv_pairs: whether any ``K,V`` of 2 to 8 bits is a KV cache type too.
         kv_aliases: other spellings of those types.
-        launch: the command for a folder, with placeholders as the header of ``loaders.toml`` lists them; empty: none.
-        launch_from_cache: the command that finds the branch in the Hub's cache by name; empty: by its folder.
-        launch_kv: KV cache type to what the command says for it, ``METHOD:TYPE`` where a method has its own word.
-        offload: its words for what llama.cpp calls ``-ngl``, ``--n-cpu-moe`` and ``--fit`` (``itself``: it does so
-            unasked); ``since``, the version from which on it has the last one. Empty where nobody looked.
-        architectures: the config's ``model_type`` of what it runs; None makes no statement.
-        architectures_strict: whether it runs no other (else others are tried, with a warning).
-        card_column: whether the "ExLlama" column of model cards speaks of it.
-        shardings: what its tensor parallelism wants, per version range; empty is whole groups.
-        memory_fractions: what it allocates, per version range; empty takes what it needs.
+        launch: the command for a folder, with the placeholders listed in the header of ``loaders.toml``; empty if none.
+        launch_from_cache: the command that finds the branch in the Hub's cache by name; empty to use its folder.
+        launch_kv: the command's word for each KV cache type; ``METHOD:TYPE`` if a method has its own.
+        offload: its words for llama.cpp's ``-ngl``, ``--n-cpu-moe`` and ``--fit`` (``itself``: it does so by default),
+            and under ``since`` the first version with the last. Empty if nobody looked.
+        architectures: the config's ``model_type`` values it runs; None if unknown.
+        architectures_strict: whether it runs no others (else they are tried, with a warning).
+        card_column: whether the "ExLlama" column of model cards is about it.
+        shardings: what its tensor parallelism requires, per version range; empty for whole groups only.
+        memory_fractions: what it allocates at start-up, per version range; empty if it takes what it needs.
         rules: what it takes, the preferred kernel first.
     """
 
@@ -261,7 +260,7 @@ class Loader:
 
 @dataclass(frozen=True, slots=True)
 class UnknownLoader:
-    """A name that belongs to no loader, and the ids of those spelled most like it, the nearest first."""
+    """A name of no known loader, and the ids of those spelled most like it, the nearest first."""
 
     name: str
     nearest: tuple[str, ...]
@@ -269,12 +268,12 @@ class UnknownLoader:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One loader's place in the table: what it is found by, and the loader itself, read when it is asked for.
+    """One loader's entry in the table: its names, and the loader itself, read on demand.
 
     Args:
         id: its name on command lines.
         spellings: all its names.
-        status: whether it is kept up.
+        status: whether it is maintained.
         read: makes the loader; the same one each time.
     """
 
@@ -286,9 +285,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LoaderTable:
-    """All known loaders, in the order in which they are tried when the user names none.
+    """All known loaders, in the order in which they are tried if the user names none.
 
-    A loader's rules are read when it is asked for: most questions are about one, and all of them cost 15 ms.
+    A loader's rules are read on demand: most questions are about one loader, and reading all takes 15 ms.
     """
 
     entries: tuple[Entry, ...]
@@ -299,13 +298,13 @@ class LoaderTable:
         return tuple(entry.read() for entry in self.entries)
 
     def find(self, name: str) -> Loader | UnknownLoader:
-        """The loader of that id, name or alias, whatever the case, hyphens, underscores, dots and blanks."""
+        """The loader with that id, name or alias; case, hyphens, underscores, dots and blanks do not matter."""
         spellings = {_key(spelling): entry for entry in self.entries for spelling in entry.spellings}
         found = spellings.get(_key(name))
         return found.read() if found is not None else UnknownLoader(name, _nearest(_key(name), spellings))
 
     def maintained(self) -> Iterator[Loader]:
-        """The loaders that are kept up: the active ones, then those under maintenance, each in the table's order."""
+        """The maintained loaders: first the active ones, then those in maintenance mode, each in the table's order."""
         for status in ("active", "maintenance"):
             yield from (entry.read() for entry in self.entries if entry.status == status)
 
@@ -316,7 +315,7 @@ def _key(name: str) -> str:
 
 _LONGEST_NAME: Final = 64
 _LIKENESS: Final = 0.8
-"""Of two names, from 0 to 1: ``vlm`` and ``vllm`` are one thing at 0.86, ``mlxlm`` and ``mlcllm`` two at 0.73."""
+"""Least similarity of a misspelling, 0 to 1: ``vlm`` is ``vllm`` at 0.86, ``mlxlm`` is not ``mlcllm`` at 0.73."""
 
 
 def _nearest(key: str, spellings: Mapping[str, Entry]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""One rule held against what is known of a branch and a GPU: the objections, and the doubts where a fact is missing.
+"""One rule applied to a branch and a GPU: its objections, and doubts about missing facts.
 
-`CHECKS` is the list of what a rule can object to: one function each, which returns a `Reason`, a `BranchWarning` or
-None. A new thing that a rule can say is a field of `Rule`, a line in ``read.py`` and a function here.
+`CHECKS` lists what a rule can object to: one function each, which returns a `Reason`, a `BranchWarning` or None. A new
+kind of condition is a field of `Rule`, a line in ``read.py`` and a function here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One rule held against the facts: the objections, and the doubts where a fact is missing."""
+    """One rule applied to the facts: its objections, and doubts about missing facts."""
 
     rule: Rule
     objections: tuple[Reason, ...]
@@ -29,14 +29,14 @@ class Trial:
 
     @property
     def remoteness(self) -> tuple[int, int, float]:
-        """How far the rule is from accepting; among equals the most general one is nearest."""
+        """How far the rule is from accepting; of equals, the most general is nearest."""
         codes = {objection.code for objection in self.objections}
         strangeness = 2 * ("scheme" in codes) + ("bits" in codes)
         return len(self.objections), strangeness, self.rule.min_capability or 0.0
 
 
 def try_rule(rule: Rule, facts: Facts) -> Trial:
-    """The rule held against the facts, and it or its peers against each way in which some layers differ."""
+    """The rule applied to the facts, and it or its peers to each way in which some layers differ."""
     trial = _held(rule, facts)
     if trial.objections:
         return trial
@@ -57,7 +57,7 @@ def _held(rule: Rule, facts: Facts) -> Trial:
 
 
 def _layers(facts: Facts) -> Iterable[Facts]:
-    """The facts of each kind of layers that is quantized otherwise than the rest."""
+    """The facts for each kind of layer quantized differently from the rest."""
     for layer in facts.quant.layers:
         if layer.bits == _PLAIN_BITS:
             continue
@@ -114,7 +114,7 @@ def _check_group_size(rule: Rule, facts: Facts) -> _Finding:
 
 
 def act_order_answers(rule: Rule, facts: Facts) -> set[Answer]:
-    """What the rule says to every combination of act order and groups that the facts leave open."""
+    """The rule's answer to every combination of act order and groups that the facts leave open."""
     orders = (True, False) if facts.desc_act is None else (facts.desc_act,)
     grouped = (True, False) if facts.group_size is None else (facts.group_size != NO_GROUP,)
     return {
@@ -150,7 +150,7 @@ _ONLY_INT: Final = frozenset({"gptq", "awq", "auto-round"})
 """Methods whose weights are integers, and which loaders read layer by layer as one kind."""
 
 _INT_UNLESS_SAID: Final = _ONLY_INT | {"compressed-tensors"}
-"""Methods whose weights are integers unless somebody says otherwise: compressed-tensors' floats always say so."""
+"""Methods whose weights are integers unless stated otherwise; compressed-tensors always states floats."""
 
 
 def _check_scheme(rule: Rule, facts: Facts) -> _Finding:
@@ -166,11 +166,11 @@ def _check_scheme(rule: Rule, facts: Facts) -> _Finding:
 
 
 _USUAL_PACKING: Final[Mapping[Method, tuple[str, ...]]] = {"awq": ("gemm",), "gguf": ("llama.cpp",)}
-"""The layouts that a rule takes where it names none."""
+"""The layouts that a rule takes if it names none."""
 
 
 def takes_packing(rule: Rule, packing: str | None) -> bool:
-    """Whether a rule takes a layout of the weights; where nobody says it, it may."""
+    """Whether a rule takes, or for an unknown layout may take, a layout of the weights."""
     taken = _packings(rule)
     return packing is None or taken is None or packing.lower() in taken
 

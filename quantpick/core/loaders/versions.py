@@ -29,7 +29,7 @@ class UnknownExtra:
 
 @dataclass(frozen=True, slots=True)
 class NamedLoader:
-    """A loader as a user names it: what it is called, what it is run with, and its version (None: the newest known)."""
+    """A loader as a user names it: name, extras, and version (None for the newest known)."""
 
     name: str
     extras: frozenset[str] = frozenset()
@@ -40,7 +40,7 @@ _CHOICE: Final = re.compile(r"([^\[=]*?)\s*(?:\[([^\]]*)\])?\s*(?:==(.*))?", re.
 
 
 def parse_choice(text: str) -> NamedLoader:
-    """What is named by ``NAME``, ``NAME==VERSION`` or, as pip writes it, ``NAME[EXTRA,EXTRA]==VERSION``.
+    """The loader in ``NAME``, ``NAME==VERSION`` or, as in pip, ``NAME[EXTRA,EXTRA]==VERSION``.
 
     >>> parse_choice("vllm[humming]==0.33.0")
     NamedLoader(name='vllm', extras=frozenset({'humming'}), version='0.33.0')
@@ -93,10 +93,10 @@ _R = TypeVar("_R", bound=_Ranged)
 
 
 def holding(ranged: Sequence[_R], version: "Version | None") -> list[tuple[_R, bool]]:
-    """Those that hold for a version, each with whether that is a guess about a version nobody opened.
+    """The rules that hold for a version, each with whether that is a guess about a version nobody read.
 
-    The newest version (None) needs no comparing, which saves importing packaging (12 ms): exactly the ranges without an
-    end hold. One that ends with ``until`` is stretched to the next ``since``: what was seen last is the best guess.
+    For the newest version (None), exactly the ranges without an end hold; not comparing saves importing packaging
+    (12 ms). A range that ends with ``until`` extends to the next ``since``: what was seen last is the best guess.
     """
     if version is None:
         return [(one, False) for one in ranged if one.before is None and one.until is None]
@@ -122,10 +122,10 @@ class LoaderAt:
 
     Args:
         loader: the loader.
-        version: the version whose rules hold, as it was written; None is the newest known.
-        judged: the same to compare with; None is the newest known.
-        extras: what it is run with.
-        doubts: that this is not the version that was asked for.
+        version: the judged version as written; None for the newest known.
+        judged: the same, comparable; None for the newest known.
+        extras: the extras it runs with.
+        doubts: a warning if this is not the version that was asked for.
     """
 
     loader: Loader
@@ -141,22 +141,22 @@ class LoaderAt:
 
     @property
     def label(self) -> str:
-        """The loader's name, with the version where its rules depend on it, and what it is run with."""
+        """The loader's name with its extras, and its version if the rules depend on it."""
         name = f"{self.loader.name} {self.shown_version}" if self.loader.has_versions else self.loader.name
         return f"{name} with {', '.join(sorted(self.extras))}" if self.extras else name
 
     def holding(self, ranged: Sequence[_R]) -> list[tuple[_R, bool]]:
-        """Those of the loader's rules (or fractions) that hold, each with whether nobody opened this version."""
+        """The loader's rules (or fractions) that hold, each with whether nobody read this version."""
         return holding(ranged, self.judged)
 
     @property
     def memory_fraction(self) -> MemoryFraction | None:
-        """The part of a GPU's memory that it takes whatever the model; None when it takes what it needs."""
+        """The share of a GPU's memory that it allocates at start-up; None if it takes what it needs."""
         return next((fraction for fraction, _ in self.holding(self.loader.memory_fractions)), None)
 
     @property
     def sharding(self) -> Sharding | None:
-        """What its tensor parallelism wants of the parts of a matrix; None: whole groups."""
+        """What its tensor parallelism requires of the parts of a matrix; None for whole groups only."""
         return next((sharding for sharding, _ in self.holding(self.loader.shardings)), None)
 
     def engine_version(self, engine: str) -> str | None:
@@ -165,15 +165,15 @@ class LoaderAt:
 
 
 def at_version(loader: Loader, text: str | None, extras: frozenset[str] = frozenset()) -> LoaderAt | UnknownVersion:
-    """The loader at the version that a user named. What is not to be compared with those known is judged as the newest.
+    """The loader at the version that a user named; one not comparable with the known ones counts as the newest.
 
-    Where the rules go by dates and a release is named, or the other way round, the table's list of releases tells: a
-    version between two of them is judged by the date of the older one.
+    If the rules go by dates and the user names a release, or the reverse, the table's list of releases translates. A
+    version between two releases gets the date of the older one.
 
     Args:
         loader: the loader.
-        text: a version, a date or a build tag; None is the newest known.
-        extras: what it is run with, each a key of the loader's extras.
+        text: a version, a date or a build tag; None for the newest known.
+        extras: keys of the loader's extras.
     """
     if text is None:
         return LoaderAt(loader=loader, extras=extras)
