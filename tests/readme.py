@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from quantpick.core.card.read import read_card
+from quantpick.demo.content import CODELLAMA_34B
 from quantpick.demo.hub import HubFile, HubRepo, LoopbackHub
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -21,16 +22,6 @@ README: Final = ROOT / "README.md"
 CARD: Final = ROOT / "tests" / "fixtures" / "cards" / "airoboros-c34b-gptq.md"
 REPO: Final = "TheBloke/Airoboros-c34B-3.1.2-GPTQ"
 BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_CODELLAMA_34B: Final = {
-    "model_type": "llama",
-    "hidden_size": 8192,
-    "num_hidden_layers": 48,
-    "num_attention_heads": 64,
-    "num_key_value_heads": 8,
-    "intermediate_size": 22016,
-    "vocab_size": 32000,
-    "max_position_embeddings": 16384,
-}
 
 
 def repo() -> HubRepo:
@@ -47,7 +38,7 @@ def repo() -> HubRepo:
             "damp_percent": facts.damp_percent,
             "sym": True,
         }
-        config = HubFile.small("config.json", json.dumps(_CODELLAMA_34B | {"quantization_config": section}))
+        config = HubFile.small("config.json", json.dumps(CODELLAMA_34B | {"quantization_config": section}))
         weights = HubFile("model.safetensors", row.size_bytes or 0, f"{number:064x}")
         branches[row.branch] = [HubFile.small("README.md", card), config, weights]
     return HubRepo(branches)

@@ -9,6 +9,7 @@ import pytest
 import quantpick
 from quantpick import Gpu, ModelShape, NotFoundError, QuantSpec, UsageError
 from quantpick.core.choose.wish import Wish
+from quantpick.demo.content import CODELLAMA_34B
 from quantpick.workflow.choice import make_wish
 
 CARD = Path(__file__).parent / "fixtures" / "cards" / "airoboros-c34b-gptq.md"
@@ -49,20 +50,7 @@ def test_shape_is_assumed_without_a_config_and_the_warning_names_the_model() -> 
 
 def test_config_gives_the_shape_and_nothing_is_assumed(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
-    config.write_text(
-        json.dumps(
-            {
-                "model_type": "llama",
-                "hidden_size": 8192,
-                "num_hidden_layers": 48,
-                "num_attention_heads": 64,
-                "num_key_value_heads": 8,
-                "intermediate_size": 22016,
-                "vocab_size": 32000,
-                "max_position_embeddings": 16384,
-            }
-        )
-    )
+    config.write_text(json.dumps(CODELLAMA_34B))
     table = quantpick.list_branches(card=CARD, config=config)
     assert not [warning for warning in table.warnings if warning.code == "assumed-shape"]
     longest = quantpick.recommend(card=CARD, config=config, gpus=[gpu(80)], loader="gptqmodel", context_tokens=None)

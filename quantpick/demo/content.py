@@ -22,7 +22,7 @@ LARGE_ID: Final = "quantpick-demo/Airoboros-c34B-3.1.2-GPTQ"
 SMALL_ID: Final = "quantpick-demo/Finch-0.1B-GPTQ"
 SMALL_BRANCH: Final = "gptq-4bit-32g-actorder_True"
 
-_LARGE: Final[Mapping[str, Any]] = {
+CODELLAMA_34B: Final[dict[str, Any]] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
     "hidden_size": 8192,
@@ -44,7 +44,7 @@ _LARGE_BRANCHES: Final = {
     "gptq-8bit-128g-actorder_True": QuantSpec("gptq", 8, 128, desc_act=True),
 }
 """Those of TheBloke/Airoboros-c34B-3.1.2-GPTQ."""
-_MODEL: Final[Mapping[str, Any]] = dict(_LARGE) | {
+_MODEL: Final[Mapping[str, Any]] = dict(CODELLAMA_34B) | {
     "hidden_size": 768,
     "num_hidden_layers": 12,
     "num_attention_heads": 12,
@@ -56,12 +56,12 @@ _MODEL: Final[Mapping[str, Any]] = dict(_LARGE) | {
 
 def large_repo() -> HubRepo:
     """The 34B model: everything but the weights, of which only the sizes are told."""
-    shape = ModelShape.from_config(_LARGE)
+    shape = ModelShape.from_config(CODELLAMA_34B)
     branches, rows = {}, []
     for name, quant in _LARGE_BRANCHES.items():
         size = weights_file_size(quant, shape)
         nowhere = HubFile("model.safetensors", size, hashlib.sha256(name.encode()).hexdigest())
-        branches[name] = [*_small_files(_LARGE, quant), nowhere]
+        branches[name] = [*_small_files(CODELLAMA_34B, quant), nowhere]
         rows.append(_row(LARGE_ID, name, quant, size))
     card = HubFile.small("README.md", _card("Airoboros c34B 3.1.2 - GPTQ", rows))
     return HubRepo({name: [card, *files] for name, files in branches.items()})
