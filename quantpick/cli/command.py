@@ -54,7 +54,7 @@ COMMANDS: Final = {
     "demo": (
         "quantpick.cli.demo",
         "demo",
-        "The whole job on a Hub of its own: which branch, a download that is killed and resumed. No network.",
+        "The whole job on a local Hub: which branch, and a download that is killed and resumed. No network.",
     ),
 }
 """Each command's module, function and line in the help."""

@@ -46,7 +46,7 @@ def download(
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of several GGUF files in a branch, this one with its parts: Q4_K_M."),
+        typer.Option(metavar="NAME", help="One of several GGUF files in a branch, with its parts: Q4_K_M."),
     ] = None,
     mmproj: Mmproj = False,
     local_dir: Annotated[
@@ -63,13 +63,14 @@ def download(
         float, typer.Option(metavar="SECONDS", help="Give up after this long without a byte.", min=0.0)
     ] = defaults.RETRY_FOR_S,
     limit_rate: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="At most this much a second, such as 20MB, over all connections.")
+        str | None,
+        typer.Option(metavar="SIZE", help="At most this much per second, such as 20MB, on all connections together."),
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop after this long; what has arrived is kept.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace another branch in the same folder.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what it would fetch.")] = False,
     loader: Loader = None,
     context: Context = str(defaults.CONTEXT_TOKENS),
     kv_dtype: KvDtype = "fp16",
@@ -83,9 +84,9 @@ def download(
     prefer: Preference = "quality",
     allow_tight: AllowTight = False,
     family: Family = False,
-    progress: Annotated[ProgressStyle, typer.Option(help="How it is shown on stderr while it runs.")] = "auto",
+    progress: Annotated[ProgressStyle, typer.Option(help="How progress is shown on stderr.")] = "auto",
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The path alone on stdout, nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path.")] = False,
 ) -> None:
     """Fetch a branch, resumable and verified; without --revision the one that `recommend` names."""
     from quantpick.cli.timer import within

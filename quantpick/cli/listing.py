@@ -15,7 +15,7 @@ def list_branches(
     offline: Offline = False,
     timeout: Timeout = defaults.TIMEOUT_S,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch names alone, one per line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the branch names, one per line.")] = False,
 ) -> None:
     """The branches of a repo and what each holds."""
     from quantpick.render import terminal

@@ -33,7 +33,7 @@ Loader = Annotated[
     ),
 ]
 Context = Annotated[
-    str, typer.Option("--context", "-n", metavar="TOKENS|max", help="max: what the model was made for.")
+    str, typer.Option("--context", "-n", metavar="TOKENS|max", help="max: the longest that the model was made for.")
 ]
 KvDtype = Annotated[str, typer.Option("--kv-dtype", help="fp16, fp8, q8, q6, q4 or the loader's own.")]
 Batch = Annotated[int, typer.Option(help="Sequences at once.")]
@@ -51,10 +51,10 @@ Preference = Annotated[wish.Prefer, typer.Option(help="speed: smallest of 4 bits
 AllowTight = Annotated[bool, typer.Option("--allow-tight", help="Rank a branch that only just fits like any other.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Answer from what was cached, as HF_HUB_OFFLINE=1 does.")]
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", help="The longest that the Hub may take to answer, in all.")
+    float, typer.Option("--timeout", metavar="SECONDS", help="Time limit for all answers of the Hub together.")
 ]
 Family = Annotated[
-    bool, typer.Option("--family", help="Choose among the model's quantizations in other repos too, 12 at most.")
+    bool, typer.Option("--family", help="Choose among the model's quantizations in other repos too, at most 12.")
 ]
 Mmproj = Annotated[bool, typer.Option("--mmproj", help="Also the mmproj beside it, for vision or audio.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

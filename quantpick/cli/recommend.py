@@ -62,7 +62,7 @@ def recommend(
     offline: Offline = False,
     timeout: Timeout = defaults.TIMEOUT_S,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The branch name alone on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the branch name.")] = False,
     brief: Annotated[bool, typer.Option("--brief", help="The verdict and what to do next, without the table.")] = False,
     why: Annotated[bool, typer.Option("--why", help="Every reason, with its source; every warning and row.")] = False,
 ) -> None:

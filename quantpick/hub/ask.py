@@ -243,7 +243,7 @@ def _follow(
 def _unreachable(error: httpx2.TransportError) -> Exception:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return HubError(
-            "the Hub's certificate cannot be verified", hint="behind a proxy with a CA of its own: SSL_CERT_FILE=ca.pem"
+            "the Hub's certificate cannot be verified", hint="behind a proxy with its own CA: SSL_CERT_FILE=ca.pem"
         )
     if isinstance(error, httpx2.ProxyError) and "407" in str(error):
         return proxy_wants_login()
