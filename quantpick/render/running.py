@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -59,8 +60,9 @@ def _way(style: ProgressStyle) -> _Show | None:
 
 
 def _is_terminal() -> bool:
+    """Whether bars can be drawn: on one that calls itself dumb Rich draws nothing."""
     try:
-        return sys.stderr.isatty()
+        return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
     except (AttributeError, ValueError):
         return False
 
@@ -101,7 +103,18 @@ def _line(counters: DownloadProgress, bytes_per_s: float) -> str:
     phase = f", {busy[0]}" if busy else ""
     eta = f", about {left / 60:.0f} min left" if left >= 60 else f", {left:.0f} s left" if left else ""
     percent = f"{counters.present_bytes / max(1, counters.size_bytes):.0%}"
-    return f"{share} ({percent}), {bytes_per_s / 1e6:.0f} MB/s{phase}{eta}"
+    return f"{share} ({percent}), {_rate(bytes_per_s)}{phase}{eta}"
+
+
+def _rate(bytes_per_s: float) -> str:
+    """A rate in two digits at least.
+
+    >>> _rate(50e6), _rate(2.04e6), _rate(64e3)
+    ('50 MB/s', '2.0 MB/s', '64 kB/s')
+    """
+    if bytes_per_s < 1e6:
+        return f"{bytes_per_s / 1e3:.0f} kB/s"
+    return f"{bytes_per_s / 1e6:.{0 if bytes_per_s >= 1e7 else 1}f} MB/s"
 
 
 def _json_lines(counters: DownloadProgress, over: threading.Event) -> None:

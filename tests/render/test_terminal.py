@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from quantpick.core.branches.table import BranchTable, SkippedBranch
 from quantpick.core.progress import DownloadProgress, FileProgress, Phase, Trouble
 from quantpick.core.quant import Branch, BranchWarning, QuantSpec
-from quantpick.render import bars, phrases, terminal
+from quantpick.render import bars, phrases, running, terminal
 from quantpick.render.screens.branches import branches_page
 from quantpick.render.show import as_text
 from tests.render.test_screens import Pipe, Terminal, plain
@@ -96,6 +96,20 @@ def test_trouble_stands_below_the_bar_and_takes_the_rate_and_the_time_away(monke
     assert all("lost" not in line for line in shown.splitlines() if "all files" in line)
     assert "-:--:--" in plain(_bars_of(["model"], monkeypatch))
     assert "-:--:--" not in shown
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", "xterm"])
+def test_terminal_that_cannot_draw_gets_lines(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    monkeypatch.setenv("TERM", term)
+    with running.shown("auto") as counters:
+        counters.files.append(FileProgress("model", 10**9, fetched_bytes=10**8, phase="fetching"))
+        counters.trouble = Trouble("the connection was lost", 2)
+        time.sleep(0.3)
+    text = shown.getvalue()
+    assert "the connection was lost, retry 2" in plain(text)
+    assert ("\x1b" in text) == (term == "xterm")
 
 
 def _bars_of(

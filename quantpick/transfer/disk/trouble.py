@@ -29,7 +29,10 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         about = error.strerror or str(error) or type(error).__name__
         if error.errno in _FULL:
-            raise DiskError(f"cannot write `{path}`: {about}{_free(path)}", hint="what arrived is kept") from error
+            raise DiskError(
+                f"cannot write `{path}`: {about}{_free(path)}",
+                hint="free some space, then run again: what arrived is kept",
+            ) from error
         if error.errno in _GONE:
             hint = "was the folder moved, removed or replaced meanwhile?"
             raise DiskError(f"cannot write `{path}`: {about}", hint=hint) from error
