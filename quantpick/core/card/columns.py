@@ -85,14 +85,16 @@ COLUMNS: Final = (
         read_branch,
     ),
     Column(
-        "desc_act", "act order, desc act, actorder, 激活排序, 激活顺序, 活性化順, 액트 오더, 활성화 순서", read_yes_no
+        "desc_act",
+        "act order, desc act, actorder, порядок активаций, 激活排序, 激活顺序, 活性化順, 액트 오더, 활성화 순서",
+        read_yes_no,
     ),
     Column("sym", "sym, symmetric, symmetry", read_yes_no),
     Column("damp_percent", "damp", read_fraction),
     Column(
         "dataset",
-        "dataset, calibration, datensatz, kalibrierung, calibrazione, calibración, étalonnage, 数据集, 校准, "
-        "データセット, 較正, 데이터셋, 보정",
+        "dataset, calibration, datensatz, kalibrierung, calibrazione, calibración, étalonnage, датасет, калибровка, "
+        "数据集, 校准, データセット, 較正, 데이터셋, 보정",
         read_name,
     ),
     Column(

@@ -89,7 +89,7 @@ def _read_command(line: str) -> Iterator[Found]:
 _VERSION: Final = re.compile(r"\d+[._]\d+|")
 _NAME_MARKS: Final = ("`", "bpw", "_H", "_h", "bit-", "main")
 _EXPLICIT_NAME: Final = re.compile(r"bpw|[-_]h\d|b\dh|\d_\d", re.IGNORECASE)
-_BRANCH_SAID: Final = re.compile(r"(?:branch|revision|分支)(?: name)? ?[:：]? ?(?=[*_]{0,2}`)", re.IGNORECASE)
+_BRANCH_SAID: Final = re.compile(r"(?:branch|revision|分支)(?: name)? ?[:：]?[*_]{0,2} ?(?=[*_]{0,2}`)", re.IGNORECASE)
 _NAME_LINE: Final = re.compile(r"[*_]{0,2}(?:`([^`\s]{1,200})`|([\w.+-]{1,60})(?=[*_]{0,2}\s*(?:[:(–—]|-\s|--|$)))")
 
 

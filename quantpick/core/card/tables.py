@@ -22,7 +22,7 @@ from quantpick.core.card.columns import (
 from quantpick.core.card.figures import bits_in, head_bits_in
 from quantpick.core.card.inline import Inline, read_inline
 from quantpick.core.card.limits import MAX_COLUMNS, MAX_LINES, MAX_ROWS, MAX_TABLES
-from quantpick.core.card.markdown import Block, Cells, Heading, Table, Text, split_item, split_row
+from quantpick.core.card.markdown import Block, Cells, Fence, Heading, Table, Text, split_item, split_row
 from quantpick.core.card.quality import row_quality
 from quantpick.core.card.rows import CardRow, Found
 from quantpick.core.hub_url import read_hub_url
@@ -112,7 +112,7 @@ def _tables(blocks: Sequence[Block]) -> Iterator[tuple[Table, str, Method | None
         found: list[tuple[Table, str, Method | None]] = []
         if isinstance(block, Table) and _may_list_branches(block.header):
             found = [(_upright(block), _prose_near(blocks, index), near)]
-        elif isinstance(block, Text):
+        elif isinstance(block, (Text, Fence)):
             found = [(table, "", near) for table in _unruled_tables(block.lines)]
         yield from found[:budget]
         budget -= len(found)
@@ -147,7 +147,7 @@ def _prose_near(blocks: Sequence[Block], index: int) -> str:
 
 
 def _unruled_tables(lines: Sequence[str]) -> Iterator[Table]:
-    """Tables that lost the row of dashes below their header: a rendered card, copied as text, perhaps with tabs."""
+    """Tables in a code fence, or without dashes below the header: a rendered card, copied as text, with tabs or not."""
     end = 0
     heads = [i for i, line in enumerate(lines) if ("|" in line or "\t" in line) and _may_list_branches((line,))]
     for index in heads[:MAX_TABLES]:

@@ -89,8 +89,9 @@ def test_size_between_commas_behind_a_name_is_its_size() -> None:
 
 
 def test_lines_that_say_branch_before_its_name_are_read() -> None:
-    rows = read_card("# Finch exl3\nBranch `3.0bpw_H6`: 12 GB\n**Branch:** `x`\n- revision: `4.0bpw_H6`\n").rows
-    assert [row.branch for row in rows] == ["3.0bpw_H6", "4.0bpw_H6"]
+    text = "Branch `3.0bpw_H6`: 12 GB\n**Branch:** `x`\n- revision: `4.0bpw_H6`\n\n**Branch:** `5.0bpw_H6`\n- good\n"
+    rows = read_card(f"# Finch exl3\n{text}").rows
+    assert [row.branch for row in rows] == ["3.0bpw_H6", "4.0bpw_H6", "5.0bpw_H6"]
 
 
 def test_row_with_links_to_several_branches_gives_each() -> None:
@@ -110,6 +111,12 @@ def test_row_with_links_to_several_branches_gives_each() -> None:
     [
         # Copied from a rendered page: tabs for pipes.
         ("Branch\tBits\tGS\tSize\nmain\t4\t128\t3.9 GB\neight\t8\tNone\t7.0 GB\n\nAbout", "both"),
+        # In a code fence.
+        (
+            "```\n| Branch | Bits | GS | Size |\n|---|---|---|---|\n"
+            "| main | 4 | 128 | 3.9 GB |\n| eight | 8 | None | 7.0 GB |\n```",
+            "both",
+        ),
         # Spanning cells, and a title over all columns.
         (
             '<table><tr><th colspan="3">Files</th></tr><tr><th>GS</th><th>Branch</th><th>Bits</th><th>Size</th></tr>'
@@ -133,7 +140,7 @@ def test_row_with_links_to_several_branches_gives_each() -> None:
             "both",
         ),
     ],
-    ids=["tabs", "spans", "turned", "references"],
+    ids=["tabs", "fence", "spans", "turned", "references"],
 )
 def test_table_in_another_form_has_the_same_rows(text: str, rows: str) -> None:
     main, second, eight = (
