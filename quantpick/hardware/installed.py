@@ -1,6 +1,6 @@
-"""Which programs that load models are installed: in this Python environment, or by their name on PATH.
+"""Which programs that load models are installed: in this Python environment, or by name on PATH.
 
-Nothing is imported and nothing is run: a package's version stands in the metadata beside it.
+Nothing is imported or run: a package's version is in its metadata.
 """
 
 import shutil
@@ -16,9 +16,9 @@ class Installed:
     """A program or package that was found.
 
     Args:
-        version: as its package's metadata say; None where there is no package.
+        version: by its package's metadata; None without a package.
         place: the environment or the program's path.
-        packages: those of the packages asked about that lie beside it.
+        packages: those of the requested packages found beside it.
     """
 
     version: str | None
@@ -47,7 +47,7 @@ def find_installed(package: str | None, programs: Sequence[str], beside: Sequenc
 
 
 def _version(package: str, folders: list[str]) -> str | None:
-    """The version of a package in some folders; None where it is in none, or its metadata cannot be read."""
+    """The version of a package in some folders; None if it is in none, or its metadata is unreadable."""
     try:
         found = (one.metadata for one in metadata.distributions(name=package, path=folders))
         # Asked first: to read a key that is not there is to become an error (importlib.metadata of Python 3.12).

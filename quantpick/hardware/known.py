@@ -1,4 +1,4 @@
-"""GPUs by name, for a machine that is not here: ``--gpu "RTX 4090"``, ``--gpu 2xA6000``."""
+"""GPUs by name, for other machines: ``--gpu "RTX 4090"``, ``--gpu 2xA6000``."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ _FILLER = re.compile(
 )
 _MEMORY = re.compile(r" \d+GB$")
 _STATED: Final = re.compile(r"(?P<name>.*?)[\s(\[_-]+(?P<gb>\d{1,3})\s*Gi?B?[)\]]?", re.IGNORECASE)
-"""A name with the memory behind it."""
+"""A name followed by the memory."""
 
 _OTHER_MAKERS: Final = {
     "AMD": re.compile(
@@ -31,7 +31,7 @@ _OTHER_MAKERS: Final = {
     "Apple": re.compile(r"apple|m[1-9](pro|max|ultra)?$|mac"),
     "Intel": re.compile(r"intel|arc|a(310|380|580|750|770)|b(570|580)"),
 }
-"""How names of GPUs begin that are not NVIDIA's, as `_key` writes them."""
+"""How names of other makers' GPUs begin, in the form of `_key`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +45,16 @@ class _Known:
 
     @property
     def bare_name(self) -> str:
-        """The name without the memory, which several cards may share."""
+        """The name without the memory; several GPUs may share it."""
         return _MEMORY.sub("", self.name)
 
     def memory_is(self, gigabytes: int) -> bool:
-        """Whether the memory is what the maker calls so many GB; the driver keeps up to an eighth of it."""
+        """Whether the maker sells it with this many GB; the driver keeps up to an eighth of them."""
         return 0.85 * gigabytes * GIB < self.total_bytes <= 1.02 * gigabytes * GIB
 
 
 def named_gpus(text: str) -> tuple[Gpu, ...]:
-    """The GPUs in a comma-separated list of names, each optionally behind a count; nobody holds memory on them.
+    """The GPUs in a comma-separated list of names, each optionally with a count; all their memory is free.
 
     Raises:
         UsageError: a name is not in ``gpus.toml``; the hint names the nearest.
@@ -78,7 +78,7 @@ def named_gpus(text: str) -> tuple[Gpu, ...]:
 
 
 def assumed_memories(text: str) -> tuple[str, ...]:
-    """A sentence for each name in such a list that several cards bear, on which of them was taken.
+    """For each name in such a list that several GPUs share, a sentence on which was assumed.
 
     >>> assumed_memories("RTX 4090, 3060")
     ('`3060` is taken to be the GeForce RTX 3060 12GB; there is the GeForce RTX 3060 8GB (8.00 GiB) too',)
@@ -153,7 +153,7 @@ def _rows() -> Sequence[_Known]:
 
 @cache
 def _known() -> Mapping[str, _Known]:
-    """Every way to spell a known card."""
+    """The known GPUs by every spelling."""
     spellings: dict[str, _Known] = {}
     for card in _rows():
         for name in (card.name, *card.other_names):

@@ -1,7 +1,7 @@
 """The NVIDIA GPUs of this machine, through NVML (module ``pynvml``, distribution ``nvidia-ml-py``).
 
-NVML shows the machine, not what CUDA makes of it: `quantpick.core.cuda_order` does that. A call that fails is a value
-that is not known, never an error of quantpick's.
+NVML shows the machine, not CUDA's view of it: that is `quantpick.core.cuda_order`'s job. A failed call is an unknown
+value, never an error of quantpick.
 """
 
 import os
@@ -29,7 +29,7 @@ _NO_DRIVER: Final = {
     ),
     pynvml.NVML_ERROR_NO_PERMISSION: "this user may not use the NVIDIA driver (see the permissions of /dev/nvidia*)",
 }
-"""What the errors of ``nvmlInit`` that users meet mean."""
+"""The meaning of the errors of ``nvmlInit`` that users meet."""
 
 
 def detect() -> Detection:
@@ -66,7 +66,7 @@ def _detection() -> Detection:
 
 
 def _is_at_least(driver: str | None, major: int) -> bool:
-    """Whether a driver is of a release branch or a newer one.
+    """Whether a driver is of this release branch or a newer one.
 
     >>> _is_at_least("570.86.10", 570), _is_at_least("535.129.03", 570), _is_at_least(None, 570)
     (True, False, False)
@@ -84,7 +84,7 @@ def _ask(call: Callable[..., T], *args: object) -> T | None:
 
 
 def _physical_gpus(problems: list[str]) -> Iterator[PhysicalGpu]:
-    """The GPUs that answer, in NVML's order; `problems` gets a sentence for each that does not, or by half."""
+    """The GPUs that answer, in NVML's order; `problems` gets a sentence for each that answers partly or not at all."""
     for index in range(_ask(pynvml.nvmlDeviceGetCount) or 0):
         try:
             yield _physical_gpu(pynvml.nvmlDeviceGetHandleByIndex(index), index, problems)
@@ -110,7 +110,7 @@ def _speed(handle: Handle) -> int | None:
 
 
 def _mig_devices(gpu: Handle, index: int, uuid: str | None) -> Iterator[Device]:
-    """The MIG instances of a GPU that answer; their numbers have gaps where others were destroyed."""
+    """The MIG instances of a GPU that answer; destroyed instances leave gaps in the numbers."""
     for at in range(_ask(pynvml.nvmlDeviceGetMaxMigDeviceCount, gpu) or 0):
         handle = _ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, gpu, at)
         memory = None if handle is None else _ask(_memory, handle)
@@ -123,7 +123,7 @@ def _mig_devices(gpu: Handle, index: int, uuid: str | None) -> Iterator[Device]:
 
 
 def _gpu(handle: Handle, index: int, problems: list[str]) -> Gpu:
-    """A whole GPU. One without memory of its own (Jetson, GB10) uses the host's: its memory is the RAM."""
+    """A whole GPU. If it has no memory of its own (Jetson, GB10), its memory is the RAM."""
     try:
         memory = _memory(handle)
     except pynvml.NVMLError_NotSupported:
@@ -135,7 +135,7 @@ def _gpu(handle: Handle, index: int, problems: list[str]) -> Gpu:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """Bytes; `used` is None where it cannot be told from what the driver keeps for itself."""
+    """Bytes; `used` is None if the driver's own share cannot be told apart."""
 
     total: int
     free: int
@@ -143,7 +143,7 @@ class _Memory:
 
 
 def _memory(handle: Handle) -> _Memory:
-    """The memory. Version 1 of the call, all that older drivers have, counts what the driver keeps as used."""
+    """The memory. Version 1 of the call, the only one in older drivers, counts the driver's own share as used."""
     now = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
     if now is not None:
         return _Memory(total=now.total, free=now.free, used=now.used)
@@ -171,7 +171,7 @@ def _described(handle: Handle, index: int, memory: _Memory, *, capability: float
 
 
 def _processes(handle: Handle) -> Iterator[GpuProcess]:
-    """The processes that hold memory, each once though a desktop's may both draw and compute; the largest first."""
+    """The processes that hold memory, the largest first; one that both draws and computes counts once."""
     calls = (pynvml.nvmlDeviceGetComputeRunningProcesses_v3, pynvml.nvmlDeviceGetGraphicsRunningProcesses_v3)
     answers = [one for call in calls for one in _ask(call, handle) or ()]
     held = {one.pid: one.usedGpuMemory for one in sorted(answers, key=lambda one: one.usedGpuMemory or 0)}

@@ -1,7 +1,7 @@
-"""The header of a GGUF file, from its first bytes: keys with values, and the tensors where the bytes reach so far.
+"""The header of a GGUF file, from its first bytes: keys with values, and the tensors if the bytes include them.
 
-The format: ``docs/gguf.md`` of ggml-org/ggml, versions 2 and 3. The bytes may come from anyone. What is read never
-takes more memory than a small multiple of the bytes given; a count or length that the file could not hold is a reason.
+The format: ``docs/gguf.md`` of ggml-org/ggml, versions 2 and 3. The bytes may come from anyone. Reading them takes no
+more memory than a small multiple of their size; an impossible count or length is a `BadHeader`.
 """
 
 import struct
@@ -14,7 +14,7 @@ from quantpick.core.gguf.types import TENSOR_TYPES
 Value = int | float | bool | str | tuple[int | float | bool, ...]
 
 MAX_LISTED: Final = 4096
-"""Numbers of an array that are kept: one a block is enough, and no model has more blocks."""
+"""The most numbers kept of an array: one per block is enough, and no model has more blocks."""
 _MAX_KEYS: Final = 4096
 """A file has about 30 to 60 keys."""
 _MAX_KEY_BYTES: Final = 2**16 - 1
@@ -63,12 +63,12 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufHeader:
-    """What the first bytes of a file say.
+    """The contents of a file's first bytes.
 
     Args:
         values: single values, and short arrays of numbers, by key.
-        lengths: of every array, by key.
-        tensors: all of them; None where the bytes ended before the last.
+        lengths: the length of every array, by key.
+        tensors: all tensors; None if the bytes end before the last.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -78,13 +78,13 @@ class GgufHeader:
 
 @dataclass(frozen=True, slots=True)
 class BadHeader:
-    """Why there is no header to read: words that go on after the file's name."""
+    """Why there is no readable header: words that follow the file's name."""
 
     reason: str
 
 
 class _Ended(Exception):
-    """The bytes ended: what came before them holds."""
+    """The bytes ended; what was read before is valid."""
 
 
 class _Wrong(Exception):
@@ -92,11 +92,11 @@ class _Wrong(Exception):
 
 
 def read_header(data: bytes, size_bytes: int) -> GgufHeader | BadHeader:
-    r"""The header in a file's first bytes; as far as they go, for they may end anywhere behind the first keys.
+    r"""The header in a file's first bytes, as far as they go: they may end anywhere after the first keys.
 
     Args:
         data: the first bytes of the file.
-        size_bytes: of the whole file: nothing in it can be longer.
+        size_bytes: size of the whole file: nothing in it can be longer.
 
     >>> read_header(b"GGUF\3\0\0\0" + bytes(8) + b"\xff" * 8, 2**30)
     BadHeader(reason='says that it has 18446744073709551615 keys')
@@ -120,7 +120,7 @@ def read_header(data: bytes, size_bytes: int) -> GgufHeader | BadHeader:
 
 
 def _counts(reader: "_Reader") -> tuple[int, int]:
-    """How many tensors and keys the file says it has."""
+    """The numbers of tensors and keys that the file states."""
     if reader.data[:4] != b"GGUF":
         raise _Wrong("is not a GGUF file")
     reader.at = 4
@@ -138,7 +138,7 @@ def _counts(reader: "_Reader") -> tuple[int, int]:
 
 
 def _read_key(reader: "_Reader", values: dict[str, Value], lengths: dict[str, int]) -> None:
-    """One key with its value, which is kept where it is a number, a text or a short list of numbers."""
+    """Read one key and its value; keep it if it is a number, a text or a short list of numbers."""
     key = reader.string(_MAX_KEY_BYTES).decode("utf-8", "replace")
     if key in values or key in lengths:
         raise _Wrong(f"has the key `{_short(key)}` twice")
@@ -192,8 +192,8 @@ class _Reader:
     """Little-endian values one after the other.
 
     Args:
-        data: the bytes there are.
-        size_bytes: how long the file is that they begin.
+        data: the first bytes of a file.
+        size_bytes: size of the whole file.
     """
 
     def __init__(self, data: bytes, size_bytes: int) -> None:
@@ -209,7 +209,7 @@ class _Reader:
         self.at += count
 
     def skip_strings(self, count: int) -> None:
-        """Strings one after the other, of which nothing is kept: a vocabulary has a hundred thousand."""
+        """Skip consecutive strings: a vocabulary has a hundred thousand."""
         data, at, end, length_at = self.data, self.at, len(self.data), _LENGTH.unpack_from
         read = 0
         while read < count and at + 8 <= end:

@@ -1,4 +1,4 @@
-"""What a GGUF file type loses against 16 bits, as somebody measured it on one model, and bits corrected by it."""
+"""The loss of each GGUF file type against 16 bits, as published for one model, and bits corrected by it."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ def parse_losses(text: str) -> Losses:
     """The rows of ``losses.toml``, all of one table.
 
     Raises:
-        ValueError: a row lacks a key, stands there twice, or is of another table.
+        ValueError: a row lacks a key, is there twice, or is from another table.
     """
     rows = tomllib.loads(text)["loss"]
     found: dict[tuple[str, bool], float] = {}
@@ -27,9 +27,9 @@ def parse_losses(text: str) -> Losses:
 
 
 def loss_of(losses: Losses, file_type: str | None, *, imatrix: bool | None) -> float | None:
-    """The published loss of a file type; None where nobody measured it: publishers' own mixes are no types.
+    """The published loss of a file type; None if nobody measured it, as for publishers' own mixes.
 
-    Where nobody says whether an importance matrix was used, the figure without one counts.
+    If the use of an importance matrix is unknown, the figure without one counts.
 
     >>> losses = {("Q4_K_M", True): 0.028, ("Q4_K_M", False): 0.031, ("IQ4_XS", True): 0.036}
     >>> [loss_of(losses, name, imatrix=None) for name in ("Q4_K_M", "IQ4_XS", "UD-Q4_K_M", "Q4_K_L")]
@@ -49,10 +49,10 @@ class Measured(NamedTuple):
 
 
 def worth_bpw(files: Sequence[Measured]) -> tuple[float, ...]:
-    """For each file of one model the bits per weight by which to rank it: its own where they agree with the losses.
+    """The bits per weight to rank each file of one model by: its own if they agree with the losses.
 
-    Files whose bits say otherwise than their losses share the mean of their bits, so that ranking by this figure and
-    then by the loss is ranking by the loss (isotonic regression, by pooling adjacent violators: Ayer et al. 1955).
+    Files whose bits contradict their losses share the mean of their bits. Ranking by this figure and then by the loss
+    is therefore ranking by the loss (isotonic regression, by pooling adjacent violators: Ayer et al. 1955).
 
     >>> worth_bpw([Measured(4.25, 0.036), Measured(4.75, 0.072), Measured(8.5, 0.001)])
     (4.5, 4.5, 8.5)

@@ -1,4 +1,4 @@
-"""What the name of a GGUF file says: its type, its place in a set of files, and whether it is weights at all."""
+"""What a GGUF file's name says: its type, its place in a set of files, and whether it holds weights at all."""
 
 import re
 from typing import Final, Literal, NamedTuple
@@ -15,18 +15,18 @@ _TYPE: Final = re.compile(
 """llama.cpp's file types (``tools/quantize/quantize.cpp``), publishers' own mixes of them (bartowski ``Q6_K_L``,
 unsloth ``UD-Q2_K_XL``) and those of ik_llama.cpp (``IQ4_KS``, ``IQ1_S_R4``)."""
 _SHARD: Final = re.compile(r"(?P<stem>.+)-(?P<at>\d{5})-of-(?P<count>\d{5})")
-"""llama.cpp's ``llama_split_path``: the file type stands before it."""
+"""llama.cpp's ``llama_split_path``; the file type comes before it."""
 _PART: Final = re.compile(
     r"\.gguf(?:\.part\d{1,3}of\d{1,3}|[-.]split-[a-z]{1,2}|\.part[-_.]?[a-z\d]{1,3})$", re.IGNORECASE
 )
-"""Files that were cut without a header of their own: mradermacher ``.gguf.part1of2``, TheBloke ``.gguf-split-a``."""
+"""Files cut into parts without their own header: mradermacher ``.gguf.part1of2``, TheBloke ``.gguf-split-a``."""
 _IMATRIX_FLAG: Final = re.compile(r"(?<![a-z0-9])(?:i1|imat|imx|imatrix)(?![a-z0-9])", re.IGNORECASE)
 _BESIDE: Final = re.compile(
     r"(?<![a-z0-9])(?:draft(?:er)?|mtp|nextn|eagle\d?|dflash|speculator|lora|adapter|vocab|control[-_]?vector|cvector)"
     r"(?![a-z0-9])",
     re.IGNORECASE,
 )
-"""Words for what goes with a model and is none: what drafts tokens for it, changes to its weights, its vocabulary."""
+"""Words for files that go with a model: draft models, changes to its weights, its vocabulary."""
 
 Role = Literal["weights", "projector", "imatrix", "part", "other"]
 
@@ -35,14 +35,14 @@ class GgufName(NamedTuple):
     """What one file's name says.
 
     Args:
-        role: weights; ``projector`` is an mmproj, ``imatrix`` the importance matrix itself, ``part`` a piece that no
-            loader opens before it is joined with others, ``other`` no GGUF file.
-        stem: the name without folder, ending and shard number: what the files of one set share.
-        model: the stem without the type: what the sets of one model share.
-        file_type: ``Q4_K_M``, ``UD-Q2_K_XL``, in capitals; None where the name has none.
+        role: weights; ``projector`` is an mmproj, ``imatrix`` the importance matrix itself, ``part`` a piece to be
+            joined with others before a loader can open it, ``other`` not a GGUF file.
+        stem: the name without folder, ending and shard number, shared by the files of one set.
+        model: the stem without the type, shared by the sets of one model.
+        file_type: ``Q4_K_M``, ``UD-Q2_K_XL``, in capitals; None if the name has none.
         shard: which of how many files, from 1; None for a single one.
         says_imatrix: whether the name says that an importance matrix was used.
-        says_beside: whether the name has a word for what goes with a model and is none: ``draft``, ``lora``.
+        says_beside: whether the name has a word for something that goes with a model: ``draft``, ``lora``.
     """
 
     role: Role
@@ -97,5 +97,5 @@ says_imatrix=False, says_beside=False)
 
 
 def _last_type(text: str) -> re.Match[str] | None:
-    """The last file type in a text: what stands before it may be part of the model's name."""
+    """The last file type in a text; earlier ones may be part of the model's name."""
     return max(_TYPE.finditer(text), key=re.Match.start, default=None)

@@ -10,11 +10,11 @@ from quantpick.core.gguf.types import NEEDS_IMATRIX, nominal_bits, plain_type
 from quantpick.core.repo import RepoFile
 
 MAX_FILES: Final = 10_000
-"""GGUF files of one branch: the largest repos have about a thousand. Where there are more, none is looked at."""
+"""The most GGUF files in one branch; with more, none is looked at. The largest repos have about a thousand."""
 _PROJECTORS: Final = ("F16", "FP16", "BF16", "Q8_0", "F32")
-"""The types of an mmproj, the one to take first: 16 bits are what it was trained in, and small."""
+"""The types of an mmproj, the best first: 16 bits are what it was trained in, and small."""
 _SMALL: Final = 0.5
-"""Of the smallest set of a model: a file that is called a draft or an adapter is one where it is smaller; chosen."""
+"""A file called a draft or an adapter is one if smaller than this share of the model's smallest set; chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +22,14 @@ class GgufSet:
     """The files of one quantization.
 
     Args:
-        name: ``Q4_K_M``, ``UD-Q2_K_XL``; the file's own name where it has no type, or shares its type with another.
-        files: all of them, the first one first: a loader is given that one and finds the others.
-        model: what the sets of one model have in common; several in one branch are several models.
+        name: ``Q4_K_M``, ``UD-Q2_K_XL``; the file's own name if it has no type, or shares its type with another.
+        files: all its files in order; a loader gets the first and finds the others.
+        model: the part of the name shared by the sets of one model; several in one branch are several models.
         file_type: ``Q4_K_M``, or None.
-        imatrix: True where an importance matrix was used; None where nobody says.
-        projectors: the mmproj files that go with it, the one to take first.
-        problem: why no loader can open it, or None: words that go on after its name.
-        goes_with: whether it is no model of its own, but goes with one that lies beside it: a draft model, an adapter.
+        imatrix: True if an importance matrix was used; None if unknown.
+        projectors: the mmproj files that go with it, the best first.
+        problem: why no loader can open it, as words that follow its name, or None.
+        goes_with: whether it is not a model itself but goes with one beside it: a draft model, an adapter.
     """
 
     name: str
@@ -86,7 +86,7 @@ def find_sets(files: Sequence[RepoFile]) -> tuple[GgufSet, ...]:
 
 
 def _marked(sets: Sequence[GgufSet]) -> list[GgufSet]:
-    """The sets; those that go with a model beside them marked, and called by their file's name."""
+    """The sets; those that go with a model are marked, and named after their file."""
     smallest = min((one.size_bytes for one in sets if not _says_beside(one)), default=0)
     return [
         replace(one, goes_with=True, name=one.stem) if _says_beside(one) and one.size_bytes < _SMALL * smallest else one
@@ -99,7 +99,7 @@ def _says_beside(one: GgufSet) -> bool:
 
 
 def find_set(sets: Iterable[GgufSet], wanted: str) -> GgufSet | None:
-    """The set that a user names: by its name, its type, its folder or one of its files; capitals do not matter.
+    """The set that a user names by its name, type, folder or one of its files; case does not matter.
 
     >>> sets = find_sets([RepoFile("Finch.i1-Q4_K_M.gguf", 6, "")])
     >>> [find_set(sets, name) is sets[0] for name in ("q4_k_m", "i1-Q4_K_M", "Finch.i1-Q4_K_M.gguf", "Q4_K_S")]
@@ -136,7 +136,7 @@ def _folders_and_types(one: GgufSet) -> frozenset[str]:
 def _one_set(
     members: Sequence[tuple[RepoFile, GgufName]], projectors: Mapping[str, Sequence[RepoFile]], *, matrix: bool
 ) -> GgufSet:
-    """The set of some files that share their name but for the number."""
+    """The set of files whose names differ only in their number."""
     files = tuple(file for file, _ in sorted(members, key=lambda one: (one[1].shard or (0, 0), one[0].path)))
     first = members[0][1]
     kind = first.file_type
@@ -168,7 +168,7 @@ def _problem(members: Sequence[tuple[RepoFile, GgufName]]) -> str | None:
 
 
 def _told_apart(sets: Sequence[GgufSet]) -> tuple[GgufSet, ...]:
-    """The sets with names of their own: by type where that is enough, else by file name, else by path."""
+    """The sets with unique names: by type if that is enough, else by file name, else by path."""
     by_stem = _renamed(sets, lambda one: one.stem)
     return tuple(_renamed(by_stem, lambda one: one.paths[0].removesuffix(".gguf")))
 

@@ -20,26 +20,26 @@ _FULL_EVERY: Final[Mapping[str, int]] = {
     "smallthinker": 4,
     "afmoe": 4,
 }
-"""Architectures in which one layer in every few sees the whole context, where the file does not say
+"""Architectures in which every n-th layer sees the whole context, if the file does not say
 (``set_swa_pattern`` in ggml-org/llama.cpp). In the others all layers see it: llama.cpp ignores Mistral's window."""
 
 _LINEAR_EVERY: Final[Mapping[str, int]] = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4}
-"""Architectures in which one layer in every few has attention and the others a state (``full_attention_interval``)."""
+"""Architectures in which every n-th layer has attention and the others a state (``full_attention_interval``)."""
 
 _ALL_STATES: Final = frozenset({"mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"})
 """Architectures without any attention."""
 
 
 def architecture(header: GgufHeader) -> str | None:
-    """``general.architecture``: ``llama``, ``qwen3moe``, ...; None where there is none that can be printed."""
+    """``general.architecture``: ``llama``, ``qwen3moe``, ...; None if missing or unprintable."""
     name = header.values.get("general.architecture")
     return name if isinstance(name, str) and 0 < len(name) <= 64 and name.isprintable() else None
 
 
 def read_shape(header: GgufHeader) -> ModelShape | str:
-    """The dimensions that a header gives, or why it gives none: words that go on after the file's name.
+    """The dimensions in a header, or why there are none: words that follow the file's name.
 
-    The output head counts as apart from the embedding, unless the tensors say otherwise.
+    The output head counts as separate from the embedding unless the tensors say otherwise.
 
     >>> keys = {"block_count": 32, "embedding_length": 4096, "attention.head_count": 32, "attention.head_count_kv": 8,
     ...     "feed_forward_length": 14336, "context_length": 8192}
@@ -80,26 +80,26 @@ def read_shape(header: GgufHeader) -> ModelShape | str:
 
 
 class _Keys:
-    """The header's values under one architecture, each checked as it is asked for."""
+    """The header's values for one architecture, each checked when read."""
 
     def __init__(self, arch: str, values: Mapping[str, Value]) -> None:
         self.arch = arch
         self._values = values
 
     def number(self, name: str, *, most: int = MAX_DIMENSION) -> int | None:
-        """A whole number above zero; None where there is none."""
+        """A whole number above zero, or None."""
         value = self._values.get(f"{self.arch}.{name}")
         return value if isinstance(value, int) and is_whole(value, 1, most) else None
 
     def listed(self, name: str) -> list[int] | None:
-        """The numbers of a list, one a layer; None where there is none."""
+        """The numbers of a list, one per layer, or None."""
         value = self._values.get(f"{self.arch}.{name}")
         if not isinstance(value, tuple):
             return None
         return [int(one) for one in value if isinstance(one, int) and 0 <= one <= MAX_DIMENSION]
 
     def largest(self, name: str) -> int | None:
-        """The number, or the largest of the list: what is not clear is taken as what needs more memory."""
+        """The number, or the largest of the list: if in doubt, what needs more memory."""
         return self.number(name) or max(self.listed(name) or [0]) or None
 
 
@@ -155,7 +155,7 @@ def _kinds(keys: _Keys, layers: int) -> list[str]:
 
 
 def _slides(keys: _Keys, layers: int) -> list[bool]:
-    """Whether each layer sees its window only."""
+    """Whether each layer sees only its window."""
     pattern = keys.listed("attention.sliding_window_pattern")
     if pattern:
         return [bool(pattern[layer % len(pattern)]) for layer in range(layers)]
@@ -187,7 +187,7 @@ def _shared_width(keys: _Keys, width: int) -> int:
 
 
 def _is_tied(header: GgufHeader) -> bool:
-    """Whether the head is the embedding: the file then has no ``output.weight``. A part of a split does not tell."""
+    """Whether the head is tied: the file then has no ``output.weight``. One part of a split file does not tell."""
     names = {tensor.name for tensor in header.tensors or ()}
     parts = header.values.get("split.count", 1)
     return parts in (0, 1) and "token_embd.weight" in names and "output.weight" not in names

@@ -1,4 +1,4 @@
-"""The types of GGUF: how each tensor type is stored, and what a file type comes to in bits per weight."""
+"""The types of GGUF: how each tensor type is stored, and the bits per weight of each file type."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class TensorType(NamedTuple):
-    """How the weights of one tensor are stored: in blocks of so many weights, each of so many bytes."""
+    """How the weights of a tensor are stored: weights per block, and bytes per block."""
 
     name: str
     block_weights: int
@@ -102,7 +102,7 @@ _SAME: Final[Mapping[str, str]] = {"FP16": "F16", "BF16": "F16", "FP32": "F32", 
 _BLOCK_BITS: Final = {one.name: one.bits for one in TENSOR_TYPES.values()}
 
 NEEDS_IMATRIX: Final = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "Q2_K_S"})
-"""File types that llama-quantize does not make without an importance matrix (ggml-org/llama.cpp,
+"""File types that llama-quantize makes only with an importance matrix (ggml-org/llama.cpp,
 ``tools/quantize/quantize.cpp``)."""
 
 _EMBEDDING: Final[Mapping[str, str]] = {
@@ -113,7 +113,7 @@ _EMBEDDING: Final[Mapping[str, str]] = {
     "MXFP4": "Q8_0",
     **dict.fromkeys(("Q2_K_L", "Q3_K_XL", "Q4_K_L", "Q5_K_L", "Q6_K_L"), "Q8_0"),
 }
-"""The type of the token embedding, where it is not that of most of the file: ``src/llama-quant.cpp`` of
+"""The type of the token embedding, if it differs from most of the file: ``src/llama-quant.cpp`` of
 ggml-org/llama.cpp, and for the last five, bartowski's, his cards ("Uses Q8_0 for embed and output weights")."""
 
 FILE_TYPES: Final[Mapping[int, str]] = {
@@ -127,7 +127,7 @@ FILE_TYPES: Final[Mapping[int, str]] = {
 
 
 def plain_type(file_type: str) -> str:
-    """A file type without what a publisher adds to it.
+    """A file type without a publisher's additions.
 
     >>> plain_type("UD-Q2_K_XL"), plain_type("FP16"), plain_type("IQ3_XXS")
     ('Q2_K_XL', 'F16', 'IQ3_XXS')
@@ -154,7 +154,7 @@ _WITHDRAWN: Final = re.compile(r"(?:Q4_0|IQ4_NL)_(?:4_4|4_8|8_8)")
 
 
 def packing_of(file_type: str) -> str | None:
-    """What reads a file type where llama.cpp of today does not, as `QuantSpec.packing`; None where it does.
+    """For a file type that today's llama.cpp does not read, what does, as `QuantSpec.packing`; else None.
 
     >>> packing_of("IQ4_KS"), packing_of("Q4_0_4_4"), packing_of("Q4_0")
     ('ik_llama.cpp', 'Q4_0_4_4, which llama.cpp no longer reads', None)
@@ -166,7 +166,7 @@ def packing_of(file_type: str) -> str | None:
 
 
 def nominal_bits(file_type: str) -> int | None:
-    """The whole number of bits that a file type is called by; None where its name has none.
+    """The whole number of bits in a file type's name; None if it has none.
 
     >>> nominal_bits("Q4_K_M"), nominal_bits("UD-IQ1_S"), nominal_bits("BF16"), nominal_bits("MXFP4_MOE")
     (4, 1, 16, 4)
@@ -176,7 +176,7 @@ def nominal_bits(file_type: str) -> int | None:
 
 
 def nominal_bpw(file_type: str) -> float | None:
-    """Bits per weight that a file type comes to in a Llama 3 8B, or its largest known part's; None where unknown.
+    """Bits per weight of a file type in a Llama 3 8B, or of its longest known part; None if unknown.
 
     >>> nominal_bpw("Q4_K_M"), nominal_bpw("UD-Q2_K_XL"), nominal_bpw("BF16"), nominal_bpw("X")
     (4.8944, 3.1593, 16.0005, None)
@@ -191,9 +191,9 @@ def nominal_bpw(file_type: str) -> float | None:
 
 
 def embedding_bits(file_type: str) -> float | None:
-    """Bits per weight of the token embedding; None where unknown.
+    """Bits per weight of the token embedding; None if unknown.
 
-    Publishers who store it larger without a word leave more in system RAM than this says, so less on the GPU.
+    If a publisher silently stores it larger, more stays in system RAM than this says, and less is on the GPU.
 
     >>> [embedding_bits(name) for name in ("Q4_K_M", "Q4_K_L", "UD-Q3_K_XL", "IQ1_S", "Q8_0")]
     [4.5, 8.5, 3.4375, 2.625, 8.5]
