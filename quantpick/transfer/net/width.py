@@ -44,7 +44,7 @@ class Width:
         self.rate = 0.0
         """Bytes a second in all, as last measured."""
         self.per_connection = 0.0
-        """Bytes a second of one connection while it reads, so far."""
+        """Bytes a second of one connection while it reads, so far; as long as no answer is over, as last measured."""
         self.first_byte_s = 0.0
         """Seconds to the first byte of an answer, as last seen."""
         self._proven: tuple[int, float] | None = None
@@ -57,6 +57,8 @@ class Width:
         self._from: tuple[float, int] | None = None
         self._changed_at: float | None = None
         self._settle_s = _FIRST_SETTLE_S if leaps else _SETTLE_S
+        self._alone: tuple[float, int, int] | None = None
+        """Since when, from which byte on, and how many connections bring all that comes, while others wait for it."""
 
     @property
     def is_settled(self) -> bool:
@@ -72,6 +74,13 @@ class Width:
         """
         if self._changed_at is None:
             self._changed_at = now_s
+        if self._alone is not None:
+            self._measure_alone(now_s, received_bytes, *self._alone)
+            return
+        if self._is_first and received_bytes and self.first_byte_s > _FIRST_SETTLE_S + _FIRST_MEASURE_S:
+            self._alone = (now_s, received_bytes, self.count)
+            self._change(now_s, self._goal)
+            return
         if now_s < self._changed_at + (self._settle_s if self._is_first else max(self._settle_s, self.first_byte_s)):
             return
         if self._from is None:
@@ -81,8 +90,18 @@ class Width:
         if span < self._measure_s:
             return
         self.rate = (received_bytes - self._from[1]) / span
+        self.per_connection = self.per_connection or self.rate / self.count
         self._from = (now_s, received_bytes)
         self._judge(now_s)
+
+    def _measure_alone(self, now_s: float, received_bytes: int, since_s: float, from_bytes: int, count: int) -> None:
+        """The first measurement, where an answer is waited for so long that the others were asked meanwhile."""
+        span = now_s - since_s
+        if span >= _FIRST_MEASURE_S:
+            self.rate = (received_bytes - from_bytes) / span
+            self.per_connection = self.per_connection or self.rate / count
+            self._proven = (count, self.rate)
+            self._alone = None
 
     def broke(self, now_s: float) -> None:
         """Halve: the servers refuse for now, or cut connections in numbers. Once a second at most."""

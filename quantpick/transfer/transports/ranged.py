@@ -27,11 +27,6 @@ from quantpick.transfer.transports.stretches import Stretch, Stretches
 from quantpick.transfer.transports.whole import fetch_whole
 
 _BUFFER_BYTES: Final = 256 * 1024
-_WORTH_S: Final = 0.25
-_WORTH_WAITS: Final = 8
-"""Chosen: a range is to last so long at least, and so many times as long as its first byte is waited for."""
-_SLOW_REQUEST_S: Final = 0.1
-"""Chosen: a first byte that is waited for longer is worth fewer ranges, which end less evenly."""
 _MIRROR_RANGE: Final = 64 * MIB
 """olah 0.5.4 fetches blocks of so many (``olah/constants.py``, ``LFS_FILE_BLOCK``) and drops one whose reader leaves: a
 range of another block's, or one that is cut, has it fetch the same bytes again."""
@@ -139,6 +134,7 @@ class _Ranges:
         self.width.look(now, self._received)
         if self.width.count < before:
             self._job.source.renew_when_old()
+        self.stretches.fit_to(self.width.first_byte_s, self.width.per_connection)
         if self.width.count != before:
             with self._turn:
                 self._turn.notify_all()
@@ -229,7 +225,6 @@ class _Ranges:
             self._was_cut()
             raise _Failed(f"no connection ({str(error) or type(error).__name__})") from error
         self.width.first_byte_s = time.monotonic() - began
-        self.stretches.slow_requests = self.width.first_byte_s > _SLOW_REQUEST_S
         self._check(connection, answer, link, asked)
         began, before = time.monotonic(), stretch.got
         try:
@@ -239,8 +234,6 @@ class _Ranges:
                 self._read_bytes += stretch.got - before
                 self._read_s += time.monotonic() - began
                 self.width.per_connection = self._read_bytes / max(1e-3, self._read_s)
-            worth_s = max(_WORTH_S, _WORTH_WAITS * self.width.first_byte_s)
-            self.stretches.least_bytes = int(self.width.per_connection * worth_s)
 
     def _check(self, connection: Connection, answer: Answer, link: Link, asked: tuple[int, int]) -> None:
         """See that an answer is the range that was asked for."""

@@ -14,15 +14,20 @@ from typing import Final
 from quantpick.core.units import MIB
 from quantpick.transfer.disk.journal import BLOCK_BYTES
 
-_WORTH_S: Final = 1.0
+_WORTH_S: Final = 0.25
+_WORTH_WAITS: Final = 8
+"""Chosen: a part is to last so long at least, and so many times as long as its first byte is waited for."""
+_SLOW_REQUEST_S: Final = 0.1
+"""Chosen: where a first byte is waited for longer, there are few parts."""
+_SPLIT_S: Final = 1.0
 """Chosen: what lasts no longer is not split, because what the server has sent of it would come twice."""
 _SMALLEST: Final = 2 * BLOCK_BYTES
 _LARGEST: Final = 64 * MIB
 _PER_CONNECTION: Final = 2
-"""Chosen: of what is left a connection gets one part in twice their number; parts shrink, and all end together. Where a
-request is slow there are half as many."""
+"""Chosen: of what waits a connection gets one part in twice their number; parts shrink, and all end together, and what
+is hashed in their order has come when they do."""
 _MOST_SHARES: Final = 2
-"""Chosen: but no more than so many such parts because its request is slow, or others would have nothing to do."""
+"""Chosen: but no more than so many such parts to be worth its request, or others would have nothing to do."""
 _TICKS: Final = 4
 
 
@@ -50,7 +55,7 @@ class Stretch:
     def left_s(self) -> float:
         """How long it takes for the rest, as it went so far; 0 as long as it is too young to say."""
         took = time.monotonic() - self.began_s
-        if took < _WORTH_S / 2:
+        if took < _SPLIT_S / 2:
             return 0.0
         return (self.end - self.at) * took / self.got if self.got else math.inf
 
@@ -78,10 +83,11 @@ class Stretches:
         aligned_bytes: int | None = None,
         may_split: bool = True,
     ) -> None:
-        self.least_bytes = 0
+        self._least_bytes = 0
         """A part smaller than this is not worth its request; none is smaller than a block, or what is left of one."""
-        self.slow_requests = False
-        """Whether the first byte of a part is waited for so long that there should be few of them."""
+        self._are_requests_slow = True
+        """Taken to be so until an answer tells."""
+        self._split_s = _SPLIT_S
         self._may_split = may_split
         self._aligned = aligned_bytes
         self._connections = connections
@@ -91,6 +97,18 @@ class Stretches:
         self._writing = 0
         self._is_closed = False
         self._changed = threading.Condition()
+
+    def fit_to(self, first_byte_s: float, bytes_per_s: float) -> None:
+        """Make the parts to come as large as the line asks for.
+
+        Args:
+            first_byte_s: how long the first byte of a part is waited for.
+            bytes_per_s: of one connection.
+        """
+        worth_s = max(_WORTH_S, _WORTH_WAITS * first_byte_s)
+        self._least_bytes = int(bytes_per_s * worth_s)
+        self._are_requests_slow = first_byte_s > _SLOW_REQUEST_S
+        self._split_s = max(_SPLIT_S, worth_s)
 
     def take(self, wait_s: float) -> Stretch | None:
         """The next part to fetch; None when none is free within the time."""
@@ -168,9 +186,15 @@ class Stretches:
     def _part_end(self, start: int, left_bytes: int) -> int:
         if self._aligned is not None:
             return (start // self._aligned + 1) * self._aligned
-        share = left_bytes // (self._connections * (1 if self.slow_requests else _PER_CONNECTION))
-        size = min(_LARGEST, max(share, min(self.least_bytes, _MOST_SHARES * share)))
-        return (start // BLOCK_BYTES + max(1, size // BLOCK_BYTES)) * BLOCK_BYTES
+        if self._are_requests_slow:
+            # One long part for each, then a short one: no request more, and little is left to hash when all has come.
+            share = (left_bytes + sum(one.end - one.at for one in self._taken)) // self._connections
+            last = self._least_bytes or share // 4
+            size = share - last if share > 2 * last else share + BLOCK_BYTES
+        else:
+            share = left_bytes // (self._connections * _PER_CONNECTION)
+            size = max(share, min(self._least_bytes, _MOST_SHARES * share))
+        return (start // BLOCK_BYTES + min(_LARGEST // BLOCK_BYTES, max(1, size // BLOCK_BYTES))) * BLOCK_BYTES
 
     def _put_back(self, start: int, end: int) -> None:
         self._waiting.appendleft((start, end))
@@ -181,7 +205,7 @@ class Stretches:
             return None
         splittable = [one for one in self._taken if one.end - one.at >= _SMALLEST]
         longest = max(splittable, key=lambda one: one.left_s, default=None)
-        if longest is None or longest.left_s < _WORTH_S:
+        if longest is None or longest.left_s < self._split_s:
             return None
         middle = (longest.at + longest.end) // 2 // BLOCK_BYTES * BLOCK_BYTES
         if middle <= longest.reserved:

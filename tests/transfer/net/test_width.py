@@ -101,3 +101,21 @@ def test_line_that_broke_down_is_not_broken_down_by_the_next_files() -> None:
         collapses.append(sum(count > 6 for count in asked) > 0)
     assert collapses[3:] == [False] * 5
     assert width.count == 6
+
+
+@pytest.mark.parametrize(("breaks_above", "least"), [(16, 16), (8, 4)])
+def test_where_an_answer_is_waited_for_the_others_are_asked_meanwhile_and_still_measured(
+    breaks_above: int, least: int
+) -> None:
+    width = Width(16)
+    width.first_byte_s = 0.3
+    counts: list[int] = []
+    received = 0.0
+    for look in range(20 * 20):
+        brings = counts[look - 6] if look >= 6 else 0  # those that were asked 0.3 s ago
+        received += (brings * 10 * MB if brings <= breaks_above else 2 * MB) / 20
+        width.look(look / 20, int(received))
+        counts.append(width.count)
+    assert counts[7] == 16, "asked with the first byte"
+    assert least <= counts[-1] <= breaks_above
+    assert width.is_settled
