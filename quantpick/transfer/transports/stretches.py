@@ -21,6 +21,9 @@ _SLOW_REQUEST_S: Final = 0.1
 """Chosen: where a first byte is waited for longer, there are few parts."""
 _SPLIT_S: Final = 1.0
 """Chosen: what lasts no longer is not split, because what the server has sent of it would come twice."""
+_LAST_SHARE: Final = 8
+"""Chosen: where a request is slow, the last part of a connection is so small a part of what it gets: when all has come
+there is as much to hash as all of these, and to ask for it has cost as much as for a long one."""
 _SMALLEST: Final = 2 * BLOCK_BYTES
 _LARGEST: Final = 64 * MIB
 _PER_CONNECTION: Final = 2
@@ -189,8 +192,7 @@ class Stretches:
         if self._are_requests_slow:
             # One long part for each, then a short one: no request more, and little is left to hash when all has come.
             share = (left_bytes + sum(one.end - one.at for one in self._taken)) // self._connections
-            last = self._least_bytes or share // 4
-            size = share - last if share > 2 * last else share + BLOCK_BYTES
+            size = share - share // _LAST_SHARE if share > 2 * self._least_bytes else share + BLOCK_BYTES - 1
         else:
             share = left_bytes // (self._connections * _PER_CONNECTION)
             size = max(share, min(self._least_bytes, _MOST_SHARES * share))
