@@ -1,6 +1,6 @@
 """Facts from the Hub: refs, trees, configs and cards, and their cache.
 
-Its client reads the environment when it is imported, and raises where it cannot.
+Its client reads the environment on import, and raises if it cannot.
 """
 
 from quantpick.errors import UsageError

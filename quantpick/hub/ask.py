@@ -1,7 +1,7 @@
-"""One question to a server that may be anyone: a GET that always ends, and never takes more than it was allowed.
+"""One request to a server that may be anyone: a GET that always ends and never takes more than allowed.
 
-Through huggingface_hub's own session, so that proxies, certificates and offline mode are those of ``hf``. Redirects are
-followed here, because the session would read their bodies without a bound.
+It uses huggingface_hub's own session: proxies, certificates and offline mode work as in ``hf``. Redirects are followed
+here, because the session would read their bodies without a bound.
 """
 
 import re
@@ -26,8 +26,8 @@ Result = TypeVar("Result")
 
 LOWEST_BYTES_PER_S: Final = 1024
 SLOW_FOR_S: Final = 10.0
-"""An answer that brings less than `LOWEST_BYTES_PER_S` for so long is given up; curl's ``--speed-limit`` and
-``--speed-time`` (30 s) are the model, and the numbers are chosen."""
+"""Seconds below `LOWEST_BYTES_PER_S` after which an answer is given up. Modelled on curl's ``--speed-limit`` and
+``--speed-time`` (30 s); the numbers are chosen."""
 _LOOK_S: Final = 0.25
 _MAX_REDIRECTS: Final = 5
 _ERRNO: Final = re.compile(r"^\[Errno -?[0-9]+\] ")
@@ -36,7 +36,7 @@ _MAX_ENCODED_CHUNK: Final = 2**16
 
 
 class Deadline:
-    """The time that a whole answer may take.
+    """The time limit for a whole answer.
 
     Args:
         seconds: from now on.
@@ -48,20 +48,20 @@ class Deadline:
 
     @property
     def left_s(self) -> float:
-        """Seconds that are left, 0 at least."""
+        """Seconds left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back.
+    """An answer.
 
     Args:
-        status: of the last answer, behind all redirects.
-        url: who gave it.
-        headers: its headers, whose names are looked up in any case.
-        body: of a success; None where it was too large.
-        is_success: whether it is the answer that was asked for: 200, or a part where one was asked for.
+        status: the status after all redirects.
+        url: the address that answered.
+        headers: its headers; names are looked up in any case.
+        body: the body of a success; None if it was too large.
+        is_success: whether it is what was asked for: 200, or a part if a part was asked for.
     """
 
     status: int
@@ -108,7 +108,7 @@ def get(
         url: what to ask.
         headers: with the login, which only goes to `url`'s own origin.
         params: its query.
-        limit: bytes of a body that are taken; of a refusal none is.
+        limit: the most bytes to read of a body; nothing is read of a refusal.
         deadline: for the whole answer.
         beginning: whether the first `limit` bytes are all that is wanted: they are asked for by a range, and taken of
             a server that sends the whole.
@@ -126,7 +126,7 @@ def get(
 
 
 def host(url: str) -> str:
-    """The name of who is asked, for messages."""
+    """The server's name, for messages."""
     try:
         return urlsplit(url).netloc or url
     except ValueError:
@@ -142,7 +142,7 @@ class _Meter:
 
 
 class _Box(Generic[Result]):
-    """What a thread leaves behind: a result or an error."""
+    """The outcome of a thread: a result or an error."""
 
     def __init__(self, job: Callable[[], Result]) -> None:
         self.done = threading.Event()
@@ -164,10 +164,10 @@ class _Box(Generic[Result]):
 
 
 def _watched(job: Callable[[_Meter], Result], deadline: Deadline, name: str, say: Callable[[str], None]) -> Result:
-    """Do a job in a thread of its own, and leave it where it is when it takes too long.
+    """Do a job in its own thread, and abandon the thread if it takes too long.
 
-    A server that sends a header byte by byte holds its reader for ever, since each byte comes in time: nothing but
-    walking away ends that.
+    A server that sends a header byte by byte holds its reader for ever, as each byte comes in time. Only walking away
+    ends that.
     """
     meter = _Meter()
     box = _Box(lambda: job(meter))
@@ -194,7 +194,7 @@ def _watched(job: Callable[[_Meter], Result], deadline: Deadline, name: str, say
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """How much of a body is taken, and whether the beginning of a larger one will do."""
+    """How much of a body to read, and whether the beginning of a larger one is enough."""
 
     size_bytes: int
     beginning: bool
@@ -203,7 +203,7 @@ class _Limit:
 def _follow(
     url: str, headers: Mapping[str, str], params: Mapping[str, str] | None, limit: _Limit, meter: _Meter
 ) -> Reply:
-    """The answer behind the redirects; what the library raises becomes one of the two errors of `get`."""
+    """The answer after redirects; the library's exceptions become the two errors of `get`."""
     try:
         session = get_session()
         request = session.build_request(
@@ -235,7 +235,7 @@ def _follow(
     except httpx2.TransportError as error:
         raise _unreachable(error) from error
     except (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError, ImportError, zlib.error) as error:
-        # The session is made at the first question: a proxy it cannot speak to, certificates that are not there.
+        # The session is made at the first request: its proxy may be unusable, its certificates missing.
         raise HubError(f"cannot ask `{host(url)}`: {error}", hint="check the proxy and SSL_CERT_FILE") from error
     raise HubError(f"`{host(url)}` redirects in a circle")
 
@@ -261,7 +261,7 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 
 def _body(response: httpx2.Response, limit: _Limit, meter: _Meter) -> bytes | None:
-    """The body, or None where it is larger than the limit. A short one is an error of the library's."""
+    """The body, or None if it exceeds the limit. The library raises if it is too short."""
     body = bytearray()
     for piece in _decoded(response, limit.size_bytes, meter):
         body += piece

@@ -1,9 +1,9 @@
-"""What was fetched by commit, kept under the Hub's cache home: it never changes, so it is never fetched again.
+"""Facts by commit, kept under the Hub's cache home: they never change, so they are fetched once.
 
 ``$HF_HOME/quantpick/<host>/<owner>--<name>/``: ``refs.json`` and ``family.json`` (the last answers, for offline use),
-``trees/<commit>.json``, ``files/<git blob sha1>`` and ``heads/<sha256>`` (first bytes of large files). Whatever lies
-there is checked as an answer of the Hub is: a cache that cannot be read or written, or that somebody else has written,
-is as good as an empty one.
+``trees/<commit>.json``, ``files/<git blob sha1>`` and ``heads/<sha256>`` (first bytes of large files). Its
+contents are checked like an answer of the Hub: a cache that is unreadable, unwritable or written by somebody else
+counts as empty.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from quantpick.files import odd_folder, read_small, write_atomically
 
 _MAX_HEAD_BYTES: Final = 2**20
 _MAX_BYTES: Final = 64 * 2**20
-"""Of one entry; 100,000 files are about 20 MB."""
+"""The largest entry; 100,000 files are about 20 MB."""
 
 
 class Cache:
@@ -34,7 +34,7 @@ class Cache:
         self._folder = Path(constants.HF_HOME) / "quantpick" / host / name.replace("/", "--")
 
     def refs(self) -> tuple[str, Any] | None:
-        """The repo's name and the Hub's answer about its refs when it was last asked; None when it never was."""
+        """The repo's name and the Hub's last answer about its refs; None if there is none."""
         kept = self._json("refs.json")
         name = repo_id(kept.get("repo_id")) if isinstance(kept, dict) else Refused("")
         return None if isinstance(name, Refused) else (name, kept.get("answer"))
@@ -46,7 +46,7 @@ class Cache:
             self._keep("refs.json", content, synced=True)
 
     def family(self) -> Any:  # noqa: ANN401 - parsed JSON
-        """What the Hub last said about the repo's relatives; None when it was never asked."""
+        """The Hub's last answer about the repo's relatives; None if there is none."""
         return self._json("family.json")
 
     def keep_family(self, answer: Any) -> None:  # noqa: ANN401 - parsed JSON
@@ -76,7 +76,7 @@ class Cache:
         self._keep(f"files/{blob_sha1(content)}", content)
 
     def head(self, identity: str) -> bytes | None:
-        """The first bytes of the file with this hash, or None. The hash cannot check them: whoever reads them does."""
+        """The first bytes of the file with this hash, or None. The hash cannot verify them; their reader must."""
         return read_small(self._folder / f"heads/{identity}", _MAX_HEAD_BYTES)
 
     def keep_head(self, identity: str, content: bytes) -> None:

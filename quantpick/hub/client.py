@@ -1,4 +1,4 @@
-"""What the Hub's API answers, as checked values: whoever serves it, a mirror or the Hub.
+"""The answers of the Hub's API, from the Hub or a mirror, as checked values.
 
 Not through `HfApi`: its calls have no timeout, wait for a rate limit without bound and log every retry (2.4.0).
 """
@@ -26,37 +26,37 @@ from quantpick.hub.ask import Deadline, NotNow, Reply, get, host, proxy_wants_lo
 from quantpick.waits import Teller
 
 ATTEMPTS: Final = 4
-"""How often one request is tried; the waits between are about 0.5, 1 and 2 s."""
+"""Tries of one request; the pauses between are about 0.5, 1 and 2 s."""
 MAX_WAIT_S: Final = 60.0
 """The longest a rate limit is waited for; the Hub's windows are 300 s (hub-docs, "Rate limits")."""
 MAX_TEXT_BYTES: Final = 8 * 2**20
 """A card or config larger than this is not read; the largest real cards are under 1 MB."""
 HEAD_BYTES: Final = 2**18
-"""Of a GGUF file. Its keys about the model take 2 to 20 kB and stand before the vocabulary, which takes megabytes."""
+"""Read of a GGUF file. Its keys about the model take 2 to 20 kB and precede the vocabulary, which takes megabytes."""
 _MAX_BYTES: Final = 8 * 2**20
 """No answer of the API is larger: a page of a tree is 1,000 files of about 300 bytes, a branch of the refs 150."""
 MAX_LISTED: Final = 100
-"""Repos of one model that are looked at by name: the Hub's own page."""
+"""The most repos to list of one model: the Hub's own page size."""
 _ABOUT: Final = tuple(("expand", key) for key in ("sha", "tags", "baseModels", "cardData"))
-"""What is wanted of a repo (huggingface_hub 2.4.0, ``ExpandModelProperty_T``): not its files, which may be many."""
+"""What to ask about a repo (huggingface_hub 2.4.0, ``ExpandModelProperty_T``): not its files, which may be many."""
 _MAX_PAGES: Final = repo.MAX_FILES // 1000
 """Pages of one tree, 1,000 files each."""
 
 _PORTAL: Final = "does this network ask for a login in a browser? or is HF_ENDPOINT no mirror of the Hub?"
 _one_at_a_time: Final = threading.Lock()
-"""Held while JSON is read, which may take twenty times its size: many hostile answers at once would fill the memory."""
+"""Held while JSON is parsed, which may take twenty times its size: many hostile answers at once could fill RAM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refs:
-    """A repo's branches and what else its refs name, each with its commit.
+    """A repo's branches and other refs, each with its commit.
 
     Args:
         repo_id: as the Hub writes it today.
         branches: in the Hub's order.
-        tags: of each tag.
-        others: of each ref that the Hub itself keeps, by full name (``refs/pr/1``).
-        refused: branches that were named and cannot be, each with the reason.
+        tags: by name.
+        others: refs that the Hub itself manages, by full name (``refs/pr/1``).
+        refused: impossible branches in the answer, each with the reason.
     """
 
     repo_id: str
@@ -67,7 +67,7 @@ class Refs:
 
 
 def read_refs(repo_id: str, answer: object) -> Refs | Refused:
-    """The refs in an answer of the Hub's, or in what was kept of one.
+    """The refs in an answer of the Hub, fresh or cached.
 
     >>> read_refs("a/b", {"branches": [{"name": "../x", "targetCommit": "0" * 40}]}).refused
     {'../x': 'has a name that git does not allow for a branch'}
@@ -95,7 +95,7 @@ def read_refs(repo_id: str, answer: object) -> Refs | Refused:
 
 
 def login_header(token: str | bool | None) -> dict[str, str]:
-    """The header that shows the token, the stored login's or this one; none for False and where nobody is logged in.
+    """The header with this token or the stored login's; empty for False, or if nobody is logged in.
 
     Raises:
         UsageError: the token could not be sent in a header.
@@ -109,7 +109,7 @@ def login_header(token: str | bool | None) -> dict[str, str]:
 
 
 def _stored_login() -> str | None:
-    """The login of ``HF_TOKEN`` or ``hf auth login``; none where its file cannot be read."""
+    """The token of ``HF_TOKEN`` or ``hf auth login``; None if its file cannot be read."""
     try:
         return get_token()
     except (OSError, ValueError):
@@ -126,7 +126,7 @@ class Client:
 
     Args:
         token: a token instead of the stored login; False sends none.
-        timeout_s: for all that it is asked.
+        timeout_s: seconds for all requests together.
     """
 
     def __init__(self, token: str | bool | None = None, *, timeout_s: float = defaults.TIMEOUT_S) -> None:
@@ -144,7 +144,7 @@ class Client:
 
         Args:
             repo_id: as asked for.
-            revision: the only one that is wanted. A mirror that knows nothing of refs is asked for its commit instead.
+            revision: the only one wanted. A mirror without refs is asked for its commit instead.
 
         Raises:
             NotFoundError, AccessError, HubError: the Hub refuses, or does not answer as it does.
@@ -160,7 +160,7 @@ class Client:
         return refs, answer
 
     def _commit_of(self, repo_id: str, revision: str, refused: Reply) -> tuple[Refs, Any]:
-        """The refs as far as one revision is known: ``/api/models/R/revision/V``, which proxies have."""
+        """The refs with one revision only: from ``/api/models/R/revision/V``, which proxies have."""
         reply = self._ask(self._api(repo_id, "revision", revision))
         if not reply.is_success and _knows_no_such_route(reply):
             _granted(refused, repo_id)
@@ -170,7 +170,7 @@ class Client:
         return _taken(read_refs(repo_id, answer), repo_id), answer
 
     def tree(self, repo_id: str, commit: str) -> tuple[RepoFile, ...] | Refused:
-        """All files of one commit; or why the list that came is none."""
+        """All files of one commit, or why the list is unusable."""
         url, params = self._api(repo_id, "tree", commit), {"recursive": "True"}
         files: list[RepoFile | Refused] = []
         for _ in range(_MAX_PAGES):
@@ -188,7 +188,7 @@ class Client:
         return Refused(f"lists more than {repo.MAX_FILES} files")
 
     def _siblings(self, repo_id: str, commit: str, refused: Reply) -> tuple[RepoFile, ...] | Refused:
-        """The files as the repo's information lists them, for a mirror that has no trees."""
+        """The files listed in the repo's information, for a mirror without trees."""
         reply = self._ask(self._api(repo_id, "revision", commit), params={"blobs": "True"})
         if not reply.is_success and _knows_no_such_route(reply):
             _granted(refused, repo_id)
@@ -199,14 +199,14 @@ class Client:
         return repo.file_list(_sibling(entry) for entry in siblings)
 
     def text(self, repo_id: str, commit: str, path: str) -> bytes | None:
-        """A small file of one commit; None when there is none, or it is larger than `MAX_TEXT_BYTES`."""
+        """A small file of one commit; None if there is none, or it exceeds `MAX_TEXT_BYTES`."""
         reply = self._ask(file_url(repo_id, commit, path), limit=MAX_TEXT_BYTES)
         if reply.status == 404 and read_refusal(reply.status, reply.headers) in ("no-file", "no-route"):
             return None
         return _granted(reply, repo_id).body
 
     def beginning(self, repo_id: str, commit: str, path: str) -> bytes | None:
-        """The first `HEAD_BYTES` of a file of one commit; None when there is none, or it is empty."""
+        """The first `HEAD_BYTES` of a file of one commit; None if there is none, or it is empty."""
         reply = self._ask(file_url(repo_id, commit, path), limit=HEAD_BYTES, beginning=True)
         if reply.status == 416:
             return None
@@ -215,12 +215,12 @@ class Client:
         return _granted(reply, repo_id).body
 
     def about(self, repo_id: str) -> Any:  # noqa: ANN401 - parsed JSON
-        """What the Hub knows of a repo's commit, tags and base models; None where it does not say."""
+        """What the Hub knows about a repo's commit, tags and base models."""
         reply = self._ask(f"{self._api(repo_id)}?{urlencode(_ABOUT)}")
         return _json(_granted(reply, repo_id), repo_id)
 
     def quantizations(self, base: str) -> Any:  # noqa: ANN401 - parsed JSON
-        """The same of the repos that it holds for quantizations of a model, the most wanted first, a page of them.
+        """The same about the repos it lists as quantizations of a model: one page, the most downloaded first.
 
         None from a mirror that lists nothing.
         """
@@ -241,7 +241,7 @@ class Client:
         limit: int = _MAX_BYTES,
         beginning: bool = False,
     ) -> Reply:
-        """One question, tried again where that may help."""
+        """One request, retried if that may help."""
         waited, hint = 0.0, "try again later"
         for attempt in range(1, ATTEMPTS + 1):
             asked: float | None = None
@@ -276,7 +276,7 @@ def _knows_no_such_route(reply: Reply) -> bool:
 
 
 def _granted(reply: Reply, repo_id: str) -> Reply:
-    """The reply, where it is what was asked for; else the error that tells the user what to do."""
+    """The reply, if it is a success; else the error that tells the user what to do."""
     if not reply.is_success:
         raise _refusal(reply, repo_id)
     return reply
@@ -306,7 +306,7 @@ def _taken(value: Any, repo_id: str) -> Any:  # noqa: ANN401 - whatever went in,
 
 
 def nonsense(repo_id: str, why: str, hint: str = "is HF_ENDPOINT a mirror of the Hub?") -> HubError:
-    """The error about an answer that is not what the Hub's API promises."""
+    """The error about an answer that breaks the Hub's API."""
     return HubError(
         f"`{host(constants.ENDPOINT)}` does not answer as the Hub does about `{repo_id}`: {why}",
         hint=hint,
@@ -314,7 +314,7 @@ def nonsense(repo_id: str, why: str, hint: str = "is HF_ENDPOINT a mirror of the
 
 
 def _name_today(repo_id: str, reply: Reply) -> str:
-    """The repo's name, which the Hub tells by a redirect to the new one's refs; it alone is believed."""
+    """The repo's current name, by the Hub's redirect to its refs; only the Hub is believed."""
     moved_to = re.search(r"/api/models/([^/]+/[^/]+)/refs$", urlsplit(reply.url).path)
     name = repo.repo_id(moved_to[1]) if moved_to and _is_hub(reply.url) else repo_id
     return repo_id if isinstance(name, Refused) else name
@@ -335,7 +335,7 @@ def _is_hub(url: str) -> bool:
 
 
 def _same_host(next_url: str) -> str:
-    """The address of the next page, which must be on the Hub's own host: the token goes there."""
+    """The address of the next page, which must be on the Hub's own host: it gets the token."""
     try:
         link = fix_hf_endpoint_in_url(next_url, constants.ENDPOINT)
         if _is_hub(link):
@@ -375,7 +375,7 @@ def _entry(path: object, entry: Mapping[str, Any], blob_sha1: object, hash_key: 
 
 
 def _refusal(reply: Reply, repo_id: str) -> QuantpickError:
-    """The Hub's refusal as what the user can do about it."""
+    """The Hub's refusal as an error that says what to do."""
     if reply.status == 407:
         return proxy_wants_login()
     match read_refusal(reply.status, reply.headers):

@@ -18,7 +18,7 @@ from quantpick.threads import start_daemons
 
 _CARD: Final = "README.md"
 _CONNECTIONS: Final = 16
-"""Requests at once; half of what a browser opens to two hosts, and far below any of the Hub's limits."""
+"""Requests at once: half of what a browser opens to two hosts, and far below the Hub's limits."""
 _MAX_SHOWN: Final = 5
 _TRIES: Final = 3
 """Chosen: of so many branches a file that they share is asked for, before it is taken for wrong in all of them."""
@@ -60,7 +60,7 @@ class Reader:
         return self.facts(target, refs, wanted, unread)
 
     def _sorted_out(self, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """The branches about which the Hub says what cannot be, each with the reason, and the others.
+        """The branches about which the Hub says something impossible, each with the reason, and the others.
 
         Raises:
             HubError: there are no others.
@@ -112,7 +112,7 @@ class Reader:
     def facts(
         self, target: Target, refs: Refs, wanted: Mapping[str, str], unread: Mapping[str, str] = MappingProxyType({})
     ) -> RepoFacts:
-        """What was read of the wanted branches; those whose files are not known are left out."""
+        """The facts read about the wanted branches; those with unknown files are left out."""
         card, is_refused = self._sound_card()
         return RepoFacts(
             repo_id=self._repo_id,
@@ -144,7 +144,7 @@ class Reader:
         )
 
     def _unread(self, commit: str) -> Iterator[RepoFile]:
-        """The small files of a commit that could not be had."""
+        """The small files of a commit that could not be read."""
         return (file for file in _worth_reading(self._trees[commit]) if file.blob_sha1 not in self._texts)
 
     def _read_unlisted(self, commit: str, path: str) -> None:
@@ -214,14 +214,14 @@ class Reader:
             self._heads[file.identity] = head
 
     def _fetched(self, commit: str, path: str) -> bytes | None:
-        """A small file from the Hub; None offline, and where there is none."""
+        """A small file from the Hub; None offline, or if there is none."""
         content = None if self._client is None else self._client.text(self._repo_id, commit, path)
         if content is not None:
             self._cache.keep_file(content)
         return content
 
     def _require(self, what: str, branches: Sequence[str]) -> None:
-        """Complain of the branches whose facts are not there; online none is."""
+        """Raise if facts about branches are missing, which only happens offline."""
         if branches:
             named = ", ".join(f"`{name}`" for name in branches[:_MAX_SHOWN])
             more = f" and {len(branches) - _MAX_SHOWN} more" if len(branches) > _MAX_SHOWN else ""

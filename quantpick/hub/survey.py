@@ -1,4 +1,4 @@
-"""A repo of the Hub as facts: at most three requests in sequence, however many branches it has.
+"""The facts about a repo on the Hub, in at most three requests in sequence, however many branches it has.
 
 First the refs; then the file tree of every branch, and the card, at once; then the configs of the branches that hold
 weights, at most two each, and the first bytes of one GGUF file for each model. What is known by commit comes from the
@@ -27,16 +27,16 @@ def survey(
     timeout_s: float = defaults.TIMEOUT_S,
     only_files: bool = False,
 ) -> RepoFacts:
-    """What the Hub says about a repo, or of the one branch that the target names.
+    """What the Hub says about a repo, or about the one branch that the target names.
 
-    A branch about which the Hub says what cannot be is left out, with the reason, where the others are sound.
+    A branch about which the Hub says something impossible is left out, with the reason, if others are sound.
 
     Args:
         target: the repo, and perhaps a branch, tag or commit.
-        commit: what the target's branch was resolved to before; then the Hub is not asked what it means by now.
+        commit: the commit that the target's branch was resolved to before; the Hub is not asked again.
         token: a token instead of the stored login; False sends none.
         offline: answer from the cache alone, as ``HF_HUB_OFFLINE=1`` does.
-        timeout_s: for all questions together, in seconds.
+        timeout_s: seconds for all requests together.
         only_files: whether the files of the branches are all that is wanted: no card, no config is asked for then.
 
     Raises:
@@ -56,7 +56,7 @@ def survey(
 
 
 def _read_refs(target: Target, client: Client | None, cache: Cache) -> Refs:
-    """The refs as they are now; offline as they were when they were last asked for."""
+    """The refs now, or offline, when they were last read."""
     if client is not None:
         refs, answer = client.refs(target.repo_id, revision=target.revision)
         cache.keep_refs(refs.repo_id, answer)
