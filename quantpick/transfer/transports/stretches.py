@@ -105,12 +105,12 @@ class Stretches:
         """Make the parts to come as large as the line asks for.
 
         Args:
-            first_byte_s: how long the first byte of a part is waited for.
+            first_byte_s: how long the first byte of a part is waited for; 0 where none has come.
             bytes_per_s: of one connection.
         """
         worth_s = max(_WORTH_S, _WORTH_WAITS * first_byte_s)
         self._least_bytes = int(bytes_per_s * worth_s)
-        self._are_requests_slow = first_byte_s > _SLOW_REQUEST_S
+        self._are_requests_slow = not 0 < first_byte_s <= _SLOW_REQUEST_S
         self._split_s = max(_SPLIT_S, worth_s)
 
     def take(self, wait_s: float) -> Stretch | None:

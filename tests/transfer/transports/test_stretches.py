@@ -78,7 +78,7 @@ def test_half_of_what_lasts_goes_to_who_is_idle_and_what_is_quick_is_left_alone(
 
 def test_parts_shrink_towards_the_end_but_stay_worth_their_request_as_long_as_all_have_some() -> None:
     stretches = Stretches([(0, 64 * MIB)], 4)
-    stretches.fit_to(0.0, 12 * MIB)
+    stretches.fit_to(0.01, 12 * MIB)
     sizes = []
     while (stretch := stretches.take(0)) is not None and stretch.got == 0:
         sizes.append((stretch.end - stretch.at) // MIB)
@@ -105,7 +105,7 @@ def test_no_part_crosses_a_boundary_that_it_is_aligned_to() -> None:
 @pytest.mark.parametrize("start", [0, MIB, MIB + 7])
 def test_no_part_is_empty_however_little_is_worth_a_request(least_bytes: int, start: int) -> None:
     stretches = Stretches([(start, 3 * MIB)], 16)
-    stretches.fit_to(0.0, 4 * least_bytes)
+    stretches.fit_to(0.01, 4 * least_bytes)
     stretch = stretches.take(0)
     assert stretch is not None
     assert (stretch.at, stretch.end) == (start, (start // MIB + 1) * MIB)
