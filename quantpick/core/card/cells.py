@@ -1,4 +1,4 @@
-"""One table cell to a value: a reader for each kind of column; None where the cell says nothing of the kind."""
+"""Readers that turn a table cell into a value, one per kind of column; None if the cell has no such value."""
 
 import re
 from typing import Final
@@ -29,13 +29,13 @@ _NOTHING: Final = ("", "-", "--", "—", "–", "?", "tbd", "tba", "n/a", "na", 
 
 
 def read_branch(cell: Inline, header: str = "") -> str | None:
-    """A branch name in a cell without a link; a note in brackets behind it ("still uploading") does not count."""
+    """A branch name in a cell without a link; a note in brackets after it ("still uploading") is ignored."""
     name = re.split(r"\s+[*_]{0,2}\(", cell.plain, maxsplit=1)[0].strip(" *")
     return name if is_git_ref(name) and name.lower() not in _NOTHING and not cell.links else None
 
 
 def read_bits(cell: Inline, header: str) -> float | None:
-    """Bits per weight, up to 32; not a number that has a unit of size, nor a range."""
+    """Bits per weight, up to 32; not a number with a unit of size, nor a range."""
     text = cell.plain[:200]
     number = None if _RANGE.match(text) or any(size[2] for size in SIZE.finditer(text)) else _NUMBER.search(text)
     value = read_number(number[0]) if number else None
@@ -43,7 +43,7 @@ def read_bits(cell: Inline, header: str) -> float | None:
 
 
 def read_group(cell: Inline, header: str) -> int | None:
-    """Weights per scale; `NO_GROUP` where the cell says that there is none."""
+    """Weights per scale; `NO_GROUP` if the cell says that there are no groups."""
     text = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", cell.plain.casefold())
     if text.startswith(("none", "-1", "no group", "per channel", "channel")) or text in _NO_GROUP:
         return NO_GROUP
@@ -59,19 +59,19 @@ def read_yes_no(cell: Inline, header: str) -> bool | None:
 
 
 def read_fraction(cell: Inline, header: str) -> float | None:
-    """Dampening: the "%" of the header is not meant, the one in a cell is."""
+    """Dampening. A "%" in the header is ignored, one in the cell counts."""
     number = re.fullmatch(r"(\d?\.?\d{1,6})( ?%)?", cell.plain)
     value = float(number[1]) / (100 if number[2] else 1) if number else 1.0
     return value if 0 < value < 1 else None
 
 
 def read_method(cell: Inline, header: str) -> Method | None:
-    """The method, where the cell says hardly more than its name: ``GPTQ``, ``AutoAWQ GEMM``, ``EXL3 (mcg)``."""
+    """The method, if the cell has little more than its name: ``GPTQ``, ``AutoAWQ GEMM``, ``EXL3 (mcg)``."""
     return method_in(cell.plain) if len(cell.plain.split()) <= _MAX_METHOD_WORDS else None
 
 
 def read_name(cell: Inline, header: str) -> str | None:
-    """A name: of a data set or a tool. Not a number, a size, a yes or no, or a sentence."""
+    """The name of a data set or a tool; not a number, a size, a yes or no, or a sentence."""
     text = cell.links[0].label.strip() if cell.links and cell.links[0].label else cell.plain
     if (
         text.casefold() in {*_NOTHING, *_YES, *_NO}
@@ -83,7 +83,7 @@ def read_name(cell: Inline, header: str) -> str | None:
 
 
 def read_tool(cell: Inline, header: str) -> str | None:
-    """The name of a quantizing tool, by the looks of it: AutoGPTQ, GPTQ-for-LLaMa, exllamav2."""
+    """What looks like the name of a quantizing tool: AutoGPTQ, GPTQ-for-LLaMa, exllamav2."""
     text = cell.plain
     named = names_method(text) or any(word in text.casefold() for word in ("exllama", "llama", "transformers"))
     return text if named and re.fullmatch(r"[\w.-]{1,48}", text) else None
@@ -110,13 +110,13 @@ def read_figure(cell: Inline, header: str) -> float | None:
 
 
 def read_perplexity(cell: Inline, header: str) -> float | None:
-    """A perplexity: 1 is a model that always knows."""
+    """A perplexity, at least 1: that of a model that always predicts right."""
     value = read_figure(cell, header)
     return value if value is not None and value >= 1 else None
 
 
 def read_share(cell: Inline, header: str) -> float | None:
-    """A share of 1: ``0.93``, ``93.1%``, or ``93.1`` below a header with the sign or that can mean nothing else."""
+    """A share of 1: ``0.93``, ``93.1%`` or ``93.1``, as a number above 1 must be a percentage."""
     number = _FIGURE.match(cell.plain[:60])
     value = float(number[1].replace(",", ".")) if number else -1.0
     value = value / 100 if number and (number[2] or value > 1) else value
@@ -127,5 +127,5 @@ _FIGURE: Final = re.compile(r"[~≈≤<]? ?(\d{1,6}(?:[.,]\d{1,10})?(?:[eE][+-]?
 
 
 def read_words(cell: Inline, header: str) -> str | None:
-    """The cell's words as they stand."""
+    """The cell's text."""
     return cell.text or None

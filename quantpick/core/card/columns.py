@@ -1,4 +1,4 @@
-"""The kinds of column a branch table has, and which cell of a row stands in which column."""
+"""The kinds of columns in a branch table, and which cell of a row belongs to which column."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from quantpick.core.card.limits import MAX_COLUMNS
 from quantpick.core.card.markdown import Cells
 
 Reader = Callable[[Inline, str], Any]
-"""A cell and its column's header to a value; None where the cell says nothing of the kind."""
+"""Turns a cell and its column's header into a value; None if the cell has no such value."""
 
 
 _UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
@@ -35,7 +35,7 @@ class Column(NamedTuple):
     """One kind of column.
 
     Args:
-        field: what it tells: a field of `QuantFacts` or `CardRow`, or one that `tables` knows.
+        field: the field it fills: of `QuantFacts` or `CardRow`, or one known to `tables`.
         headers: phrases, between commas; a header that holds one of them, word for word, is such a column. One in a
             language that writes no blanks may stand within a word.
         read: a cell's value.
@@ -132,13 +132,13 @@ COLUMNS: Final = (
     ),
     Column("words", "quality, 质量, 品質", read_words, is_quality=True),
 )
-"""What a header can say, and how its cells are read. A header that fits none is ignored."""
+"""The known headers, and how their cells are read. Other headers are ignored."""
 _TOOL: Final = Column("made_with", "", read_tool)
-"""The "Made With" cell of a row whose table has no such header."""
+"""A "Made With" cell in a row of a table without that header."""
 RANKS: Final[Mapping[Column | None, int]] = {column: rank for rank, column in enumerate(COLUMNS)}
 _NOT_QUANT: Final = {"branch", "description", "unused", "dataset", "seq_len", "made_with"}
 QUANT_FIELDS: Final = frozenset(column.field for column in COLUMNS if not column.is_quality) - _NOT_QUANT
-"""The fields one of which a table must have to be about quantizations: checkpoints have branches and data sets too."""
+"""A table about quantizations has one of these fields; tables of checkpoints have branches and data sets too."""
 BRANCH: Final = next(column for column in COLUMNS if column.field == "branch")
 BRANCH_WORDS: Final = BRANCH.headers.split(", ")
 
@@ -152,7 +152,7 @@ class Head(NamedTuple):
 
     @property
     def field(self) -> str:
-        """What the column tells; `unused` if nobody knows."""
+        """The field of the column; `unused` if unknown."""
         return self.column.field if self.column else "unused"
 
 
@@ -175,10 +175,10 @@ def _words(header: str) -> str:
 
 
 def align_cells(cells: Sequence[Inline], heads: Sequence[Head]) -> list[tuple[Head, Inline]]:
-    """Which cell stands under which header, in a row of another length than its header and with values out of place.
+    """The header of each cell in a row with another length than its header, or with values out of place.
 
-    The order is kept; as many cells as possible go where their kind of value belongs, and leftmost where that is open.
-    A tool's name finds its place also without a header: rows of an older table lived on under a newer header.
+    The order is kept. As many cells as possible go where their kind of value belongs, else as far left as possible. A
+    tool's name needs no header: some tables have rows of an older one under a newer header.
     """
     heads = list(heads)
     if not any(head.field == "made_with" for head in heads):
@@ -204,7 +204,7 @@ def align_cells(cells: Sequence[Inline], heads: Sequence[Head]) -> list[tuple[He
 
 
 def gain_of(cell: Inline, head: Head) -> int:
-    """How well a cell stands under a header: 4 for a value of its kind, 2 for a description, 1 for anything unknown."""
+    """How well a cell fits a header: 4 for a value of its kind, 2 for a description, 1 if unknown, 0 if not at all."""
     if head.column is None or head.field == "unused" or not cell.text:
         return 1
     if head.field == "branch" and cell.links:

@@ -1,4 +1,4 @@
-"""What a row says that cannot be, and where it contradicts itself."""
+"""Impossible and contradictory statements in a row."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _TOLD_BITS: Final = re.compile(r"(\d{1,2})-bits?\b", re.IGNORECASE)
 
 
 def find_doubts(found: Found) -> Iterator[BranchWarning]:
-    """What a row says that cannot be, and where its description contradicts its cells."""
+    """Impossible statements in a row, and contradictions between its description and its cells."""
     row = found.row
     if found.absurd:
         message = f"the card gives it a size of `{found.absurd}`, which no file has: its size counts as unknown"

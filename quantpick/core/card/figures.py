@@ -1,4 +1,4 @@
-"""Figures in a card's words: bits, bits of the head, sizes."""
+"""Figures in a card's text: bits, head bits, sizes."""
 
 import re
 from typing import Final
@@ -24,13 +24,13 @@ _BITS_WORD: Final = re.compile(rf"{_NUMBER_TEXT}[ -]?bits?\b(?![ -](?:lm_?)?head
 
 
 def explicit_bits_in(text: str) -> float | None:
-    """The bits per weight a text names with their unit."""
+    """The bits per weight that a text states with their unit."""
     match = _BPW.search(text)
     return read_number(match[1] or match[2]) if match else None
 
 
 def bits_in(label: str) -> float | None:
-    """The bits a label names.
+    """The bits that a label states.
 
     >>> [bits_in(label) for label in ("2.06 bpw h6", "4_25", "2.5_H6", "8 bits, 6bit lm_head", "main")]
     [2.06, 4.25, 2.5, 8, None]
@@ -45,7 +45,7 @@ def bits_in(label: str) -> float | None:
 
 
 def head_bits_in(text: str) -> float | None:
-    """The bits of the output head that a label names.
+    """The bits of the output head that a label states.
 
     >>> [head_bits_in(text) for text in ("8bpw h8", "2.25bpw, 6bit lm_head", "4.0bpw_H6", "6 head bits", "on an H100")]
     [8, 6, 6, 6, None]
@@ -55,7 +55,7 @@ def head_bits_in(text: str) -> float | None:
 
 
 def size_bytes_of(match: re.Match[str] | None, header_unit: str | None) -> int | None:
-    """The bytes of a match of `SIZE`, its unit its own or the header's; None without a unit."""
+    """The bytes of a match of `SIZE`, in its own unit or the header's; None without a unit."""
     unit = (match[2] or header_unit or "").lower().translate(_UNIT_LETTERS) if match else ""
     if match is None or not unit:
         return None

@@ -1,7 +1,7 @@
 """The YAML between two ``---`` above a card: some top-level keys, each with its text or list of texts.
 
-PyYAML reads it to a graph of nodes and no further: no value is made an object, so ``no`` and ``2024-01-01`` stay what
-the author wrote, and aliases are never copied out. Its C parser is not used: many open brackets end the process.
+PyYAML reads it to a graph of nodes and no further: ``no`` and ``2024-01-01`` stay as the author wrote them, and aliases
+are never expanded. Its C parser is not used: many open brackets crash the process.
 """
 
 import re
@@ -17,24 +17,23 @@ KEYS: Final = frozenset(
 )
 """The keys that are read; a card may have megabytes of others."""
 _MAX_CHARACTERS: Final = 65_536
-"""Of those keys; the real cards seen have less than 3,000 in all keys together."""
+"""The most characters in those keys; the real cards seen have less than 3,000 in all keys together."""
 _MAX_VALUE: Final = 500
 _MAX_VALUES: Final = 200
 _MAX_ALIASES: Final = 20
 _KEY: Final = re.compile(r"""["']?(\w[\w.-]*)["']?[ \t]*:(?=\s|$)""")
 _PLAIN: Final = re.compile(r"(\w+): ([A-Za-z][\w./-]*(?: [\w./-]+)*)(?<!: null)(?<!: Null)(?<!: NULL)", re.ASCII)
-"""A key and words in which nothing can mean something to YAML. Many cards have no other values, and PyYAML takes 10 ms
-to import."""
+"""A key and words without any YAML syntax. Many cards have no other values, and importing PyYAML takes 10 ms."""
 _MAX_NESTING: Final = 500
 _NESTING: Final = re.compile(r"[\[{]|[-?] +(?=[-?] )")
-"""What opens a level in one line; PyYAML takes time by the square of the depth."""
+"""What opens a level within a line; PyYAML's time grows with the square of the depth."""
 _ALIAS: Final = re.compile(r"(?:^|[\s\[{,:-])[*&]\w")
 
 
 def read_front_matter(lines: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], int]:
-    """The values of `KEYS`, and the index of the first line behind the YAML.
+    """The values of `KEYS`, and the index of the first line after the YAML.
 
-    Nested values and nulls are left out. Where the whole is not valid YAML, each key is read for itself.
+    Nested values and nulls are left out. If the whole is not valid YAML, each key is read separately.
     """
     start = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
     if start == len(lines) or lines[start].strip() != "---":

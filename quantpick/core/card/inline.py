@@ -50,11 +50,11 @@ _TARGET: Final = re.compile(
 )
 _HREF: Final = re.compile(r"""\bhref\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
 _MAX_INLINE: Final = 100_000
-"""Characters of one line that are read: several times a whole card, should somebody have lost its line breaks."""
+"""The most characters read of one line: several times a whole card, in case its line breaks are lost."""
 
 
 def read_inline(raw: str) -> Inline:
-    """The links, code spans and visible text of one line or cell; what stands behind 100,000 characters is not read.
+    """The links, code spans and visible text of one line or cell, up to 100,000 characters.
 
     >>> read_inline("**[4.25](https://x/tree/4_25 'title')** and `main` &amp; <b>more</b>").text
     '**4.25** and main & more'
@@ -183,7 +183,7 @@ class _InlineReader:
 
 
 def _match_backticks(raw: str) -> dict[int, int]:
-    """For each run of backticks that opens a code span, where the next run of the same length starts."""
+    """For each run of backticks that opens a code span, the start of the next run of the same length."""
     closers: dict[int, int] = {}
     later: dict[int, int] = {}
     for run in reversed(list(re.finditer("`+", raw))):

@@ -8,12 +8,12 @@ MAX_ROWS: Final = 500
 MAX_COLUMNS: Final = 40
 MAX_LINES: Final = 2000
 _MAX_CHARACTERS: Final = 1_000_000
-"""So many tables of a card, rows of a table, columns of a row, and lines and characters that could list branches are
-read: far more than any real card has."""
+"""The most tables per card, rows per table, columns per row, and lines and characters that could list branches: far
+more than any real card has."""
 
 
 class Budget:
-    """How many more lines and characters of a card are read for one purpose."""
+    """The lines and characters of a card still to be read for one purpose."""
 
     def __init__(self) -> None:
         self.lines = MAX_LINES

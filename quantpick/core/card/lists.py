@@ -20,7 +20,7 @@ from quantpick.core.quant import QuantFacts
 
 
 def linked_lines(blocks: Sequence[Block]) -> Iterator[Found]:
-    """Links to branches: in tables whose header does not say which is the branch, in lists, lines and headings."""
+    """Links to branches: in tables without a branch header, in lists, lines and headings."""
     budget = Budget()
     for number, (block, near) in enumerate(zip(blocks, nearest_methods(blocks), strict=True)):
         if isinstance(block, Table):
@@ -94,7 +94,7 @@ _NAME_LINE: Final = re.compile(r"[*_]{0,2}(?:`([^`\s]{1,200})`|([\w.+-]{1,60})(?
 
 
 def _read_linked_line(line: str) -> Iterator[Found]:
-    """The branches a line links to, with what stands behind each link; a link that says no bits is no quantization."""
+    """The branches a line links to, with the text after each link; a link without bits is no quantization."""
     inline = read_inline(split_item(line)[1])
     urls = [(read_hub_url(link.url), link) for link in inline.links[:MAX_ROWS]]
     links = [(url, link) for url, link in urls if url is not None and url.branch is not None]
@@ -120,7 +120,7 @@ def _read_linked_line(line: str) -> Iterator[Found]:
 
 
 def _link_facts(branch: str, label: str, behind: str) -> QuantFacts:
-    """What a link's label says, else the branch's name, else the words behind the link."""
+    """The facts in a link's label, else in the branch's name, else in the words after the link."""
     named = read_branch_name(branch)
     facts = QuantFacts() if isinstance(named, UnknownName) else named
     bits, head_bits = bits_in(label), head_bits_in(label)
@@ -144,7 +144,7 @@ def _size_behind(label: str, behind: str) -> int | None:
 
 
 def _read_named_line(line: str, told: bool) -> Found | None:
-    """The branch a line or item begins with; a bare name needs a card that speaks of branches, or a full grammar."""
+    """The branch a line or item begins with. A bare name counts if the card mentions branches, or by its details."""
     item, raw = split_item(line)
     raw = read_inline(raw).plain if raw.startswith("<") else raw
     raw = _BRANCH_SAID.sub("", raw)
@@ -176,7 +176,7 @@ def _is_explicit(name: str) -> bool:
 
 
 def _name_facts(name: str) -> QuantFacts | None:
-    """What a branch's name says, if it can be nothing but a branch's name: not ``8bit``, ``fp8``, ``Q4_K_M``."""
+    """The facts in a name that can only be a branch's: not ``8bit``, ``fp8``, ``Q4_K_M``."""
     facts = read_branch_name(name) if _is_explicit(name) and is_git_ref(name) else None
     if not isinstance(facts, QuantFacts) or facts.method is None:
         return facts if isinstance(facts, QuantFacts) else None

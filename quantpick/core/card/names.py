@@ -1,4 +1,4 @@
-"""What the names of models and repos say: the model, the method, and whether two names are of one model."""
+"""The names of models and repos: which model they name, and whether two of them name the same."""
 
 import re
 from typing import Final
@@ -14,12 +14,12 @@ _NAMED_METHOD: Final = re.compile(rf"[\s\-–_(]*\b(?:{METHOD_WORDS}|exllama\S*)
 
 
 def letters_of(name: str) -> str:
-    """A name's letters and digits, to compare names."""
+    """A name's letters and digits, for comparison."""
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def stem_of(name: str) -> str:
-    """A repo's name without what says how it is quantized.
+    """A repo's name without the words about its quantization.
 
     >>> [stem_of(name) for name in ("Finch-7B-GPTQ", "Finch-7B-4_25bpw_exl2", "Finch-7B-8.0bpw-h8-exl2", "Finch-7B")]
     ['Finch-7B', 'Finch-7B', 'Finch-7B', 'Finch-7B']
@@ -28,7 +28,7 @@ def stem_of(name: str) -> str:
 
 
 def alike(name: str, other: str) -> bool:
-    """Whether two names are of one model: one holds the other, letters and digits compared."""
+    """Whether two names are of one model: the letters and digits of one contain the other's."""
     one, two = letters_of(name), letters_of(other)
     return len(one) > 3 and len(two) > 3 and (one in two or two in one)
 

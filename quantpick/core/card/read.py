@@ -1,13 +1,13 @@
-"""What a model card says about its repo's branches: the branch table.
+"""The branch table in a model card.
 
 Where to add things:
 
 * a **column**: one line in `quantpick.core.card.columns.COLUMNS`;
-* a **card format**, that is another way to list branches: one entry in `quantpick.core.card.formats.FORMATS`;
+* a **card format**, another way to list branches: one entry in `quantpick.core.card.formats.FORMATS`;
 * a **method**, or a word for one: one row in `quantpick.core.methods.METHODS`.
 
-A card is untrusted, and only its publisher's own branches count: a table copied from elsewhere, the original model card
-quoted below, folders, files and other repos give no row. `quantpick.core.card.markdown` reads the Markdown; no text
+A card is untrusted, and only its publisher's own branches count: tables copied from elsewhere, a quoted original model
+card, folders, files and other repos give no rows. `quantpick.core.card.markdown` reads the Markdown; no text
 makes either module raise, and the limits in `quantpick.core.card.limits` keep both linear in the text.
 """
 
@@ -33,12 +33,12 @@ class Card:
     """What a card says.
 
     Args:
-        repo_id: whose card it is: as given, else as its own links and commands say.
-        model_name: the model's name, without the quantization's.
+        repo_id: the card's repo: as given, else by its own links and commands.
+        model_name: the model's name, without words about the quantization.
         model_type: the architecture (``llama``), from the front matter.
         base_models: the repos it was made from, from the front matter.
         method: how the repo's weights are stored.
-        rows: in the card's order; one branch has two rows where the card gives it two bit widths.
+        rows: in the card's order; a branch has two rows if the card gives it two bit widths.
         siblings: other repos of the same model.
         warnings: ``absurd-size`` and ``card-mismatch`` (a row that contradicts itself).
         base_relation: how it was made from `base_models`: ``quantized``, ``finetune``, ``adapter``, ``merge``, or None.
@@ -89,7 +89,7 @@ def read_card(text: str, *, repo_id: str | None = None) -> Card:
 
 
 def _once(found: Sequence[Found]) -> list[Found]:
-    """Each branch once, the first time it is described; again only where a link's label gives it other bits."""
+    """Each branch once, as first described; again only if a link's label gives it other bits."""
     seen: dict[str, set[float | None]] = {}
     kept: list[Found] = []
     for one in found:
@@ -106,7 +106,7 @@ def _row_method(row: CardRow) -> Method | None:
 
 
 def _with_method(row: CardRow, method: Method | None) -> CardRow:
-    """The row with its method: as it or its branch's name says, none for 16 bits, else the one of its card."""
+    """The row with its method: its own, else its branch name's, ``none`` for 16 bits, else the card's."""
     bits = row.facts.bits
     said = _row_method(row) or ("none" if bits is not None and bits >= 16 else method)
     return row if said == row.facts.method else replace(row, facts=replace(row.facts, method=said))
@@ -116,7 +116,7 @@ _FOLDER: Final = re.compile(r"tree/main/([\w.+-]{1,100})|--include[ =]+[\"']?([\
 
 
 def _without_folders(found: list[Found], text: str) -> list[Found]:
-    """The rows less unlinked names that the card shows elsewhere to be folders of ``main``."""
+    """The rows without unlinked names that the card elsewhere shows to be folders of ``main``."""
     if all(one.repo for one in found):
         return found
     folders = {match[1] or match[2] for match in _FOLDER.finditer(text)}

@@ -1,4 +1,4 @@
-"""What a card's tables and lists are read into: rows, still to be judged whose they are."""
+"""The rows read from a card's tables and lists, before it is judged whose they are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ class CardRow:
     """One branch as one row of the card describes it.
 
     Args:
-        branch: the git branch; from the link where there is one, not from the label.
-        facts: what the row says, also where it is wrong.
+        branch: the git branch; if there is a link, from its address, not its label.
+        facts: what the row says, even if it is wrong.
         size_bytes: bytes of the files; None if unknown or absurd.
         exllama: whether it loads in ExLlama.
         description: the row's words: links as labels, emphasis as written.
@@ -34,15 +34,15 @@ class CardRow:
 
 @dataclass(slots=True, kw_only=True)
 class Found:
-    """A row, with what is needed to judge whose it is.
+    """A row, with the facts needed to judge whose it is.
 
     Args:
-        row: what it says.
-        repo: the repo its link shows; None for plain text.
+        row: the row.
+        repo: the repo of its link; None for plain text.
         group: the table or list it is from.
         labelled: whether a link's label says its bits.
         tabled: whether it is from a table.
-        unsure: whether it could be a version or a precision just as well: a lone ``1.1`` or ``fp16``.
+        unsure: whether it could also be a version or a precision: a lone ``1.1`` or ``fp16``.
         absurd: the size as written, if no file can have it.
         near: the method that the words before it or the heading above it name.
     """

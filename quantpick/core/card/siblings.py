@@ -12,7 +12,7 @@ from quantpick.core.methods import Method, method_in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sibling:
-    """Another repo of the same model, what its name says about the method, and what the card calls it."""
+    """Another repo of the same model, its method by name, and the card's label for it."""
 
     repo_id: str
     method: Method | None
@@ -36,7 +36,7 @@ def find_siblings(about: About) -> tuple[Sibling, ...]:
 
 
 def _family(repos: Sequence[str]) -> str:
-    """What several quantized repos of one list are named after, if the card names no model itself."""
+    """The model name shared by several quantized repos in a list, if the card itself names no model."""
     names = [repo.rpartition("/")[2] for repo in repos]
     stems = Counter(letters_of(stem_of(name)) for name in names if stem_of(name) != name)
     return next((stem for stem, count in stems.most_common(1) if count > 1), "")
@@ -49,7 +49,7 @@ def _is_family(repo: str, stem: str) -> bool:
 
 
 def _sibling_method(repo: str, label: str) -> Method | None:
-    """From the repo's name; ``none`` (16-bit) if nothing in it speaks of a quantization, or the label denies one."""
+    """The method in the repo's name; ``none`` (16-bit) if it names no quantization, or the label denies one."""
     name = repo.rpartition("/")[2]
     method = method_in(name, last=True)
     if method is None and (stem_of(name) == name or re.search(r"unquanti[sz]ed|fp16|float16|-hf$", label + name, re.I)):
