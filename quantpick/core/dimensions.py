@@ -30,10 +30,11 @@ _UNGATED: Final = frozenset(
 
 _TIED: Final = frozenset(
     {"gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n_text", "gemma4_text", "cohere", "cohere2", "recurrent_gemma"}
-    | {"lfm2", "lfm2_moe"}
+    | {"lfm2", "lfm2_moe", "cohere2_moe", "vaultgemma", "gpt2", "gpt_neo", "opt", "bloom", "mpt"}
+    | {"starcoder2", "smollm3", "ernie4_5", "ernie4_5_moe", "minicpm3", "youtu"}
 )
-"""Families with large vocabularies whose head is tied unless the config says otherwise. That is the default of their
-configuration classes in Transformers 5.23, and configs leave defaults out."""
+"""Families whose head is tied unless the config says otherwise. That is the default of their configuration classes in
+Transformers 5.23, and configs leave defaults out. Not Falcon, whose files have a head of their own all the same."""
 
 
 def read_dimensions(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def read_dimensions(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: dimensions are missing or not positive numbers. The message names them.
     """
-    config = _language_model(config)
+    config = _with_single_blocks(_language_model(config))
     found = {name: _first(config, name) for name in _NAMES}
     found["num_hidden_layers"] = found["num_hidden_layers"] or number_of_layers(config)
     longest = found.pop("max_position_embeddings")
@@ -95,6 +96,7 @@ def _attention(config: Mapping[str, Any], hidden: int, heads: int, kinds: Sequen
         "full_kv_elements": _kv_elements(config, "global_head_dim", "num_global_key_value_heads", head_dim),
         "sliding_kv_elements": _kv_elements(config, "swa_head_dim", "swa_num_key_value_heads", head_dim),
         "full_head_dim": number(config, "global_head_dim") or 0,
+        "keys_are_values": config.get("attention_k_eq_v") is True,
         "query_matrices": 2 if _has_output_gate(config) else 1,
     }
 
@@ -132,6 +134,18 @@ def _language_model(config: Mapping[str, Any]) -> Mapping[str, Any]:
         inner = {key: value for part in parts if isinstance(part, Mapping) for key, value in part.items()}
         return {**inner, **config}
     return config
+
+
+def _with_single_blocks(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """LongCat's blocks in halves: each has two attentions and two dense MLPs around one mixture of experts.
+
+    So every second block has experts, beside the MLP that every token passes (``modeling_longcat_flash.py``).
+    """
+    layers, width = number(config, "num_layers"), number(config, "ffn_hidden_size")
+    if not str(config.get("model_type")).startswith("longcat_flash") or layers is None or width is None:
+        return config
+    halves = {"num_hidden_layers": 2 * layers, "num_dense_layers": layers, "shared_intermediate_size": width}
+    return {**config, **halves, "dense_intermediate_size": width}
 
 
 _EXPERTS: Final = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")

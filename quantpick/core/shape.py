@@ -48,6 +48,7 @@ class ModelShape:
             heads.
         sliding_kv_elements: the same for a layer that sees only the window.
         full_head_dim: elements per query head of a layer that sees the whole context, if not `head_dim`, else 0.
+        keys_are_values: whether those layers have one matrix for keys and values.
         scan_elements: 32-bit elements per token that a recurrent layer holds while it reads a prompt without kernels of
             its own.
         num_bare_layers: blocks without attention or a state.
@@ -90,6 +91,7 @@ class ModelShape:
     full_kv_elements: int = 0
     sliding_kv_elements: int = 0
     full_head_dim: int = 0
+    keys_are_values: bool = False
     scan_elements: int = 0
     num_bare_layers: int = 0
     num_mlp_layers: int = 0
@@ -118,7 +120,7 @@ class ModelShape:
         for one in fields(self):
             value, most = getattr(self, one.name), MAX_LAYERS if "layers" in one.name else MAX_DIMENSION
             least = 1 if one.default is MISSING or one.default == 1 else 0
-            if one.name in ("model_type", "tie_word_embeddings", "has_images", "doubts") or (
+            if one.name in ("model_type", "tie_word_embeddings", "keys_are_values", "has_images", "doubts") or (
                 value is None and one.default is None
             ):
                 continue

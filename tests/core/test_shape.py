@@ -81,7 +81,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], ModelShape]] = {
             "max_seq_len": 2048,
             "vocab_size": 50432,
         },
-        ModelShape(32, 4096, 32, 32, 128, 16384, 50432, max_position_embeddings=2048, model_type="mpt", mlp_matrices=2),
+        ModelShape(32, 4096, 32, 32, 128, 16384, 50432, True, 1, 2048, "mpt", 2),
     ),
     "Qwen-7B, gate and up stated together": (
         {
@@ -290,8 +290,31 @@ PUBLISHED: dict[str, tuple[dict[str, Any], float]] = {
     ),
     "gemma-4-26B-A4B": (
         config_of(model_type="gemma4_text", layers=30, hidden=2816, heads=16, kv=8, head_dim=256, width=2112)
-        | config_of(vocab=262144, num_experts=128, top_k_experts=8, moe_intermediate_size=704),
-        25.2,
+        | config_of(vocab=262144, num_experts=128, top_k_experts=8, moe_intermediate_size=704)
+        | {"global_head_dim": 512, "num_global_key_value_heads": 2, "attention_k_eq_v": True}
+        | {"layer_types": ([SLIDING] * 5 + [FULL]) * 5, "sliding_window": 1024},
+        25.23,
+    ),
+    "gemma-4-31B": (
+        config_of(model_type="gemma4_text", layers=60, hidden=5376, heads=32, kv=16, head_dim=256, width=21504)
+        | {"vocab_size": 262144, "layer_types": ([SLIDING] * 5 + [FULL]) * 10, "sliding_window": 1024}
+        | {"global_head_dim": 512, "num_global_key_value_heads": 4, "attention_k_eq_v": True},
+        30.7,
+    ),
+    "LongCat-Flash, blocks of two attentions": (
+        config_of(model_type="longcat_flash", num_layers=28, hidden=6144, heads=64, vocab=131072)
+        | {"ffn_hidden_size": 12288, "expert_ffn_hidden_size": 2048, "n_routed_experts": 512, "moe_topk": 12}
+        | {"q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64}
+        | {"v_head_dim": 128},
+        560,
+    ),
+    "SmolLM3-3B, tied by default": (
+        config_of(model_type="smollm3", layers=36, hidden=2048, heads=16, kv=4, width=11008, vocab=128256),
+        3.08,
+    ),
+    "starcoder2-7b, tied by default": (
+        config_of(model_type="starcoder2", layers=32, hidden=4608, heads=36, kv=4, width=18432, vocab=49152),
+        7.17,
     ),
     "Llama-4-Maverick": (
         config_of(model_type="llama4_text", layers=48, hidden=5120, heads=40, kv=8, width=8192, vocab=202048)
@@ -396,3 +419,16 @@ def test_largest_image_is_read_where_the_config_tells_it(more: dict[str, Any], l
     shape = ModelShape.from_config(LLAMA | more)
     assert (shape.image_hidden_size, shape.image_patches, shape.image_tokens) == largest
     assert shape.has_images is isinstance(more["vision_config"], dict)
+
+
+def test_longcat_caches_two_attentions_of_each_block() -> None:
+    longcat = ModelShape.from_config(PUBLISHED["LongCat-Flash, blocks of two attentions"][0])
+    assert kv_cache_bytes(longcat, 1000, 2.0, latent=True) == 1000 * 56 * 576 * 2
+
+
+def test_recurrent_layers_without_kernels_hold_every_pair_of_a_chunk() -> None:
+    # Bamba: 128 heads of 128 states, 256 tokens a chunk: 16.8 MB per token in 32 bits.
+    bamba = {"layers_block_type": ["mamba"] * 44 + ["attention"] * 4, "mamba_n_heads": 128, "mamba_d_head": 64}
+    shape = ModelShape.from_config(SIZES | bamba | {"mamba_d_state": 128, "mamba_chunk_size": 256})
+    assert shape.scan_elements * 4 == 16_777_216
+    assert ModelShape.from_config(SIZES).scan_elements == 0

@@ -45,6 +45,7 @@ _OPTIONS: Final = {
     "v_head": "v_head_dim",
     "full_kv": "full_kv_elements",
     "sliding_kv": "sliding_kv_elements",
+    "full_head": "full_head_dim",
     "bare": "num_bare_layers",
     "mlps": "num_mlp_layers",
     "recurrent": "recurrent_weights",
@@ -112,7 +113,12 @@ def _known_shape(name: str, row: list[Any], sources: Mapping[str, str]) -> Known
     layers, hidden, heads, kv_heads, head_dim, intermediate, vocab, model_type, words, *options = row
     numbers = dict(option.split("=") for option in options if "=" in option)
     read = tuple(option for option in options if option in sources)
-    if strange := {*numbers} - {*_OPTIONS} | {one for one in options if "=" not in one} - {"tied", RECALLED, *read}:
+    if strange := {*numbers} - {*_OPTIONS} | {one for one in options if "=" not in one} - {
+        "tied",
+        "one_matrix",
+        RECALLED,
+        *read,
+    }:
         raise ValueError(f"`{name}`: unknown options {sorted(strange)}")
     shape = ModelShape(
         num_hidden_layers=layers,
@@ -123,6 +129,7 @@ def _known_shape(name: str, row: list[Any], sources: Mapping[str, str]) -> Known
         intermediate_size=intermediate,
         vocab_size=vocab,
         tie_word_embeddings="tied" in options,
+        keys_are_values="one_matrix" in options,
         model_type=model_type,
     )
     more: dict[str, Any] = {_OPTIONS[option]: int(number) for option, number in numbers.items()}

@@ -126,6 +126,8 @@ def _attention_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
     queries = heads * shape.head_dim
     if not shape.kv_lora_rank:
         keys = shape.num_key_value_heads * shape.head_dim
+        if shape.full_head_dim:
+            return _linears_with_wide_heads(shape, layers)
         return ((hidden, queries, shape.query_matrices * layers), (hidden, keys, 2 * layers), (queries, hidden, layers))
     values = heads * (shape.v_head_dim or shape.head_dim)
     unrotated = heads * (shape.head_dim - shape.qk_rope_head_dim)
@@ -135,6 +137,24 @@ def _attention_linears(shape: ModelShape) -> tuple[tuple[int, int, int], ...]:
         (hidden, shape.kv_lora_rank + shape.qk_rope_head_dim, layers),
         (shape.kv_lora_rank, unrotated + values, layers),
         (values, hidden, layers),
+    )
+
+
+def _linears_with_wide_heads(shape: ModelShape, layers: int) -> tuple[tuple[int, int, int], ...]:
+    """The same if layers that see the whole context have heads of their own size (Gemma 4), whose keys may be values.
+
+    ``attention_k_eq_v`` (``modeling_gemma4.py``): the cache has both, the weights only the keys.
+    """
+    hidden, full = shape.hidden_size, min(layers, shape.num_full_layers)
+    queries, wide = shape.num_attention_heads * shape.head_dim, shape.num_attention_heads * shape.full_head_dim
+    keys, cached = shape.num_key_value_heads * shape.head_dim, shape.full_kv_elements // 2
+    return (
+        (hidden, queries, layers - full),
+        (hidden, keys, 2 * (layers - full)),
+        (queries, hidden, layers - full),
+        (hidden, wide, full),
+        (hidden, cached, full if shape.keys_are_values else 2 * full),
+        (wide, hidden, full),
     )
 
 
