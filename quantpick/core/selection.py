@@ -1,10 +1,11 @@
 """Which files of a branch to fetch, and which names must not become local paths."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
+from unicodedata import normalize
 
 from quantpick.core.branches.tree import holds_weights, is_pickle
 from quantpick.core.repo import RepoFile
@@ -82,21 +83,25 @@ def _unsafe_on_windows(parts: Sequence[str]) -> str | None:
     return None
 
 
-def same_but_for_case(files: Iterable[RepoFile]) -> tuple[str, str] | None:
-    """Two names of files or folders that differ only in case, so are one on a disk of Windows or macOS; else None.
+def alike_names(files: Iterable[RepoFile]) -> Iterator[tuple[str, str]]:
+    """Pairs of names of files or folders that some disks take for one.
 
-    >>> same_but_for_case([RepoFile("A/x", 1, ""), RepoFile("a/y", 1, "")])
-    ('A', 'a')
+    Disks of Windows and macOS ignore case, macOS' and some of Linux also how accents are written (Unicode's forms C
+    and D).
+
+    >>> list(alike_names([RepoFile("A/x", 1, ""), RepoFile("a/y", 1, "")]))
+    [('A', 'a')]
     """
     spelled: dict[str, str] = {}
+    seen = set()
     for file in files:
         name = file.path
-        while name:
-            known = spelled.setdefault(name.casefold(), name)
+        while name and name not in seen:
+            seen.add(name)
+            known = spelled.setdefault(normalize("NFC", normalize("NFC", name).casefold()), name)
             if known != name:
-                return known, name
+                yield known, name
             name = _folder(name)
-    return None
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:

@@ -226,6 +226,9 @@ def _follow(
             if response.next_request is None:
                 raise HubError(f"`{host(url)}` redirects to something that is not an address")
             request = response.next_request
+            if response.url.scheme == "https" and request.url.scheme != "https":
+                # The hashes come from here: what anyone on the way could change is no answer.
+                raise HubError(f"`{host(url)}` redirects to an address without TLS, `{host(str(request.url))}`")
             if _origin(request.url) != origin:
                 request.headers.pop("authorization", None)
     except OfflineModeIsEnabled as error:

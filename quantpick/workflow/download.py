@@ -1,7 +1,6 @@
 """Fetch a branch: the named one, or the recommended one."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -172,6 +171,7 @@ def _fetch(
     """
     from quantpick.hub import client
     from quantpick.transfer.disk.locks import Interrupted, Waiting
+    from quantpick.transfer.disk.places import check_apart, check_names
     from quantpick.transfer.download import check_disk, fetch_branch
     from quantpick.transfer.net.line import Line
     from quantpick.transfer.net.pace import Pace
@@ -192,9 +192,11 @@ def _fetch(
         with layout.claimed(waiting, result.files):
             line.patience.fresh()
             check_disk(places, places[0].final.parent)
+            check_names(layout.path, result.files)
             layout.begun(result.files, waiting)
             line.patience.fresh()
             fetched = fetch_branch(layout, places, line, options.transport, counters)
+            check_apart(layout.path, result.files)
             layout.finished(result.files)
     except (Stopped, Interrupted) as stopped:
         raise KeyboardInterrupt from stopped
@@ -237,9 +239,6 @@ def _check_names(repo_id: str, files: Sequence[RepoFile]) -> None:
         reason = selection.unsafe_path(file.path, windows=os.name == "nt")
         if reason is not None:
             raise HubError(f"`{repo_id}` holds a file called `{file.path}`: {reason}", hint="--exclude it")
-    pair = selection.same_but_for_case(files) if sys.platform in ("win32", "darwin") else None
-    if pair is not None:
-        raise HubError(f"`{repo_id}` holds `{pair[0]}` and `{pair[1]}`, one name on this disk", hint="--exclude one")
 
 
 def _launch(picked: Pick, path: Path, *, in_hub_cache: bool) -> tuple[str, ...] | None:

@@ -1,5 +1,6 @@
 """Attacks by whatever lies under the files: kills, power, a full disk, damage, planted things."""
 
+import errno
 import hashlib
 import json
 import os
@@ -12,10 +13,14 @@ import time
 from pathlib import Path
 
 from quantpick.core.units import MIB
+from quantpick.demo.hub import HubFile, HubRepo
 from tests.attacks.arena import (
+    BRANCH,
     MODEL,
+    REPO,
     SIZE,
     Arena,
+    Skipped,
     attack,
     download,
     ended,
@@ -497,3 +502,219 @@ def busybodies(arena: Arena) -> None:
         plain(ended(process), *codes)
     plain(ran(one, "verify", *where), 0)
     require(one.cdn.sent_bytes < 1.3 * SIZE, "it was fetched twice")
+
+
+@attack("disk", rounds=4, quick=True)
+def failing_sync(arena: Arena) -> None:
+    """The disk takes every byte, and fails when it is told to keep them: exit 8, and no name for what may be lost."""
+    one = arena.world()
+    code, shim = arena.folder / "shim.c", arena.folder / "shim.so"
+    code.write_text(
+        "#include <errno.h>\n#include <stdlib.h>\nstatic int left = -1;\n"
+        'static int fail(void) { if (left < 0) left = atoi(getenv("SYNCS"));\n'
+        '  if (left > 0) { left--; return 0; } errno = atoi(getenv("SYNC_ERROR")); return -1; }\n'
+        "int fsync(int fd) { return fail(); }\nint fdatasync(int fd) { return fail(); }\n"
+    )
+    try:
+        made = subprocess.run(["cc", "-shared", "-fPIC", "-o", str(shim), str(code)], check=False, capture_output=True)
+    except OSError as error:
+        raise Skipped("needs a C compiler") from error
+    require(made.returncode == 0, f"the shim is not made: {made.stderr!r}")
+    target = arena.folder / "model"
+    which = arena.dice.choice([errno.ENOSPC, errno.EIO, errno.EDQUOT])
+    more = {"LD_PRELOAD": str(shim), "SYNCS": str(arena.dice.choice([0, 3, 9, 30])), "SYNC_ERROR": str(which)}
+    done = ran(one, *download(target), timeout_s=60, **more)
+    plain(done, 0, 8)
+    if (target / MODEL).exists():
+        right(one, target)
+    plain(ran(one, *download(target)), 0)
+    right(one, target)
+
+
+@attack("corrupt", rounds=3, quick=True)
+def holes(arena: Arena) -> None:
+    """Holes are punched into a finished file, and its end is cut: a repair costs them alone."""
+    one = arena.world()
+    target = arena.folder / "model"
+    plain(ran(one, *download(target)), 0)
+    starts = arena.dice.sample(range(SIZE // MIB), arena.dice.randint(1, 5))
+    for start in starts:
+        punched = [
+            "fallocate",
+            "-p",
+            "-o",
+            str(start * MIB),
+            "-l",
+            str(arena.dice.choice([4096, MIB])),
+            str(target / MODEL),
+        ]
+        if subprocess.run(punched, check=False, capture_output=True).returncode != 0:
+            raise Skipped("this file system punches no holes")
+    if arena.dice.random() < 0.5:
+        os.truncate(target / MODEL, SIZE - 1)
+    before = one.cdn.sent_bytes
+    plain(ran(one, "verify", str(target)), 9)
+    plain(ran(one, "verify", str(target), "--repair"), 0)
+    right(one, target)
+    again = one.cdn.sent_bytes - before
+    require(again <= (len(starts) + 1) * MIB, f"{again / MIB:.0f} MiB were fetched again for {len(starts)} holes")
+
+
+@attack("neighbours", rounds=3, quick=True)
+def two_versions(arena: Arena) -> None:
+    """Another quantpick, older or newer, wrote journal, record and checksums: right bytes, nobody's file is lost."""
+    one = arena.world(bytes_per_s=10e6)
+    target, dice = arena.folder / "model", arena.dice
+    argv = download(target, "--connections", "4", "--transport", "range")
+    killed(started_and_seen(one, argv, SIZE // 2))
+    one.cdn.bytes_per_s = None
+    huggingface = target / ".cache" / "huggingface"
+
+    def rewritten() -> None:
+        for path in (*(huggingface / "download").glob("*.journal"), *huggingface.rglob("*.sums")):
+            content = path.read_bytes()
+            head = json.loads(content[:4096]) | {"version": dice.choice([1, 2, 9, "3", None]), "more": 7}
+            path.write_bytes(
+                json.dumps(head).encode().ljust(4096) + content[4096 : dice.choice([None, -5, 4096 + 300])]
+            )
+        record = huggingface / "quantpick.json"
+        said = json.loads(record.read_bytes()) | {"version": 9, "more": {"a": [1]}}
+        said["files"] = [[*row, "more"] for row in said["files"]] if dice.random() < 0.5 else said["files"]
+        record.write_text(json.dumps(said))
+
+    rewritten()
+    plain(ran(one, *argv), 0)
+    right(one, target)
+    rewritten()
+    (target / "config.json").write_text("mine")
+    plain(ran(one, *argv), 2)
+    require((target / "config.json").read_text() == "mine", "a file of the user's was overwritten")
+    with (target / MODEL).open("r+b") as file:
+        file.seek(dice.randrange(SIZE))
+        file.write(b"damage")
+    plain(ran(one, *argv, "--force"), 0)
+    right(one, target)
+
+
+@attack("trust", rounds=6, quick=True)
+def edited_files(arena: Arena) -> None:
+    """A user edits, replaces or touches what was downloaded, and the branch moves: what is his stays, at any moment."""
+    one = arena.world(bytes_per_s=30e6)
+    target, dice = arena.folder / "model", arena.dice
+    argv = download(target, "--transport", "range")
+    if dice.random() < 0.5:
+        killed(started_and_seen(one, argv, dice.randint(1, SIZE)))
+    else:
+        plain(ran(one, *argv), 0)
+    one.cdn.bytes_per_s = None
+    path = target / dice.choice(["config.json", "docs/a.txt", MODEL])
+    there = path.exists()
+    path.parent.mkdir(exist_ok=True)
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**9) if there else (1, 1)
+    size = path.stat().st_size if there else 100
+    mine = dice.randbytes(dice.choice([size, 99, size + 1]))
+    path.unlink(missing_ok=True)
+    path.write_bytes(mine)
+    if dice.random() < 0.5:
+        os.utime(path, ns=times)  # as from an archive, or under another clock
+    if dice.random() < 0.5:
+        branches = one.hub.repos[REPO].branches
+        moved = [HubFile.small(one.path, b"new") if one.size_bytes < 10_000 else one for one in branches[BRANCH]]
+        one.hub.repos[REPO] = HubRepo({**branches, BRANCH: moved})
+    done = ran(one, *argv)
+    plain(done, 2)
+    require(path.read_bytes() == mine, "it was overwritten")
+    require(path.name in done.stderr, f"it is not named: {done.stderr}")
+    plain(ran(one, *argv, "--force"), 0)
+
+
+@attack("trust", rounds=4, quick=True)
+def planted_locks(arena: Arena) -> None:
+    """Lock and checksum names are links, pipes, folders or second names of a file: nothing waits, nothing is harmed."""
+    one = arena.world()
+    cache, victim = arena.folder / "cache", arena.folder / "victim"
+    victim.write_text("precious words")
+    repo, locks = cache / "models--pub--Finch-0.1B-GPTQ", cache / ".locks" / "models--pub--Finch-0.1B-GPTQ"
+    sha256 = next(iter(one.cdn.files))
+    spots = [locks / f"{sha256}.lock", locks / "quantpick.lock", repo / "quantpick" / f"{sha256}.sums"]
+    for spot in spots:
+        spot.parent.mkdir(parents=True, exist_ok=True)
+        match arena.dice.randrange(4):
+            case 0:
+                os.mkfifo(spot)
+            case 1:
+                spot.symlink_to(victim)
+            case 2:
+                spot.mkdir()
+            case _:
+                os.link(victim, spot)
+    argv = ["download", *download(arena.folder)[1:4], "--cache-dir", str(cache), "-q"]
+    plain(ran(one, *argv, timeout_s=30), 0, 8)
+    for command in (["clean", "--cache-dir", str(cache)], ["verify", f"{REPO}:{BRANCH}", "--cache-dir", str(cache)]):
+        plain(ran(one, *command, timeout_s=30), 0, 4, 8, 9)
+    require(victim.read_text() == "precious words", "the victim was written to")
+
+
+@attack("trust", rounds=3, quick=True)
+def somebody_elses_cache(arena: Arena) -> None:
+    """Another user owns the cache, whole or begun, readable or not: one clear line, and nothing of his is changed."""
+    if os.geteuid() != 0:
+        raise Skipped("needs root, to be two users")
+    one = arena.world(bytes_per_s=20e6)
+    cache = arena.folder / "cache"
+    argv = ["download", *download(arena.folder)[1:4], "--cache-dir", str(cache), "-q", "--transport", "range"]
+    if arena.dice.random() < 0.5:
+        killed(started_and_seen(one, argv, SIZE // 3))
+    else:
+        plain(ran(one, *argv), 0)
+    one.cdn.bytes_per_s = None
+    mode = arena.dice.choice([0o755, 0o700, 0o555])
+    for path in (cache, *cache.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(mode if path.is_dir() else mode & 0o644)
+    for path in (cache, *cache.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    before = {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in cache.rglob("*")}
+    # Root without root's rights is a stranger there.
+    stranger = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner,-chown"]
+    for command in (argv, ["verify", *argv[1:2], *argv[4:6]], ["clean", *argv[4:6]]):
+        try:
+            process = subprocess.Popen(
+                [*stranger, sys.executable, "-m", "quantpick", *command],
+                env=one.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        except OSError as error:
+            raise Skipped("needs setpriv") from error
+        done = ended(process, 60)
+        plain(done, 0, 4, 6, 8, 9)
+        require(len(done.stderr) < 600, f"many words: {done.stderr[:200]}")
+    require(before == {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in cache.rglob("*")}, "changed")
+
+
+@attack("disk", rounds=2, quick=True)
+def one_name(arena: Arena) -> None:
+    """Two folders of the branch are one on the disk: what the second overwrote is no success."""
+    one = arena.world()
+    target = arena.folder / "model"
+    branches = one.hub.repos[REPO].branches
+    files = [*branches[BRANCH], HubFile.small("DOCS/a.txt", b"other"), HubFile.small("caf\u00e9", b"1")]
+    one.hub.repos[REPO] = HubRepo(
+        {**branches, BRANCH: [*files, HubFile.small("cafe\u0301", b"2"), HubFile.small("x.", b"3")]}
+    )
+    plain(ran(one, *download(target)), 0)
+    plain(ran(one, "verify", str(target)), 0)
+    for name in ("docs", "DOCS"):
+        (arena.folder / "again" / name).mkdir(parents=True)
+    again = arena.folder / "again"
+    bound = subprocess.run(
+        ["mount", "--bind", str(again / "docs"), str(again / "DOCS")], check=False, capture_output=True
+    )
+    if bound.returncode != 0:
+        raise Skipped("cannot bind a folder")
+    arena.stack.callback(subprocess.run, ["umount", "-l", str(again / "DOCS")], check=False, capture_output=True)
+    done = ran(one, *download(again))
+    plain(done, 2, 8)
+    require("a.txt" in done.stderr, f"it is not named: {done.stderr}")

@@ -1,20 +1,28 @@
 """Attacks by whoever serves the bytes: faults of a line, servers that lie, endless and dripping answers."""
 
+import contextlib
 import json
 import random
 import re
+import socket
+import ssl
+import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import psutil
 
 from quantpick.core.units import MIB
-from quantpick.demo.hub import Response
+from quantpick.demo.hub import Request, Response
 from tests.attacks.arena import (
     REPO,
     SIZE,
     Arena,
+    Skipped,
     attack,
     download,
     ended,
@@ -368,3 +376,228 @@ def kept_is_kept(arena: Arena) -> None:
     one.cdn.bytes_per_s = None
     data = json.loads(ran(one, *download(target)[:-1], "--json").stdout)["data"]
     require(data["bytes_reused"] >= SIZE // 4, f"only {data['bytes_reused']} bytes were reused")
+
+
+SECOND_HEADS = [
+    "Content-Encoding: gzip\r\n",
+    "Content-Encoding: identity\r\nContent-Encoding: br\r\n",
+    "Content-Length: 7\r\n",
+    "Content-Range: bytes 0-6/7\r\n",
+    "Content-Type: multipart/byteranges; boundary=x\r\n",
+    "Transfer-Encoding: gzip\r\n",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
+]
+"""What makes the head of a range say two things."""
+
+
+@attack("net", rounds=7, quick=True)
+def two_heads(arena: Arena) -> None:
+    """A range with other bytes and a head that says why: packed, two lengths, two ranges, several parts. It is seen."""
+    more = SECOND_HEADS.pop(0)
+    SECOND_HEADS.append(more)
+    dice = random.Random(arena.dice.random())
+
+    def interference(handler: Any, start: int, end: int) -> bool:
+        if dice.random() < 0.5:
+            return False
+        handler.wfile.write(f"HTTP/1.1 206 x\r\nContent-Length: {end - start}\r\n".encode())
+        handler.wfile.write(f"Content-Range: bytes {start}-{end - 1}/{SIZE}\r\n{more}\r\n".encode())
+        try:
+            for at in range(start, end, MIB):
+                handler.wfile.write(bytes(min(MIB, end - at)))
+        except OSError:
+            pass
+        handler.close_connection = True
+        return True
+
+    one = arena.world(interference=interference)
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--transport", "range", "--retry-for", "20")
+    plain(ran(one, *argv, timeout_s=90), 0)
+    right(one, target)
+    require(one.cdn.sent_bytes < 2.5 * SIZE, f"{one.cdn.sent_bytes / MIB:.0f} MiB of the file were sent")
+
+
+@attack("net", rounds=4, quick=True)
+def circles(arena: Arena) -> None:
+    """Hub and second host redirect in a circle, alone or to one another; the token is told to neither stranger."""
+    one = arena.world()
+    with RawServer(lambda _: []) as there, RawServer(lambda _: []) as back:
+        answer = "HTTP/1.1 %d x\r\nLocation: %s/y\r\nContent-Length: 0\r\n\r\n"
+        status = arena.dice.choice([301, 302, 303, 307, 308])
+        there.script = lambda _: [(answer % (status, back.url)).encode()]
+        back.script = lambda _: [(answer % (status, arena.dice.choice([there.url, one.hub.url]))).encode()]
+        where = arena.dice.choice([f"{there.url}/x", f"{one.hub.url}/{REPO}/resolve/x/model.safetensors"])
+        one.hub.faults.append(Fault("/resolve/.*(safetensors|txt)", Response(status, b"", {"Location": where})))
+        done = ran(one, *download(arena.folder / "model", "--retry-for", "2"), timeout_s=40, HF_TOKEN=SECRET)
+        plain(done, 4, 6, 7)
+        require(SECRET.encode() not in b"".join(there.heads + back.heads), "a stranger was told the token")
+        require(len(there.heads) + len(back.heads) < 400, "it was asked hundreds of times")
+
+
+@attack("net", rounds=4, quick=True)
+def large_heads(arena: Arena) -> None:
+    """A megabyte of headers, in one line or in many: one clear line, and no memory."""
+    one = arena.world()
+    line = arena.dice.choice(
+        [b"X: " + b"x" * MIB + b"\r\n", (b"X: " + b"x" * 8000 + b"\r\n") * 130, b"X: y\r\n" * 200_000]
+    )
+    status = arena.dice.choice([b"200", b"302", b"404", b"503"])
+    with RawServer(lambda _: [b"HTTP/1.1 " + status + b" x\r\n", line, b"Content-Length: 0\r\n\r\n"]) as server:
+        done = ran(one, "list", REPO, "--timeout", "8", HF_ENDPOINT=server.url, timeout_s=60)
+        plain(done, 4, 6)
+        require(len(done.stderr) < 500, f"many words: {done.stderr[:200]}")
+        one.hub.faults.append(Fault("/resolve/.*safetensors", Response(302, b"", {"Location": f"{server.url}/x"})))
+        done = ran(one, *download(arena.folder / "model", "--retry-for", "2"), timeout_s=60)
+        plain(done, 6, 7)
+        require(len(done.stderr) < 500, f"many words: {done.stderr[:200]}")
+
+
+@attack("net", rounds=4, quick=True)
+def login_page(arena: Arena) -> None:
+    """A network's login page takes the place of every answer from some moment on, 4 MiB of it, length said or not."""
+    one = arena.world()
+    page = (b"<html>please log in</html>" * 200_000)[: 4 * MIB]
+    after, has_length = arena.dice.randint(0, 6), arena.dice.random() < 0.5
+    asked = [0]
+
+    def interference(handler: Any, start: int, end: int) -> bool:
+        asked[0] += 1
+        if asked[0] <= after:
+            return False
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")
+        handler.wfile.write((b"Content-Length: %d\r\n" % len(page) if has_length else b"") + b"\r\n")
+        with contextlib.suppress(OSError):
+            handler.wfile.write(page)
+        handler.close_connection = True
+        return True
+
+    one.cdn.interference = interference
+    target = arena.folder / "model"
+    argv = download(target, "--connections", "4", "--retry-for", "3")
+    plain(ran(one, *argv, "--transport", arena.dice.choice(["range", "hf_transfer"]), timeout_s=60), 6, 7)
+    one.cdn.interference = None
+    before = one.cdn.sent_bytes
+    plain(ran(one, *argv), 0)
+    right(one, target)
+    require(one.cdn.sent_bytes - before <= SIZE, "the page cost more than what was missing")
+
+
+@attack("net", rounds=1, quick=True)
+def without_ipv4(arena: Arena) -> None:
+    """Hub and second host have IPv6 addresses alone."""
+    one = arena.world()
+    try:
+        hub, cdn = (arena.stack.enter_context(relayed(url)) for url in (one.hub.url, one.cdn.url))
+    except OSError as error:
+        raise Skipped(f"no IPv6 here: {error}") from error
+    link = one.cdn.link
+    one.hub.link = lambda file: link(file).replace(one.cdn.url, cdn)
+    target = arena.folder / "model"
+    done = ran(one, *download(target), HF_ENDPOINT=hub, NO_PROXY="::1,[::1]", no_proxy="::1,[::1]")
+    plain(done, 0)
+    right(one, target)
+    plain(ran(one, "list", REPO, HF_ENDPOINT=hub, NO_PROXY="::1,[::1]", no_proxy="::1,[::1]"), 0)
+
+
+@contextlib.contextmanager
+def relayed(url: str) -> Iterator[str]:
+    """The address of a server on ::1 that passes all on to another."""
+    listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    where = (urlsplit(url).hostname or "", urlsplit(url).port or 80)
+
+    def passed(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def relay(ours: socket.socket) -> None:
+        with ours, socket.create_connection(where) as theirs:
+            back = threading.Thread(target=passed, args=(theirs, ours), daemon=True)
+            back.start()
+            passed(ours, theirs)
+            back.join()
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                ours, _ = listener.accept()
+                threading.Thread(target=relay, args=(ours,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://[::1]:{listener.getsockname()[1]}"
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@attack("trust", rounds=2, quick=True)
+def no_tls_any_more(arena: Arena) -> None:
+    """A Hub with TLS redirects to an address without: no hash is taken from there, and the token stays."""
+    one = arena.world()
+    key, made = arena.folder / "key.pem", arena.folder / "cert.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    try:
+        issued = subprocess.run([*command, "-keyout", str(key), "-out", str(made)], check=False, capture_output=True)
+    except OSError as error:
+        raise Skipped("needs openssl") from error
+    require(issued.returncode == 0, "openssl makes no certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    to_api = arena.dice.random() < 0.5
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            with_tls = "/refs" not in self.path if to_api else "/resolve/" not in self.path
+            answer = one.hub.answer(asked_of(self)) if with_tls else None
+            self.send_response(answer.status if answer else 302)
+            for name, value in (answer.headers if answer else {"Location": f"{one.hub.url}{self.path}"}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body) if answer else 0))
+            self.end_headers()
+            if answer and self.command == "GET":
+                self.wfile.write(answer.body)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def shutdown_request(self, request: Any) -> None:
+            with contextlib.suppress(OSError):
+                super().shutdown_request(request)
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that went away is no news."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    arena.stack.callback(server.server_close)
+    arena.stack.callback(server.shutdown)
+    url = f"https://localhost:{server.server_address[1]}"
+    asked: dict[str, Any] = {"HF_ENDPOINT": url, "SSL_CERT_FILE": str(made), "HF_TOKEN": SECRET}
+    target = arena.folder / "model"
+    done = ran(one, "list", REPO, **asked)
+    plain(done, 6)
+    require("without TLS" in done.stderr, done.stderr)
+    # Bytes that have a hash may come from anywhere.
+    plain(ran(one, *download(target), **asked), 6 if to_api else 0)
+    require(not any("authorization" in request.headers for request in one.hub.requests), "the token went in clear")
+
+
+def asked_of(handler: BaseHTTPRequestHandler) -> Request:
+    """A request as the loopback Hub reads it."""
+    address = urlsplit(handler.path)
+    query = {key: values[0] for key, values in parse_qs(address.query).items()}
+    headers = {key.lower(): value for key, value in handler.headers.items()}
+    return Request(handler.command, unquote(address.path), query, headers)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import resource
 import shlex
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from quantpick.demo.hub import HubFile, HubRepo, Response
-from tests.attacks.arena import BRANCH, REPO, Arena, attack, download, plain, ran, require, right
+from tests.attacks.arena import BRANCH, REPO, Arena, attack, download, ended, plain, ran, require, right
 from tests.fakes.hub import Fault
 
 SHA1 = "0" * 40
@@ -375,3 +376,47 @@ def many_files(arena: Arena) -> None:
     plain(ran(one, *download(arena.folder / "model", "--dry-run", branch="main"), timeout_s=100), 0)
     took = time.monotonic() - began
     require(took < 60, f"it took {took:.0f} s")
+
+
+@attack("redos", rounds=2)
+def huge_tree(arena: Arena) -> None:
+    """100,000 files with paths of 1,000 bytes, and one more than that: listed in time, or left out."""
+    one = arena.world()
+    one.hub.page_files = 5000
+    deep = "/".join(["d" * 60] * 16)
+    count = 100_000 if arena.dice.random() < 0.5 else 100_001
+    branches = one.hub.repos[REPO].branches
+    many = [HubFile(f"{deep}/{n:06}.bin", 1, f"{n:064x}") for n in range(count)]
+    one.hub.repos[REPO] = HubRepo({"main": branches["main"], "4bit-128g": many})
+    began = time.monotonic()
+    plain(ran(one, "list", REPO, "--timeout", "60", timeout_s=100), 0, 6)
+    plain(ran(one, *download(arena.folder / "model", "--dry-run", branch="main"), timeout_s=100), 0)
+    require(time.monotonic() - began < 80, f"it took {time.monotonic() - began:.0f} s")
+
+
+@attack("redos", rounds=2)
+def huge_card(arena: Arena) -> None:
+    """A card of 50 MB from the Hub, from a file, and one without an end from a pipe: no memory, no endless reading."""
+    one = arena.world()
+    unit = arena.dice.choice([b"- [4bit](x)\n", b"| 4bit-128g | 4 |\n", b"x", b"\0"])
+    card = unit * (50_000_000 // len(unit))
+    branches = one.hub.repos[REPO].branches
+    one.hub.repos[REPO] = HubRepo({**branches, "main": [*branches["main"], HubFile.small("README.md", card)]})
+    path = arena.folder / "card.md"
+    path.write_bytes(b"# Finch GPTQ\n" + card)
+    began = time.monotonic()
+    plain(ran(one, "list", REPO, timeout_s=60), 0)
+    plain(ran(one, "list", "--card", str(path), timeout_s=60), 0, 2, 4)
+    for source in ("/dev/zero", "/dev/urandom"):
+        with open(source, "rb") as endless:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "quantpick", "list", "--card", "-"],
+                env=one.environment,
+                stdin=endless,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)),
+            )
+            plain(ended(process, 60), 0, 2, 4, 8)
+    require(time.monotonic() - began < 90, f"it took {time.monotonic() - began:.0f} s")

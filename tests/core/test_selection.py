@@ -4,7 +4,7 @@ import pytest
 
 from quantpick.core.branches.tree import Weights, find_weights
 from quantpick.core.repo import RepoFile
-from quantpick.core.selection import same_but_for_case, select_files, unsafe_path
+from quantpick.core.selection import alike_names, select_files, unsafe_path
 
 
 def files(*paths: str) -> list[RepoFile]:
@@ -48,9 +48,13 @@ def test_name_that_only_windows_cannot_hold_is_refused_only_there(path: str) -> 
 
 
 def test_two_names_for_one_place_are_found() -> None:
-    assert same_but_for_case(files("a/x", "b/x", "a/y")) is None
-    assert same_but_for_case(files("README.md", "readme.md")) == ("README.md", "readme.md")
-    assert same_but_for_case(files("a/b/x", "a/B/y")) == ("a/b", "a/B")
+    assert list(alike_names(files("a/x", "b/x", "a/y"))) == []
+    assert list(alike_names(files("README.md", "readme.md"))) == [("README.md", "readme.md")]
+    assert list(alike_names(files("a/b/x", "a/B/y"))) == [("a/b", "a/B")]
+    assert list(alike_names(files("caf\u00e9", "cafe\u0301", "CAFE\u0301"))) == [
+        ("caf\u00e9", "cafe\u0301"),
+        ("caf\u00e9", "CAFE\u0301"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,21 @@ folder of the user's: the files as they are in the repo, and what is known of ea
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
 from huggingface_hub import constants
 
 from quantpick.core.repo import BranchFiles, RepoFile
+from quantpick.core.selection import alike_names
 from quantpick.core.units import MIB
 from quantpick.errors import DiskError, UsageError
 from quantpick.files import (
@@ -53,6 +56,8 @@ FOLDER_LOCK: Final = Path(".cache", "huggingface", "quantpick.lock")
 _ABANDONED_S: Final = 10.0
 """Chosen: what a process that is not seen here, perhaps on another machine, writes so long is left by a dead one."""
 _MAX_NAME_BYTES: Final = 255
+_MOST_PAIRS: Final = 100
+"""Chosen: of alike names; if one pair is two files on a disk, so is the next."""
 _LARGEST_BLANK_BYTES: Final = 4 * MIB
 """Chosen: what is synced only together with others, and so may be lost with the power, is no larger."""
 
@@ -134,6 +139,51 @@ def check_folders(base: Path, paths: Iterable[str | Path]) -> None:
     if odd is not None:
         what = "a link: nothing is written through it" if odd.is_symlink() else "in the way: a folder has to be there"
         raise DiskError(f"`{odd}` is {what}", hint="remove it")
+
+
+def check_names(folder: Path, files: Iterable[RepoFile]) -> None:
+    """See that names which some disks take for one are several on this one, before the first byte: it is tried.
+
+    Raises:
+        DiskError: they are not, or the folder cannot be written.
+    """
+    for one, other in islice(alike_names(files), _MOST_PAIRS):
+        scratch = scratch_name(folder / "x")
+        made, found = (
+            scratch.with_name(scratch.name.removesuffix(TEMPORARY) + name.rpartition("/")[2] + TEMPORARY)
+            for name in (one, other)
+        )
+        with disk_errors(folder):
+            make_folder(folder)
+            try:
+                made.touch()
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    continue
+                raise
+            is_one = found.name != made.name and found.exists()
+            made.unlink()
+        if is_one:
+            raise _one_file(one, other)
+
+
+def check_apart(folder: Path, files: Iterable[RepoFile]) -> None:
+    """See that no two files are one there, on a disk that takes their names for one, or by what lies in the way.
+
+    Raises:
+        DiskError: two are, or one is gone.
+    """
+    seen: dict[tuple[int, int], RepoFile] = {}
+    for file in files:
+        with disk_errors(folder / file.path):
+            state = (folder / file.path).stat()
+        other = seen.setdefault((state.st_dev, state.st_ino), file)
+        if other.identity != file.identity:
+            raise _one_file(other.path, file.path)
+
+
+def _one_file(one: str, other: str) -> DiskError:
+    return DiskError(f"`{one}` and `{other}` are one file on this disk", hint="--exclude one, or another disk")
 
 
 def cache_folder(cache_dir: Path | None = None) -> Path:

@@ -102,6 +102,9 @@ class Connection:
         self._tempo = Tempo()
         self._open: http.client.HTTPConnection | None = None
         self._peer: tuple[str, str] | None = None
+        self._answer: http.client.HTTPResponse | None = None
+        self._sock: socket.socket | None = None
+        """Of the last answer, which keeps it where nothing says how long it is."""
 
     def get(self, url: str, headers: Mapping[str, str], *, method: str = "GET", head_s: float = HEAD_S) -> Answer:
         """Ask; the answer's body is still to be read. Redirects are not followed.
@@ -126,7 +129,8 @@ class Connection:
             target, extra = _request_target(address)
             self._tempo.expect_head(head_s)
             self._open.request(method, target, headers={**usual, **extra, **headers})
-            answer = self._open.getresponse()
+            self._sock = self._open.sock
+            self._answer = answer = self._open.getresponse()
             if answer.status < 200:
                 # Only 100 is read over; after another the right answer may still come, and be taken for the next one's.
                 raise http.client.HTTPException(f"an interim answer, {answer.status}")
@@ -147,7 +151,7 @@ class Connection:
 
     def abort(self) -> None:
         """End whatever another thread is waiting for on this connection; it gets an error."""
-        sock = None if self._open is None else self._open.sock
+        sock = (None if self._open is None else self._open.sock) or self._sock
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -157,6 +161,9 @@ class Connection:
         if self._open is not None:
             self._open.close()
             self._open = None
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
 
     def _connect(self, address: SplitResult) -> http.client.HTTPConnection:
         """A connection to the host, or to the proxy that leads there."""

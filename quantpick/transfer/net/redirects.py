@@ -12,7 +12,7 @@ from quantpick.transfer.net.http import Connection, drain
 from quantpick.transfer.net.tempo import HEAD_S, MIRROR_HEAD_S
 
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})
-_MOST: Final = 5
+MOST: Final = 5
 """As many as huggingface.co needs for a renamed repo, twice over."""
 
 
@@ -48,11 +48,11 @@ def ask(
         OSError, http.client.HTTPException: no answer.
     """
     origin = url
-    for _ in range(_MOST):
+    for _ in range(MOST):
         is_hub = same_origin(url, origin)
         head_s = MIRROR_HEAD_S if is_hub else HEAD_S
         response = connection.get(url, login if is_hub else {}, method=method, head_s=head_s)
-        target = _target(url, response)
+        target = target_of(url, response)
         if target is None or not (leave_origin or same_origin(target, origin)):
             return Answer(url, response, target)
         drain(connection, response)
@@ -74,7 +74,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return address.scheme, address.hostname, address.port or {"https": 443, "http": 80}.get(address.scheme)
 
 
-def _target(url: str, response: http.client.HTTPResponse) -> str | None:
+def target_of(url: str, response: http.client.HTTPResponse) -> str | None:
     """Where an answer sends the client, or None.
 
     Raises:

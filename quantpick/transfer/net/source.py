@@ -11,7 +11,7 @@ from quantpick.core.refusal import BUSY, asked_pause_s, read_refusal
 from quantpick.errors import AccessError, HubError, NotFoundError, TransferError
 from quantpick.transfer.net.http import Connection, drain
 from quantpick.transfer.net.patience import Patience
-from quantpick.transfer.net.redirects import Answer, ask
+from quantpick.transfer.net.redirects import MOST, Answer, ask, same_origin, target_of
 
 _FRESH_S: Final = 1.0
 _WORTH_ANOTHER_S: Final = 10.0
@@ -29,12 +29,14 @@ class Link:
         login: headers that it needs; only the Hub itself gets any.
         resolved_at: when it was given, on the monotonic clock.
         is_the_hubs: whether the Hub, or its mirror, serves the bytes itself.
+        hops: how many servers led on to it, behind the Hub.
     """
 
     url: str
     login: Mapping[str, str] = field(default_factory=dict)
     resolved_at: float = 0.0
     is_the_hubs: bool = False
+    hops: int = 0
 
 
 class Source:
@@ -73,6 +75,30 @@ class Source:
         with self._lock:
             if link is self._link:
                 self._link = None
+
+    def moved(self, link: Link, response: http.client.HTTPResponse) -> bool:
+        """Note where a link's server sends its readers, if it does: a mirror leads to the Hub, which leads elsewhere.
+
+        Args:
+            link: the link.
+            response: what was answered to it.
+
+        Returns:
+            Whether the next link is another one.
+
+        Raises:
+            HubError: it leads in a circle, or to no address.
+        """
+        target = target_of(link.url, response)
+        if target is None:
+            return False
+        with self._lock:
+            if link is self._link:
+                if link.hops >= MOST:
+                    raise HubError("the Hub redirects in a circle")
+                login = link.login if same_origin(target, link.url) else {}
+                self._link = Link(target, login, link.resolved_at, link.is_the_hubs and bool(login), link.hops + 1)
+        return True
 
     def renew_when_old(self) -> None:
         """Ask for another link next time, for a host that is slow or cuts connections; one just given is kept."""

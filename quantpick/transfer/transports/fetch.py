@@ -51,6 +51,7 @@ def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
         TransferError, DiskError, AccessError, NotFoundError, HubError: what arrived is kept.
         Stopped: the transfer was told to; what arrived is kept.
     """
+    before = job.partial.journal.held()
     reused = job.partial.journal.held_bytes
     job.tally.reused(reused)
     matches = _arrives(job, choice)
@@ -59,11 +60,16 @@ def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
         reused = max(0, reused - damaged)
         job.tally.lost(damaged)
         matches = _arrives(job, "range")
-    if not matches and set(job.tally.brought) - {"range"}:
-        # Only `range` sees whether a server sends what it was asked for.
+    if not matches and (before or _others(job)):
+        # Only `range` sees whether a server sends what it was asked for; what brought the bytes of an earlier run is
+        # not known.
+        if _others(job):
+            job.partial.journal.forget()
+            job.tally.begin_anew()
+        else:
+            job.partial.journal.forget(before)
+            job.tally.lost(reused)
         reused = 0
-        job.partial.journal.forget()
-        job.tally.begin_anew()
         matches = _arrives(job, "range")
     if not matches:
         job.partial.discard()
@@ -74,6 +80,11 @@ def fetch_file(job: Job, final: Path, choice: TransportChoice) -> Fetched:
     job.partial.finish(final)
     job.tally.phase("done")
     return Fetched(job.tally.transport, job.partial.file.size_bytes - reused, reused)
+
+
+def _others(job: Job) -> bool:
+    """Whether anything but `range` brought bytes of the file now."""
+    return bool(set(job.tally.brought) - {"range"})
 
 
 def _damaged_since(job: Job) -> int:

@@ -244,6 +244,8 @@ class _Ranges:
             connection.close()
             raise _NoRanges
         body = drain(connection, answer)
+        if self._job.source.moved(link, answer):
+            raise _Failed(f"the link leads on ({answer.status})")
         said = f"{answer.status} {(_first_words(body) if answer.status >= 400 else '') or answer.reason}".strip()
         if answer.status in _REFUSED:
             self._job.source.refused(link, said)

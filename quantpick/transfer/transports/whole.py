@@ -62,20 +62,25 @@ class _Whole:
         except (OSError, http.client.HTTPException) as error:
             return f"the connection broke ({str(error) or type(error).__name__})", None
         drain(connection, answer)
+        if self._job.source.moved(link, answer):
+            return f"the link leads on ({answer.status})", None
         if answer.status in BUSY:
             return f"the server answers {answer.status}", asked_pause_s(answer.headers, now_s=time.time())
         self._job.source.expire(link)
         return f"the server does not send the file ({answer.status})", None
 
     def _receive(self, answer: Answer) -> str:
+        stored: list[int] = []
         at, last = 0, max(end for _, end in self._job.partial.journal.missing())
         pace, stop = self._job.line.pace, self._patience.stop
         buffer = memoryview(bytearray(_BUFFER_BYTES))[: pace.read_bytes(_BUFFER_BYTES)]
         while at < last:
             count = answer.read_some(buffer[: last - at])
             if count == 0:
+                if "Content-Length" not in answer.headers:
+                    self._forget(stored)
                 return "the connection was closed early"
-            self._store(at, buffer[:count])
+            stored += self._store(at, buffer[:count])
             at += count
             self._patience.came(count)
             pace.spend(count, stop)
@@ -83,12 +88,21 @@ class _Whole:
                 raise Stopped
         return ""
 
-    def _store(self, at: int, data: memoryview) -> None:
-        """Write those of the bytes whose blocks are missing."""
-        end = at + len(data)
+    def _store(self, at: int, data: memoryview) -> list[int]:
+        """Write those of the bytes whose blocks are missing; the blocks that are whole with them."""
+        end, journal = at + len(data), self._job.partial.journal
+        whole = []
         for block in range(at // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1):
-            if self._job.partial.journal.holds(block):
+            if journal.holds(block):
                 continue
             first, last = max(at, block * BLOCK_BYTES), min(end, (block + 1) * BLOCK_BYTES)
             self._job.partial.write(first, data[first - at : last - at], unsure=True)
             self._job.tally.fetched(last - first, "range")
+            whole += [block] * journal.holds(block)
+        return whole
+
+    def _forget(self, blocks: list[int]) -> None:
+        """Keep nothing of a stream that named no length and was too short: a network's login page may be that."""
+        journal = self._job.partial.journal
+        self._job.tally.fetched(-sum(end - start for start, end in map(journal.span, blocks)), "range")
+        journal.forget(blocks)

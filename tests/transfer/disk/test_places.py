@@ -14,7 +14,7 @@ from quantpick.errors import DiskError
 from quantpick.files import TEMPORARY, scratch_name
 from quantpick.transfer.disk.clean import clean_cache, clean_folder
 from quantpick.transfer.disk.locks import Waiting, held
-from quantpick.transfer.disk.places import PARTIAL, CacheLayout, FolderLayout, cache_repo
+from quantpick.transfer.disk.places import PARTIAL, CacheLayout, FolderLayout, cache_repo, check_apart, check_names
 from quantpick.transfer.disk.records import NOTES
 
 COMMIT = "c" * 40
@@ -147,3 +147,21 @@ def test_lock_that_is_a_second_name_of_another_file_is_not_written_to(tmp_path: 
 @pytest.mark.parametrize("repo_id", ["owner/name", "gpt2", "TheBloke/Airoboros-c34B-3.1.2-GPTQ", "a.b/c_d-e.f"])
 def test_folder_of_a_repo_in_the_cache_is_the_hubs_own(repo_id: str, tmp_path: Path) -> None:
     assert cache_repo(repo_id, tmp_path).name == repo_folder_name(repo_id=repo_id, repo_type="model")
+
+
+def test_two_names_of_one_file_are_no_two_files_of_a_branch(tmp_path: Path) -> None:
+    one, other = RepoFile("a.txt", 1, "a" * 40), RepoFile("A.txt", 1, "b" * 40)
+    (tmp_path / "a.txt").touch()
+    os.link(tmp_path / "a.txt", tmp_path / "A.txt")
+    with pytest.raises(DiskError, match=r"`a\.txt` and `A\.txt` are one file"):
+        check_apart(tmp_path, [one, other])
+    check_apart(tmp_path, [one, RepoFile("A.txt", 1, "a" * 40)])
+
+
+def test_names_that_are_two_on_this_disk_may_differ_in_case_alone(tmp_path: Path) -> None:
+    long = "n" * 254
+    names = ["a.txt", "A.txt", "caf\u00e9", "cafe\u0301", f"{long}x", f"{long}X"]
+    check_names(tmp_path / "model", [RepoFile(name, 1, "a" * 40) for name in names])
+    assert list((tmp_path / "model").iterdir()) == []
+    check_names(tmp_path / "other", [RepoFile("a.txt", 1, "a" * 40)])
+    assert not (tmp_path / "other").exists(), "nothing is tried where no names are alike"

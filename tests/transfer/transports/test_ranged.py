@@ -2,11 +2,12 @@
 
 import resource
 import time
+from typing import Any
 
 import pytest
 
 from quantpick.core.units import MIB
-from quantpick.errors import DamagedError, TransferError
+from quantpick.errors import DamagedError, HubError, TransferError
 from quantpick.transfer.net import source
 from tests.fakes.cdn import (
     Interference,
@@ -22,7 +23,8 @@ from tests.fakes.cdn import (
     whole_file_cut,
     whole_file_later,
 )
-from tests.transfer.conftest import SIZE, Open
+from tests.fakes.raw import RawServer
+from tests.transfer.conftest import REPO, SIZE, Open
 
 
 def peak_bytes() -> int:
@@ -140,3 +142,48 @@ def test_host_on_which_many_connections_break_down_is_asked_for_again(
     one.fetch(connections=8)
     assert one.final.read_bytes() == one.content.read_bytes()
     assert len(one.hub.paths("resolve")) > 1
+
+
+def test_link_that_leads_on_is_followed(line: Open) -> None:
+    """A mirror leads to the Hub, and that to its second host."""
+    one = line()
+    link = one.hub.link
+    assert link is not None
+    there = link(one.hub.repos[REPO].branches["main"][0])
+
+    def leads_on(head: bytes) -> list[bytes]:
+        hop = int(head.split(b" ")[1].strip(b"/"))
+        target = f"/{hop - 1}" if hop > 1 else there
+        return [f"HTTP/1.1 302 x\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()]
+
+    with RawServer(leads_on) as other:
+        for hops in (1, 4):
+            one.hub.link = lambda _, hops=hops: f"{other.url}/{hops}"
+            one.fetch("range", connections=2)
+            assert one.final.read_bytes() == one.content.read_bytes()
+            one.final.unlink()
+
+
+def test_link_that_leads_in_a_circle_is_given_up(line: Open) -> None:
+    one = line()
+    with RawServer(lambda _: [b"HTTP/1.1 302 x\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"]) as circle:
+        one.hub.link = lambda _: circle.url
+        with pytest.raises((HubError, TransferError)):
+            one.fetch(retry_for_s=5, connections=4)
+        assert len(circle.heads) < 60
+
+
+def test_stream_that_names_no_length_and_is_too_short_leaves_nothing(line: Open) -> None:
+    """It may be a network's login page, of any length."""
+
+    def page(handler: Any, start: int, end: int) -> bool:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + bytes(3 * MIB))
+        handler.close_connection = True
+        return True
+
+    one = line(interference=page)
+    with pytest.raises(TransferError):
+        one.fetch(retry_for_s=2, connections=2)
+    one.cdn.interference = None
+    assert one.fetch().reused_bytes == 0
+    assert one.final.read_bytes() == one.content.read_bytes()
