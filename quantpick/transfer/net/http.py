@@ -113,7 +113,7 @@ class Connection:
             url: with http or https.
             headers: besides the usual ones.
             method: ``GET`` or ``HEAD``.
-            head_s: how long the answer's head may take, in seconds.
+            head_s: how long the answer's head may take, in seconds, and after that the first byte of its body.
 
         Raises:
             HubError: the proxy or the certificates that the environment names are of no use.
@@ -146,7 +146,7 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        self._tempo.expect_body()
+        self._tempo.expect_body(head_s)
         return cast("Answer", answer)
 
     def abort(self) -> None:

@@ -8,8 +8,9 @@ from typing import Final
 HEAD_S: Final = 20.0
 """Chosen: within so many seconds the whole head of an answer must be there."""
 MIRROR_HEAD_S: Final = 60.0
-"""The same where a Hub or mirror serves the bytes itself: olah fetches blocks of 64 MiB before it answers, and whoever
-asks for the same block meanwhile waits for it."""
+"""The same where a Hub or mirror serves the bytes itself: olah fetches blocks of 64 MiB, and who asks for one that
+another fetches, or for the end of one, waits until it is there. olah 0.5.4 sends the head after 5 s all the same
+(``HEADER_HOLD_TIMEOUT``), so the first byte of the body has as long again."""
 LOWEST_BYTES_PER_S: Final = 1024
 """Chosen, far below any line that could bring a model. curl's ``--speed-limit`` and aria2's ``--lowest-speed-limit``
 are off unless they are asked for."""
@@ -26,6 +27,9 @@ class Tempo:
 
     def __init__(self) -> None:
         self._head_by: float | None = None
+        self._window_s = _WINDOW_S
+        self._has_begun = False
+        """Whether anything of the body came."""
         self._waited_s = 0.0
         self._got_bytes = 0
 
@@ -33,9 +37,10 @@ class Tempo:
         """From now on the head of an answer is waited for, so long at most."""
         self._head_by = time.monotonic() + seconds
 
-    def expect_body(self) -> None:
-        """From now on a body is read."""
+    def expect_body(self, first_s: float = _WINDOW_S) -> None:
+        """From now on a body is read, whose first byte may take so many seconds."""
         self._head_by = None
+        self._has_begun, self._window_s = False, first_s
         self._waited_s, self._got_bytes = 0.0, 0
 
     @property
@@ -45,14 +50,17 @@ class Tempo:
         Raises:
             TooSlow: no longer at all.
         """
-        left = _WINDOW_S - self._waited_s if self._head_by is None else self._head_by - time.monotonic()
+        left = self._window_s - self._waited_s if self._head_by is None else self._head_by - time.monotonic()
         if left <= 0:
             raise TooSlow("the server is too slow")
         return left
 
     def got(self, count: int, waited_s: float) -> None:
         """Note that a read brought so many bytes after so many seconds."""
-        self._waited_s += waited_s
+        if count and not self._has_begun:
+            self._has_begun, self._window_s = True, _WINDOW_S
+        else:
+            self._waited_s += waited_s
         self._got_bytes += count
         if self._got_bytes >= LOWEST_BYTES_PER_S * _WINDOW_S:
             self._waited_s, self._got_bytes = 0.0, 0

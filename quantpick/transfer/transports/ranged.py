@@ -14,7 +14,6 @@ from statistics import median
 from typing import Final
 
 from quantpick.core.refusal import BUSY, asked_pause_s
-from quantpick.core.units import MIB
 from quantpick.transfer.disk.journal import BLOCK_BYTES
 from quantpick.transfer.net.crew import Crew
 from quantpick.transfer.net.http import Answer, Connection, drain
@@ -22,14 +21,15 @@ from quantpick.transfer.net.patience import Stopped
 from quantpick.transfer.net.source import Link
 from quantpick.transfer.net.tempo import HEAD_S, MIRROR_HEAD_S
 from quantpick.transfer.net.width import Width
+from quantpick.transfer.transports.blocks import Blocks
 from quantpick.transfer.transports.job import Job
 from quantpick.transfer.transports.stretches import Stretch, Stretches
 from quantpick.transfer.transports.whole import fetch_whole
 
 _BUFFER_BYTES: Final = 256 * 1024
-_MIRROR_RANGE: Final = 64 * MIB
-"""olah 0.5.4 fetches blocks of so many (``olah/constants.py``, ``LFS_FILE_BLOCK``) and drops one whose reader leaves: a
-range of another block's, or one that is cut, has it fetch the same bytes again."""
+_LONGER: Final = 2
+"""Chosen: a mirror's first byte is waited for longer after each time that it did not come, up to four times as long: a
+block that is asked for again and left again never arrives."""
 _REFUSED: Final = frozenset({401, 403, 404, 410})
 """How servers answer a link that has expired."""
 _IDLE_S: Final = 0.1
@@ -93,11 +93,11 @@ class _Ranges:
         self.width = Width(
             job.line.connections, found.connections, leaps=not self._is_mirror, collapsed_at=found.collapsed_at
         )
-        self.stretches = Stretches(
-            missing,
-            job.line.connections,
-            aligned_bytes=_MIRROR_RANGE if self._is_mirror else None,
-            may_split=not (is_limited or self._is_mirror),
+        may_split = not is_limited
+        self.stretches = (
+            Blocks(missing, job.line.connections, size_bytes=job.partial.file.size_bytes, may_split=may_split)
+            if self._is_mirror
+            else Stretches(missing, job.line.connections, may_split=may_split)
         )
         self._received = 0
         self._read_bytes, self._read_s = 0, 0.0
@@ -139,12 +139,10 @@ class _Ranges:
             with self._turn:
                 self._turn.notify_all()
         self._job.line.progress.transport = "range"
-        self._job.line.progress.connections = self._active
+        self._job.line.progress.connections = len(self._busy)
         if now - self._ticked_at >= _TICK_S:
             self._ticked_at = now
-            under_way = self.stretches.tick()
-            if not self._is_mirror:
-                self._drop_slow(under_way)
+            self._drop_slow(self.stretches.tick())
         if not self._is_winding_down and not self._is_mirror and self._is_enough(self.width):
             self._is_winding_down = True
             self.stretches.end_at_blocks()
@@ -174,7 +172,7 @@ class _Ranges:
                 if stretch is None:
                     continue
                 self._busy[stretch] = connection
-                self._fetch(connection, buffer, stretch)
+                self._fetch(connection, buffer, stretch, attempt)
                 attempt = 0
                 continue
             except _Failed as error:
@@ -205,8 +203,14 @@ class _Ranges:
             self._active += 1
             return True
 
-    def _fetch(self, connection: Connection, buffer: memoryview, stretch: Stretch) -> None:
+    def _fetch(self, connection: Connection, buffer: memoryview, stretch: Stretch, attempt: int) -> None:
         """Ask for a stretch and read it, as far as it is still this thread's.
+
+        Args:
+            connection: to ask on.
+            buffer: to read into.
+            stretch: what to ask for.
+            attempt: how many requests in a row brought nothing; a mirror is given longer each time.
 
         Raises:
             _Failed: it was not to be had; the stretch says how far it got.
@@ -219,7 +223,7 @@ class _Ranges:
             answer = connection.get(
                 link.url,
                 {**link.login, "Range": f"bytes={asked[0]}-{asked[1] - 1}"},
-                head_s=MIRROR_HEAD_S if link.is_the_hubs else HEAD_S,
+                head_s=MIRROR_HEAD_S * 2 ** min(attempt, _LONGER) if link.is_the_hubs else HEAD_S,
             )
         except (OSError, http.client.HTTPException) as error:
             self._was_cut()
@@ -277,7 +281,7 @@ class _Ranges:
             self._store(stretch, buffer[:count])
             if self._crew.is_over:
                 raise Stopped
-            if self._active > self.width.count and not self._is_mirror:  # which would fetch the whole block again
+            if self._active > self.width.count and self.stretches.may_leave(stretch):
                 break
         if not answer.isclosed():
             connection.close()

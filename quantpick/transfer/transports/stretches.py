@@ -45,6 +45,7 @@ class Stretch:
         got: bytes so far.
         ticks: `got` at the last few looks, a second apart.
         began_s: when it was handed out, on the monotonic clock.
+        may_be_cut: whether its connection may be hung up on before its end.
     """
 
     at: int
@@ -53,6 +54,7 @@ class Stretch:
     got: int = 0
     ticks: deque[int] = field(default_factory=lambda: deque(maxlen=_TICKS))
     began_s: float = field(default_factory=time.monotonic)
+    may_be_cut: bool = True
 
     @property
     def left_s(self) -> float:
@@ -74,7 +76,6 @@ class Stretches:
     Args:
         missing: first byte and the one after the last, of each.
         connections: the most that fetch at once.
-        aligned_bytes: whole blocks; no part crosses a multiple of it, and parts are as large as that allows.
         may_split: whether a part that lasts is split: not where the rate is limited, because it makes nothing faster.
     """
 
@@ -83,7 +84,6 @@ class Stretches:
         missing: Iterable[tuple[int, int]],
         connections: int,
         *,
-        aligned_bytes: int | None = None,
         may_split: bool = True,
     ) -> None:
         self._least_bytes = 0
@@ -92,7 +92,7 @@ class Stretches:
         """Taken to be so until an answer tells."""
         self._split_s = _SPLIT_S
         self._may_split = may_split
-        self._aligned = aligned_bytes
+        self._split_at = BLOCK_BYTES
         self._connections = connections
         self._waiting = deque(missing)
         self._waiting_bytes = sum(end - start for start, end in self._waiting)
@@ -162,6 +162,10 @@ class Stretches:
             for stretch in self._taken:
                 stretch.end = min(stretch.end, -(-max(stretch.at, stretch.reserved) // BLOCK_BYTES) * BLOCK_BYTES)
 
+    def may_leave(self, stretch: Stretch) -> bool:
+        """Whether who fetches it may hang up, where fewer connections do as well."""
+        return stretch.may_be_cut
+
     def close(self) -> None:
         """Let nobody write any more; returns when nobody does."""
         with self._changed:
@@ -170,11 +174,11 @@ class Stretches:
                 self._changed.wait(1)
 
     def tick(self) -> list[Stretch]:
-        """Note how far each stretch is; to be called once a second. Those that are under way."""
+        """Note how far each stretch is; to be called once a second. Those under way that may be cut."""
         with self._changed:
             for stretch in self._taken:
                 stretch.ticks.append(stretch.got)
-            return list(self._taken)
+            return [one for one in self._taken if self.may_leave(one)]
 
     def _next(self) -> Stretch | None:
         if not self._waiting or self._is_closed:
@@ -187,8 +191,6 @@ class Stretches:
         return Stretch(start, part_end, reserved=start)
 
     def _part_end(self, start: int, left_bytes: int) -> int:
-        if self._aligned is not None:
-            return (start // self._aligned + 1) * self._aligned
         if self._are_requests_slow:
             # One long part for each, then a short one: no request more, and little is left to hash when all has come.
             share = (left_bytes + sum(one.end - one.at for one in self._taken)) // self._connections
@@ -205,11 +207,11 @@ class Stretches:
     def _half_of_the_longest(self) -> Stretch | None:
         if self._is_closed or self._waiting or not self._may_split:
             return None
-        splittable = [one for one in self._taken if one.end - one.at >= _SMALLEST]
+        splittable = [one for one in self._taken if one.may_be_cut and one.end - one.at >= _SMALLEST]
         longest = max(splittable, key=lambda one: one.left_s, default=None)
         if longest is None or longest.left_s < self._split_s:
             return None
-        middle = (longest.at + longest.end) // 2 // BLOCK_BYTES * BLOCK_BYTES
+        middle = (longest.at + longest.end) // 2 // self._split_at * self._split_at
         if middle <= longest.reserved:
             return None
         stretch = Stretch(middle, longest.end, reserved=middle)

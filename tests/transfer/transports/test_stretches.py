@@ -65,7 +65,8 @@ def test_closing_waits_for_who_writes() -> None:
 
 
 def test_half_of_what_lasts_goes_to_who_is_idle_and_what_is_quick_is_left_alone() -> None:
-    stretches = Stretches([(0, 8 * MIB)], 1, aligned_bytes=8 * MIB)
+    stretches = Stretches([(0, 8 * MIB)], 1)
+    stretches.fit_to(0.0, 32 * MIB)
     first = stretches.take(0)
     assert first is not None
     assert stretches.take(0) is None
@@ -89,16 +90,6 @@ def test_parts_shrink_towards_the_end_but_stay_worth_their_request_as_long_as_al
     assert sizes == sorted(sizes, reverse=True)
     assert all(size >= 3 for at, size in enumerate(sizes) if sum(sizes[at:]) >= 12)
     assert sizes[-1] == 1
-
-
-def test_no_part_crosses_a_boundary_that_it_is_aligned_to() -> None:
-    stretches = Stretches([(5 * MIB, 40 * MIB)], 4, aligned_bytes=16 * MIB)
-    parts = []
-    while (stretch := stretches.take(0)) is not None:
-        parts.append((stretch.at // MIB, stretch.end // MIB))
-        stretches.wrote(stretch, stretches.reserve(stretch, stretch.end - stretch.at))
-        stretches.give_back(stretch)
-    assert parts == [(5, 16), (16, 32), (32, 40)]
 
 
 @pytest.mark.parametrize("least_bytes", [0, 1, MIB - 1])
