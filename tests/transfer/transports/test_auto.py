@@ -36,9 +36,10 @@ def test_line_suits_hf_transfer_where_a_chunk_is_there_in_two_seconds(rate: floa
 @needs_memory_files
 def test_bulk_goes_to_hf_transfer_on_a_fast_line(line: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto, "_WORTH_S", 0.5)
-    one = line(bytes_per_s=3e6)
-    fetched = one.fetch("auto", connections=4)
-    assert fetched.transport == "hf_transfer"
+    one = line(content=bytes(range(256)) * 4096 * 64, bytes_per_s=3e6)
+    one.fetch("auto", connections=4)
+    # Not what brought the most: a busy machine may find hf_transfer slower, and take the rest back.
+    assert any("quantpick" not in headers.get("user-agent", "") for headers in one.cdn.headers_seen)
     assert one.final.read_bytes() == one.content.read_bytes()
 
 
