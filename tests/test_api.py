@@ -141,13 +141,13 @@ def test_values_are_frozen() -> None:
         table.repo_id = "another"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_examples_are_typed(page: str, tmp_path: Path) -> None:
+def test_examples_are_typed(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-    assert blocks
-    for at, block in enumerate(blocks):
-        (tmp_path / f"example_{at}.py").write_text(block)
+    for page in (ROOT / "README.md", ROOT / "docs" / "python.md"):
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        assert blocks
+        for at, block in enumerate(blocks):
+            (tmp_path / f"{page.stem}_{at}.py").write_text(block)
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file", "/dev/null", *map(str, tmp_path.glob("*.py"))],
         capture_output=True,

@@ -35,8 +35,7 @@ def flip(path: Path, at: int, count: int = 1) -> None:
         file.write(bytes(byte ^ 1 for byte in data))
 
 
-@pytest.mark.parametrize("transport", ["range", "hf_transfer"])
-@pytest.mark.parametrize("in_cache", [False, True])
+@pytest.mark.parametrize(("in_cache", "transport"), [(False, "range"), (True, "hf_transfer")])
 def test_one_flipped_bit_costs_one_block(world: Make, tmp_path: Path, in_cache: bool, transport: str) -> None:
     one = world()
     weights = downloaded(one, None if in_cache else tmp_path / "model", "--transport", transport)
